@@ -1,0 +1,122 @@
+"""One asset per source, partitioned by commission month; one per reference table; one for strays."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from assets.metadata import metadata_of
+from assets.partitions import COMMISSION_MONTHS
+from assets.warehouse import Warehouse
+from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, partition_folder, reference_folder
+from shs_pipeline.contract import columns_of
+from shs_pipeline.errors import ShsError
+from shs_pipeline.ingestion import Ingestion
+from shs_pipeline.months import parse_month
+from shs_pipeline.source import Declaration, ReferenceTable, Source
+
+
+def source_key(name: str) -> dg.AssetKey:
+    """Return the asset of a source: its raw table."""
+    return dg.AssetKey(["raw", name])
+
+
+def reference_key(name: str) -> dg.AssetKey:
+    """Return the asset of a reference table."""
+    return dg.AssetKey(["reference", name])
+
+
+UNKNOWN_KEY = dg.AssetKey(["landing", "unknown_places"])
+
+
+def source_asset(source: Source) -> dg.AssetsDefinition:
+    """Return the asset that makes a month of a source what its folder holds now."""
+    key = source_key(source.name)
+
+    @dg.asset(
+        key=key,
+        group_name="sources",
+        kinds={"excel", "postgres"},
+        partitions_def=COMMISSION_MONTHS,
+        # A range of months is one run, however many months it has.
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        description=_description(source),
+        metadata={**_columns(source), "dagster/table_name": f"raw.{source.name}"},
+    )
+    def ingest(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+        months = [month for key in context.partition_keys if (month := parse_month(key))]
+        folders = [partition_folder(source.name, month) for month in months]
+        return _ingest(context, warehouse, key, folders)
+
+    return ingest
+
+
+def reference_asset(table: ReferenceTable) -> dg.AssetsDefinition:
+    """Return the asset that puts the dropped version of a reference table in force."""
+    key = reference_key(table.name)
+
+    @dg.asset(
+        key=key,
+        group_name="reference",
+        kinds={"excel", "postgres"},
+        description=_description(table),
+        metadata={**_columns(table), "dagster/table_name": f"reference.{table.name}"},
+    )
+    def ingest(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+        return _ingest(context, warehouse, key, [reference_folder(table.name)])
+
+    return ingest
+
+
+def unknown_places_asset() -> dg.AssetsDefinition:
+    """Return the asset that says of every file in an unknown place where it belongs."""
+
+    @dg.asset(
+        key=UNKNOWN_KEY,
+        group_name="landing",
+        description="Files that lie where nothing is read: each is rejected and told where it belongs.",
+    )
+    def ingest(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+        return _ingest(context, warehouse, UNKNOWN_KEY, [Folder(UNKNOWN_FOLDER)])
+
+    return ingest
+
+
+def _ingest(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, key: dg.AssetKey, folders: Sequence[Folder]
+) -> dg.MaterializeResult:
+    try:
+        job = warehouse.ingestion(context.run_id)
+        for folder in folders:
+            _ingest_folder(context, job, key, folder)
+    except ShsError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    return dg.MaterializeResult(asset_key=key)
+
+
+def _ingest_folder(
+    context: dg.AssetExecutionContext, job: Ingestion, key: dg.AssetKey, folder: Folder
+) -> None:
+    report = job.folder(folder)
+    for file in report.files:
+        context.log.info("%s: %s, %d lines", file.path, file.status, file.rows_loaded)
+    month = folder.key.split("/")[1] if folder.is_partition else None
+    context.add_asset_metadata(dict(metadata_of(report)), asset_key=key, partition_key=month)
+
+
+def _description(declaration: Declaration) -> str:
+    """Return what the declaring module says about the file."""
+    module = __import__(declaration.rows.__module__, fromlist=["__doc__"])
+    return (module.__doc__ or "").strip()
+
+
+def _columns(declaration: Declaration) -> dict[str, dg.MetadataValue]:
+    columns = [
+        dg.TableColumn(
+            column.name,
+            type=column.sql_type,
+            description=f"{column.header}: {column.description}",
+            constraints=dg.TableColumnConstraints(nullable=not column.is_required),
+        )
+        for column in columns_of(declaration.rows)
+    ]
+    return {"dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns))}

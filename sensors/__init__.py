@@ -1,0 +1,1 @@
+"""The Dagster sensors and schedules: when something is run."""

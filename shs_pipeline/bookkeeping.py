@@ -1,0 +1,356 @@
+"""The books: `ops.files`, `ops.file_errors`, `ops.folders` and the versions of reference tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from shs_pipeline.changes import Folder
+    from shs_pipeline.landing import Drop
+    from shs_pipeline.reading import PrintedTotal, Problem
+    from shs_pipeline.source import FileOutcome
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A file whose lines are in force."""
+
+    file_id: int
+    path: str
+    sha256: str
+    rows_loaded: int
+    sums: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What became of one dropped file.
+
+    Attributes:
+        sums: exact sum of each amount column, for a loaded source file.
+        seconds: how long it took to read.
+    """
+
+    file_id: int
+    path: str
+    status: Literal["loaded", "rejected"]
+    sha256: str
+    rows_read: int
+    rows_loaded: int
+    left_out: Mapping[str, int]
+    sums: Mapping[str, str]
+    totals: Sequence[PrintedTotal]
+    problems: Sequence[Problem]
+    error_workbook: str | None = None
+
+    @property
+    def error_count(self) -> int:
+        """How many errors the file has."""
+        return sum(problem.severity == "error" for problem in self.problems)
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What became of a folder: its files now, and the files that were in force before."""
+
+    folder: Folder
+    files: tuple[FileReport, ...]
+    before: tuple[InForce, ...]
+    seconds: float = 0.0
+
+    @property
+    def loaded(self) -> list[FileReport]:
+        """The files that were loaded."""
+        return [file for file in self.files if file.status == "loaded"]
+
+    @property
+    def rejected(self) -> list[FileReport]:
+        """The files that were rejected."""
+        return [file for file in self.files if file.status == "rejected"]
+
+    @property
+    def rows_in_force(self) -> int:
+        """Lines of the folder after the run, with those of versions that stayed in force."""
+        return sum(file.rows_loaded for file in self.loaded) + sum(old.rows_loaded for old in self.kept)
+
+    @property
+    def kept(self) -> list[InForce]:
+        """Versions that loaded before and stay in force, since what replaced them is rejected."""
+        rejected = {file.path for file in self.rejected}
+        return [old for old in self.before if old.path in rejected]
+
+    @property
+    def sums(self) -> dict[str, Decimal]:
+        """Exact sum of each amount column after the run."""
+        return _added([*(file.sums for file in self.loaded), *(old.sums for old in self.kept)])
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Rows left out of the loaded files, by reason."""
+        counts: dict[str, int] = {}
+        for file in self.loaded:
+            for reason, count in file.left_out.items():
+                counts[reason] = counts.get(reason, 0) + count
+        return counts
+
+
+def _added(parts: Sequence[Mapping[str, str]]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for part in parts:
+        for name, value in part.items():
+            sums[name] = sums.get(name, Decimal(0)) + Decimal(value)
+    return sums
+
+
+_IN_FORCE = "select file_id, path, sha256, rows_loaded, sums from ops.files where status = 'loaded'"
+
+
+def in_force(connection: psycopg.Connection, folder: Folder) -> list[InForce]:
+    """Return the files of a folder whose lines are in force."""
+    query = f"{_IN_FORCE} and source is not distinct from %s and commission_month is not distinct from %s"
+    return [InForce(*row) for row in connection.execute(query, [folder.name, folder.month])]
+
+
+def file_in_force(connection: psycopg.Connection, path: str) -> InForce | None:
+    """Return the version of a path that is in force."""
+    row = connection.execute(f"{_IN_FORCE} and path = %s", [path]).fetchone()
+    return InForce(*row) if row else None
+
+
+def loaded_with_bytes(connection: psycopg.Connection, sha256: str, not_at: str) -> InForce | None:
+    """Return the loaded file at another path that has these bytes."""
+    row = connection.execute(f"{_IN_FORCE} and sha256 = %s and path <> %s", [sha256, not_at]).fetchone()
+    return InForce(*row) if row else None
+
+
+def file_by_id(connection: psycopg.Connection, file_id: int) -> InForce:
+    """Return a loaded file."""
+    row = connection.execute(f"{_IN_FORCE} and file_id = %s", [file_id]).fetchone()
+    assert row is not None
+    return InForce(*row)
+
+
+def withdraw(connection: psycopg.Connection, folder: Folder, paths: Sequence[str], run_id: str) -> list[str]:
+    """Take the files of a folder that are no longer there out of force; return their paths.
+
+    A reference table that was deleted stays in force: its last good version holds until another.
+    """
+    gone = connection.execute(
+        "select file_id, path, status from ops.files"
+        " where source is not distinct from %s and commission_month is not distinct from %s"
+        " and status in ('loaded', 'rejected') and path <> all(%s)",
+        [folder.name, folder.month, list(paths)],
+    ).fetchall()
+    withdrawn = []
+    for file_id, path, status in gone:
+        if folder.is_reference and status == "loaded":
+            continue
+        if folder.is_partition and status == "loaded" and folder.name:
+            delete = sql.SQL("delete from {} where file_id = %s").format(sql.Identifier("raw", folder.name))
+            connection.execute(delete, [file_id])
+        _close(connection, file_id, "withdrawn", run_id)
+        withdrawn.append(path)
+    return withdrawn
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One drop as it is entered into the books.
+
+    Attributes:
+        uri: full address of the file.
+        errors_uri: full address of the error workbook that it has when it is rejected.
+        sha256: of its bytes; empty where they were not read.
+    """
+
+    folder: Folder
+    drop: Drop
+    uri: str
+    errors_uri: str
+    sha256: str
+    outcome: FileOutcome
+    run_id: str
+
+
+def book_rejection(connection: psycopg.Connection, entry: Entry, blocked_by: int | None) -> FileReport:
+    """Book a rejected file and every error of it.
+
+    Args:
+        blocked_by: the file for whose sake it is rejected, if it is a copy.
+    """
+    row = _row(entry) | {
+        "status": "rejected",
+        "rows_loaded": 0,
+        "sums": Jsonb({}),
+        "blocked_by": blocked_by,
+        "error_workbook": entry.errors_uri,
+    }
+    file_id = _book(connection, _rejected_now(connection, entry.drop.path), row, entry)
+    return _report(file_id, row, {}, entry)
+
+
+def book_load(
+    connection: psycopg.Connection, entry: Entry, sums: Mapping[str, str], own: InForce | None
+) -> FileReport:
+    """Book a loaded file; what its path had in force, or rejected, before is superseded.
+
+    Args:
+        own: the version of the same path that was in force.
+    """
+    assert entry.outcome.lines is not None
+    row = _row(entry) | {
+        "status": "loaded",
+        "rows_loaded": len(entry.outcome.lines),
+        "sums": Jsonb(dict(sums)),
+        "blocked_by": None,
+        "error_workbook": None,
+    }
+    rejected = _rejected_now(connection, entry.drop.path)
+    is_same = own is not None and own.sha256 == entry.sha256
+    if own is not None and not is_same:
+        _close(connection, own.file_id, "superseded", entry.run_id)
+    if is_same and rejected is not None:
+        _close(connection, rejected[0], "superseded", entry.run_id)
+    known = (own.file_id, own.sha256) if own is not None and is_same else rejected
+    file_id = _book(connection, known, row, entry)
+    return _report(file_id, row, sums, entry)
+
+
+def put_in_force(connection: psycopg.Connection, table: str, file_id: int) -> None:
+    """Make a file the version in force of its reference table from now on."""
+    connection.execute(
+        "update reference.versions set in_force_until = clock_timestamp()"
+        " where table_name = %s and in_force_until is null and file_id <> %s",
+        [table, file_id],
+    )
+    connection.execute(
+        "insert into reference.versions (file_id, table_name, in_force_from)"
+        " values (%s, %s, clock_timestamp()) on conflict (file_id) do nothing",
+        [file_id, table],
+    )
+
+
+def note_folder(connection: psycopg.Connection, report: FolderReport, fingerprint: str, run_id: str) -> None:
+    """Note the state of the folder that was ingested."""
+    rows_before = sum(old.rows_loaded for old in report.before)
+    connection.execute(
+        "insert into ops.folders (folder, fingerprint, rows_in_force, rows_before, run_id)"
+        " values (%s, %s, %s, %s, %s) on conflict (folder) do update set fingerprint = excluded.fingerprint,"
+        " rows_in_force = excluded.rows_in_force, rows_before = excluded.rows_before,"
+        " run_id = excluded.run_id, finished = now()",
+        [report.folder.key, fingerprint, report.rows_in_force, rows_before, run_id],
+    )
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    outcome = entry.outcome
+    errors = outcome.errors
+    return {
+        "source": entry.folder.name,
+        "commission_month": entry.folder.month,
+        "revenue_month": entry.drop.place.revenue_month,
+        "path": entry.drop.path,
+        "uri": entry.uri,
+        "sha256": entry.sha256 or None,
+        "bytes": entry.drop.size,
+        "etag": entry.drop.etag,
+        "rows_read": outcome.rows_read,
+        "left_out": Jsonb(dict(outcome.left_out)),
+        "totals": Jsonb([_total(total) for total in outcome.totals if not total.agrees]),
+        "error_count": len(errors),
+        "warning_count": len(outcome.problems) - len(errors),
+        "problem": errors[0].problem if errors else None,
+        "remedy": errors[0].remedy if errors else None,
+        "run_id": entry.run_id,
+    }
+
+
+def _total(total: PrintedTotal) -> dict[str, Any]:
+    return {
+        "sheet": total.sheet,
+        "row": total.row,
+        "label": total.label,
+        "column": total.column,
+        "printed": str(total.printed),
+        "computed": str(total.computed),
+    }
+
+
+def _rejected_now(connection: psycopg.Connection, path: str) -> tuple[int, str] | None:
+    row = connection.execute(
+        "select file_id, sha256 from ops.files where path = %s and status = 'rejected'", [path]
+    ).fetchone()
+    return (int(row[0]), row[1] or "") if row else None
+
+
+def _book(
+    connection: psycopg.Connection, known: tuple[int, str] | None, row: dict[str, Any], entry: Entry
+) -> int:
+    """Write the row of a drop: over the one that these bytes have, else as a new one.
+
+    Args:
+        known: id and hash of the row that this path has in the same standing.
+    """
+    names = list(row)
+    identifiers = sql.SQL(", ").join(map(sql.Identifier, names))
+    places = sql.SQL(", ").join(sql.Placeholder() * len(names))
+    values = [row[name] for name in names]
+    if known is not None and known[1] == (row["sha256"] or ""):
+        update = sql.SQL("update ops.files set ({}) = row ({}), finished = now() where file_id = %s")
+        connection.execute(update.format(identifiers, places), [*values, known[0]])
+        connection.execute("delete from ops.file_errors where file_id = %s", [known[0]])
+        file_id = known[0]
+    else:
+        if known is not None:
+            _close(connection, known[0], "superseded", entry.run_id)
+        insert = sql.SQL("insert into ops.files ({}) values ({}) returning file_id")
+        found = connection.execute(insert.format(identifiers, places), values).fetchone()
+        assert found is not None
+        file_id = int(found[0])
+    _book_errors(connection, file_id, entry.outcome.problems)
+    return file_id
+
+
+def _book_errors(connection: psycopg.Connection, file_id: int, problems: Sequence[Problem]) -> None:
+    if not problems:
+        return
+    statement = (
+        'copy ops.file_errors (file_id, error_no, severity, sheet, "row", "column", value, problem, remedy)'
+        " from stdin"
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for number, found in enumerate(problems, start=1):
+            texts = (found.sheet, found.row, found.column, found.value, found.problem, found.remedy)
+            cleaned = [text.replace("\x00", "") if isinstance(text, str) else text for text in texts]
+            copy.write_row((file_id, number, found.severity, *cleaned))
+
+
+def _close(connection: psycopg.Connection, file_id: int, status: str, run_id: str) -> None:
+    connection.execute(
+        "update ops.files set status = %s, run_id = %s, finished = now() where file_id = %s",
+        [status, run_id, file_id],
+    )
+
+
+def _report(file_id: int, row: Mapping[str, Any], sums: Mapping[str, str], entry: Entry) -> FileReport:
+    return FileReport(
+        file_id=file_id,
+        path=entry.drop.path,
+        status=row["status"],
+        sha256=entry.sha256,
+        rows_read=row["rows_read"],
+        rows_loaded=row["rows_loaded"],
+        left_out=entry.outcome.left_out,
+        sums=sums,
+        totals=entry.outcome.totals,
+        problems=entry.outcome.problems,
+        error_workbook=row["error_workbook"],
+    )

@@ -1,0 +1,234 @@
+"""What changed in the bucket since it was last ingested: a pure comparison of two listings.
+
+A folder's fingerprint hashes the path, size and etag of its files, and the versions of the
+reference tables that its source is checked against. The one that was last ingested is in `ops.folders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from shs_pipeline.landing import INCOMING, REFERENCE, Drop, Place
+from shs_pipeline.months import month_after, month_text, months_between, parse_month
+from shs_pipeline.reference import NAMES as REFERENCE_NAMES
+from shs_pipeline.reference import table_named
+from shs_pipeline.sources import NAMES as SOURCE_NAMES
+from shs_pipeline.sources import source_named
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from shs_pipeline.source import Declaration
+
+UNKNOWN_FOLDER = "unknown"
+
+
+@dataclass(frozen=True, order=True)
+class Folder:
+    """What is ingested as one: `cygnus/2025-03`, `reference/territories`, or `unknown`."""
+
+    key: str
+
+    @property
+    def name(self) -> str | None:
+        """Name of the source or reference table."""
+        parts = self.key.split("/")
+        return None if self.key == UNKNOWN_FOLDER else parts[1] if parts[0] == REFERENCE else parts[0]
+
+    @property
+    def month(self) -> date | None:
+        """Commission month of a source's partition."""
+        return parse_month(self.key.split("/")[1]) if self.is_partition else None
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is a reference table."""
+        return self.key.startswith(f"{REFERENCE}/")
+
+    @property
+    def is_partition(self) -> bool:
+        """Whether this is a source's commission month."""
+        return not self.is_reference and self.key != UNKNOWN_FOLDER
+
+    @property
+    def prefix(self) -> str:
+        """Where in the landing zone its files lie; everywhere for unknown places."""
+        if self.is_reference:
+            return REFERENCE
+        return f"{INCOMING}/{self.key}" if self.is_partition else ""
+
+    @cached_property
+    def declaration(self) -> Declaration | None:
+        """How its files are read; None for unknown places, whose files are not read."""
+        if self.name is None:
+            return None
+        return table_named(self.name) if self.is_reference else source_named(self.name)
+
+
+def partition_folder(source: str, month: date) -> Folder:
+    """Return the folder of a source's commission month."""
+    return Folder(f"{source}/{month_text(month)}")
+
+
+def reference_folder(table: str) -> Folder:
+    """Return the folder of a reference table."""
+    return Folder(f"{REFERENCE}/{table}")
+
+
+def folder_of(place: Place) -> Folder:
+    """Return the folder that a file belongs to."""
+    if place.kind == "source" and place.name and place.commission_month:
+        return partition_folder(place.name, place.commission_month)
+    if place.kind == "reference" and place.name:
+        return reference_folder(place.name)
+    return Folder(UNKNOWN_FOLDER)
+
+
+def folder_from_key(key: str) -> Folder | None:
+    """Return the folder of a key, or None if this version of the system knows no such folder."""
+    if key == UNKNOWN_FOLDER:
+        return Folder(key)
+    first, _, second = key.partition("/")
+    is_known = (
+        second in REFERENCE_NAMES if first == REFERENCE else first in SOURCE_NAMES and parse_month(second)
+    )
+    return Folder(key) if is_known else None
+
+
+def fingerprint_of(folder: Folder, drops: Iterable[Drop], references: Mapping[str, int]) -> str:
+    """Return a hash of everything that the folder's lines follow from; empty when it has no file."""
+    files = sorted(f"{drop.path}\x1f{drop.size}\x1f{drop.etag}" for drop in drops)
+    if not files:
+        return ""
+    declaration = folder.declaration
+    needs = getattr(declaration, "needs", ())
+    versions = [f"{table}={references.get(table, 0)}" for table in needs]
+    return sha256("\x1e".join([*files, *versions]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the warehouse knows of the folders.
+
+    Attributes:
+        fingerprints: what was last ingested, by folder key.
+        references: file_id of each reference table's version in force.
+        freed: folders with a file that was rejected as the copy of one that is no longer in force.
+    """
+
+    fingerprints: Mapping[str, str]
+    references: Mapping[str, int]
+    freed: frozenset[str] = frozenset()
+
+
+def read_books(connection: psycopg.Connection) -> Books:
+    """Read what the warehouse knows, in three small queries."""
+    fingerprints = dict(connection.execute("select folder, fingerprint from ops.folders").fetchall())
+    freed = connection.execute(
+        "select distinct copy.path from ops.files as copy"
+        " inner join ops.files as original on original.file_id = copy.blocked_by"
+        " where copy.status = 'rejected' and original.status <> 'loaded'"
+    )
+    from shs_pipeline.landing import place_of
+
+    freed_keys = frozenset(folder_of(place_of(path)).key for (path,) in freed)
+    return Books(fingerprints, reference_versions(connection), freed_keys)
+
+
+def reference_versions(connection: psycopg.Connection) -> dict[str, int]:
+    """Return the file_id of the version in force of each reference table."""
+    rows = connection.execute(
+        "select table_name, file_id from reference.versions where in_force_until is null"
+    )
+    return {name: int(file_id) for name, file_id in rows}
+
+
+def changed_folders(drops: Sequence[Drop], books: Books) -> dict[Folder, str]:
+    """Return the folders to ingest with their fingerprints now, in the order in which to do it.
+
+    Reference tables come first, since other folders are checked against them; then folders that
+    lost files, so that a file that was moved is withdrawn before it is seen again; then by month.
+    """
+    groups: dict[str, list[Drop]] = {}
+    for drop in drops:
+        groups.setdefault(folder_of(drop.place).key, []).append(drop)
+    gone = [key for key, fingerprint in books.fingerprints.items() if fingerprint and key not in groups]
+    changed: dict[Folder, str] = {}
+    for key in {*groups, *gone}:
+        folder = folder_from_key(key)
+        if folder is None:
+            continue
+        now = fingerprint_of(folder, groups.get(key, ()), books.references)
+        if now != books.fingerprints.get(key, "") or key in books.freed:
+            changed[folder] = now
+    ordered = sorted(changed, key=lambda folder: (*_rank(folder, folder.key in gone), folder.key))
+    return {folder: changed[folder] for folder in ordered}
+
+
+def _rank(folder: Folder, is_gone: bool) -> tuple[int, str]:
+    if folder.is_reference:
+        return (0, "")
+    return (1 if is_gone else 2, month_text(folder.month) if folder.month else "~")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What one run ingests: reference tables, the unknown places, or sources over a range of months."""
+
+    names: tuple[str, ...]
+    first: date | None = None
+    last: date | None = None
+
+    def folders(self) -> list[Folder]:
+        """Return every folder that the run ingests."""
+        if self.first is None or self.last is None:
+            return [
+                Folder(UNKNOWN_FOLDER) if n == UNKNOWN_FOLDER else reference_folder(n) for n in self.names
+            ]
+        months = months_between(self.first, self.last)
+        return [partition_folder(name, month) for name in self.names for month in months]
+
+
+def plan_runs(folders: Sequence[Folder]) -> list[PlannedRun]:
+    """Turn changed folders into as few runs as hold just them.
+
+    Consecutive months of a source are one range, and sources with the same range share a run: a
+    first load of everything is one run for the sources, and so is the close of a month. Sources
+    that are checked against a reference table that changes now wait for the next look.
+    """
+    runs = []
+    tables = tuple(folder.name for folder in folders if folder.is_reference and folder.name)
+    if tables:
+        runs.append(PlannedRun(tables))
+    months: dict[str, list[date]] = {}
+    for folder in folders:
+        if folder.is_partition and folder.name and folder.month:
+            if not set(tables) & set(source_named(folder.name).needs):
+                months.setdefault(folder.name, []).append(folder.month)
+    ranges: dict[tuple[date, date], list[str]] = {}
+    for name, wanted in months.items():
+        for span in _spans(sorted(wanted)):
+            ranges.setdefault(span, []).append(name)
+    runs += [
+        PlannedRun(tuple(sorted(names, key=SOURCE_NAMES.index)), *span)
+        for span, names in sorted(ranges.items())
+    ]
+    if any(folder.key == UNKNOWN_FOLDER for folder in folders):
+        runs.append(PlannedRun((UNKNOWN_FOLDER,)))
+    return runs
+
+
+def _spans(months: Sequence[date]) -> list[tuple[date, date]]:
+    """Return the first and last of each unbroken row of months."""
+    spans: list[tuple[date, date]] = []
+    for month in months:
+        if spans and month_after(spans[-1][1]) == month:
+            spans[-1] = (spans[-1][0], month)
+        else:
+            spans.append((month, month))
+    return spans

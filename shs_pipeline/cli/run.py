@@ -1,0 +1,243 @@
+"""`shs run`: ingest what changed, and say what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from shs_pipeline.cli.terminal import EXIT_REJECTED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shs_pipeline.bookkeeping import FileReport, FolderReport
+    from shs_pipeline.ingestion import Ingestion
+    from shs_pipeline.overview import FileError
+    from shs_pipeline.reading import Problem
+    from shs_pipeline.run import Progress
+    from shs_pipeline.settings import Settings
+
+PANEL = "Data"
+Item = TypeVar("Item")
+_FOLDERS_SHOWN = 15
+_REJECTIONS_SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(rich_help_panel=PANEL)(run)
+
+
+def run(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Read every file again, changed or not.")
+    ] = False,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME", help="Only this source or reference table; may be repeated."),
+    ] = None,
+) -> None:
+    """Ingest everything that changed in the landing zone, in one process and without a daemon.
+
+    Ends with exit code 3 when a file is rejected, 0 when all that lies there is loaded.
+
+    Examples: [bold]shs run[/bold], [bold]shs run --source cygnus --source novo[/bold], or everything
+    anew: [bold]shs run --all[/bold]
+    """
+    from shs_pipeline.cli.arguments import known_name
+    from shs_pipeline.cli.terminal import results, say, shown_progress
+    from shs_pipeline.settings import load_settings
+
+    names = [known_name(name) for name in source or ()]
+    job = open_job(load_settings(), "run")
+    with shown_progress("Looking for changes") as progress:
+        reports = _ingest(job, progress, everything, names)
+    console = results()
+    if not reports:
+        say(console, "Nothing changed since the last run.")
+    show_reports(console, reports)
+    if show_rejections(console, job, reports, names):
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def open_job(settings: Settings, command: str, most_seconds: float | None = None) -> Ingestion:
+    """Return what ingests or looks, with the database started if it is the embedded one.
+
+    Args:
+        command: what the books name as the run, with the time.
+        most_seconds: wait no longer than this for a database that is away, whatever the settings say.
+    """
+    from datetime import UTC, datetime
+
+    from shs_pipeline.database import prepare
+    from shs_pipeline.ingestion import Ingestion
+    from shs_pipeline.landing import Landing
+
+    seconds = settings.database_wait_seconds
+    if most_seconds is not None:
+        seconds = int(min(seconds, most_seconds))
+    databases = prepare(settings.model_copy(update={"database_wait_seconds": seconds}))
+    return Ingestion(
+        landing=Landing(settings.landing),
+        database_url=databases.warehouse_url.get_secret_value(),
+        max_bytes=settings.max_file_mb * 2**20,
+        wait_seconds=seconds,
+        run_id=f"shs {command} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _ingest(
+    job: Ingestion, progress: Progress, everything: bool, names: Sequence[str]
+) -> list[FolderReport]:
+    from shs_pipeline.run import changed_now, run_all, run_changed
+
+    if everything:
+        return run_all(job, progress, names or None)
+    if not names:
+        return run_changed(job, progress)
+    folders = [folder for folder in changed_now(job) if folder.name in names]
+    reports = []
+    for number, folder in enumerate(folders, start=1):
+        progress(folder, number, len(folders))
+        reports.append(job.folder(folder))
+    return reports
+
+
+# --- what became of it -------------------------------------------------------------------
+
+
+def show_reports(console: Console, reports: Sequence[FolderReport]) -> None:
+    """Print a row per folder; where there are many, a row per source."""
+    from shs_pipeline.cli.terminal import cells, table_of
+
+    if not reports:
+        return
+    is_short = len(reports) <= _FOLDERS_SHOWN
+    groups: dict[str, list[FolderReport]] = {}
+    for report in sorted(reports, key=lambda report: _rank(report.folder.name)):
+        label = report.folder.key if is_short else report.folder.name or "unknown places"
+        groups.setdefault(label, []).append(report)
+    numbers = ("Loaded", "Rejected", "Withdrawn", "Lines", "Left out")
+    table = table_of("Folder" if is_short else "Source", *numbers, "Sums in USD", numbers=numbers)
+    for label, group in groups.items():
+        table.add_row(*cells(label, *_counts(group), _sums_shown(group)))
+    console.print(table)
+
+
+def _rank(name: str | None) -> int:
+    from shs_pipeline.reference import NAMES as REFERENCE_NAMES
+    from shs_pipeline.sources import NAMES as SOURCE_NAMES
+
+    order = (*REFERENCE_NAMES, *SOURCE_NAMES)
+    return order.index(name) if name in order else len(order)
+
+
+def _counts(group: Sequence[FolderReport]) -> tuple[object, ...]:
+    from rich.text import Text
+
+    rejected = sum(len(report.rejected) for report in group)
+    return (
+        sum(len(report.loaded) for report in group),
+        Text(str(rejected), style="bold red" if rejected else ""),
+        sum(len(withdrawn_paths(report)) for report in group),
+        f"{sum(report.rows_in_force for report in group):,}",
+        f"{sum(sum(report.left_out.values()) for report in group):,}",
+    )
+
+
+def withdrawn_paths(report: FolderReport) -> list[str]:
+    """Return the files of a source that were in force and are no longer there."""
+    here = {file.path for file in report.files}
+    # A deleted reference table stays in force until another version comes.
+    return [] if report.folder.is_reference else [old.path for old in report.before if old.path not in here]
+
+
+def _sums_shown(group: Sequence[FolderReport]) -> str:
+    from shs_pipeline.cli.terminal import dollars
+    from shs_pipeline.contract import columns_of
+
+    sums: dict[str, Decimal] = {}
+    for report in group:
+        for name, value in report.sums.items():
+            sums[name] = sums.get(name, Decimal(0)) + value
+    declaration = group[0].folder.declaration
+    headers = {column.name: column.header for column in columns_of(declaration.rows)} if declaration else {}
+    return ", ".join(f"{headers.get(name, name)} {dollars(value)}" for name, value in sums.items())
+
+
+def show_rejections(
+    console: Console, job: Ingestion, reports: Sequence[FolderReport], names: Collection[str] = ()
+) -> bool:
+    """Print every file rejected now, and what deserves a look in those that were loaded.
+
+    Args:
+        names: the sources and tables that count; all when empty.
+
+    Returns:
+        whether there is a rejected file.
+    """
+    from shs_pipeline.cli.terminal import count_of, say
+    from shs_pipeline.overview import rejected_now
+
+    _show_withdrawn(console, reports)
+    _show_totals(console, [file for report in reports for file in report.loaded])
+    rejected = [file for file in job.query(rejected_now) if not names or file.name in names]
+    if not rejected:
+        return False
+    say(console, f"{count_of(len(rejected), 'file')} rejected:", "bold red")
+    for file in rejected[:_REJECTIONS_SHOWN]:
+        show_rejection(console, file.path, file.error_count, file.first, file.error_workbook)
+    if len(rejected) > _REJECTIONS_SHOWN:
+        say(console, f"… and {len(rejected) - _REJECTIONS_SHOWN} more: shs errors lists all of them.")
+    return True
+
+
+def show_rejection(
+    console: Console, path: str, errors: int, first: FileError | Problem, error_workbook: str
+) -> None:
+    """Print a rejected file with its first error and where all of them are."""
+    from shs_pipeline.cli.terminal import say, shown_address
+
+    more = f" ({errors - 1} more errors)" if errors > 1 else ""
+    say(console, f"  {path}", "bold")
+    say(console, f"    {placed(first)}{first.problem} {first.remedy}{more}")
+    if error_workbook:
+        say(console, f"    Error workbook: {shown_address(error_workbook)}", "dim")
+
+
+def placed(found: FileError | Problem) -> str:
+    """Return where an error is, as the beginning of its sentence; empty for the file as a whole."""
+    parts = (found.sheet, f"row {found.row}" if found.row else None, found.column)
+    place = ", ".join(part for part in parts if part)
+    value = f" ({found.value})" if found.value and place else ""
+    return f"{place}{value}: " if place else ""
+
+
+def _show_withdrawn(console: Console, reports: Iterable[FolderReport]) -> None:
+    paths = [path for report in reports for path in withdrawn_paths(report)]
+    _show_some(console, paths, lambda path: f"Withdrawn, since it was deleted: {path}", "yellow")
+
+
+def _show_totals(console: Console, files: Iterable[FileReport]) -> None:
+    wrong = [(file.path, total) for file in files for total in file.totals if not total.agrees]
+    _show_some(
+        console,
+        wrong,
+        lambda found: f"{found[0]}, {found[1].sheet} row {found[1].row}: {found[1].column} prints "
+        f"{found[1].printed}, its lines add up to {found[1].computed}; ask the supplier which is right.",
+        "yellow",
+    )
+
+
+def _show_some(
+    console: Console, items: Sequence[Item], sentence: Callable[[Item], str], style: str
+) -> None:
+    from shs_pipeline.cli.terminal import say
+
+    for item in items[:_REJECTIONS_SHOWN]:
+        say(console, sentence(item), style)
+    if len(items) > _REJECTIONS_SHOWN:
+        say(console, f"… and {len(items) - _REJECTIONS_SHOWN} more.", style)

@@ -1,0 +1,303 @@
+"""Commands for the system as a whole: up, down, url, doctor, and the checks of doctor."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from shs_pipeline.errors import ShsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shs_pipeline.settings import Settings
+
+PANEL = "The system"
+OLDEST_PYTHON = (3, 11)
+FIRST_UNTRIED_PYTHON = (3, 14)
+LITTLE_ROOM = 2 * 1024**3
+NO_ROOM = 256 * 1024**2
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command(rich_help_panel=PANEL)(up)
+    app.command(rich_help_panel=PANEL)(down)
+    app.command(rich_help_panel=PANEL)(url)
+    app.command(rich_help_panel=PANEL)(doctor)
+
+
+def up() -> None:
+    """Run database, Dagster webserver and daemon until Ctrl-C.
+
+    Files that are dropped into the landing zone are picked up by themselves.
+
+    Example: [bold]shs up[/bold], or a second system beside it: [bold]SHS_HOME=/srv/second shs up[/bold]
+    """
+    from rich.console import Console
+
+    from shs_pipeline.settings import load_settings
+    from shs_pipeline.supervisor import up as run
+
+    console = Console(highlight=False, soft_wrap=True)
+    _show_warnings()
+    run(load_settings(), say=lambda line: console.print(line, markup=False))
+
+
+def down() -> None:
+    """Stop a running [bold]shs up[/bold] and the embedded database of this home.
+
+    Example: [bold]shs down[/bold]
+    """
+    from shs_pipeline.settings import load_settings
+    from shs_pipeline.supervisor import down as stop
+
+    _show_warnings()
+    stopped = stop(load_settings())
+    if stopped.system:
+        typer.echo("The system was stopped.")
+    if stopped.database:
+        typer.echo("The embedded database was stopped.")
+    if not (stopped.system or stopped.database):
+        typer.echo("Nothing was running.")
+
+
+def url(
+    dagster: bool = typer.Option(False, "--dagster", help="The database that Dagster keeps its state in."),
+) -> None:
+    """Print the database URL of the owner, for other programs; starts the embedded database if need be.
+
+    It holds a password: do not paste it where others read.
+
+    Example: [bold]psql "$(shs url)"[/bold]
+    """
+    from shs_pipeline.database import prepare
+    from shs_pipeline.settings import load_settings
+
+    _show_warnings()
+    databases = prepare(load_settings())
+    typer.echo((databases.dagster_url if dagster else databases.warehouse_url).get_secret_value())
+
+
+def doctor() -> None:
+    """Check everything this system needs and say how to mend what is missing.
+
+    Starts the embedded database if need be. Exit code 1 when a check fails; warnings do not count.
+
+    Example: [bold]shs doctor[/bold]
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    has_failed = False
+    for finding in examine():
+        _show(console, finding)
+        has_failed = has_failed or finding.state == "fail"
+    if has_failed:
+        raise typer.Exit(1)
+
+
+def _show(console: Console, finding: Finding) -> None:
+    from rich.text import Text
+
+    style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[finding.state]
+    console.print(Text.assemble((f"{finding.state:<5}", style), f"{finding.what}: {finding.found}"))
+    if finding.remedy:
+        console.print(Text(f"     {finding.remedy}", style="dim"))
+
+
+def _show_warnings() -> None:
+    """Let the log lines about waiting and retrying reach the person, plainly, on stderr."""
+    import logging
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+
+
+# --- the checks of doctor ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check."""
+
+    state: Literal["ok", "warn", "fail"]
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Yield the finding of each check as soon as it is known.
+
+    Without readable settings the checks that need them are left out.
+    """
+    from shs_pipeline.settings import load_settings
+
+    yield _python()
+    try:
+        settings = load_settings()
+    except ShsError as error:
+        yield Finding("fail", "Settings", error.problem, error.remedy)
+        return
+    yield from _variables()
+    checks: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
+        ("SHS_HOME", _home),
+        ("Free disk", _disk),
+        ("Database programs", _programs),
+        ("Database user", _account),
+        ("Database", _database),
+        ("Landing zone", _landing),
+        ("Dagster", _dagster),
+    )
+    for what, check in checks:
+        try:
+            yield check(settings)
+        except ShsError as error:
+            yield Finding("fail", what, error.problem, error.remedy)
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return Finding("fail", "Python", f"{version} is too old.", "Install Python 3.11, 3.12 or 3.13.")
+    if sys.version_info[:2] >= FIRST_UNTRIED_PYTHON:
+        return Finding("warn", "Python", f"{version} is untried.", "Use Python 3.11, 3.12 or 3.13.")
+    return Finding("ok", "Python", version)
+
+
+def _variables() -> Iterator[Finding]:
+    from shs_pipeline.settings import unknown_variables
+
+    unknown = unknown_variables()
+    for name, meant in unknown.items():
+        remedy = f"Did you mean {meant}?" if meant else "Remove it; .env.example lists what there is."
+        yield Finding("warn", "Settings", f"nobody reads {name}.", remedy)
+    if not unknown:
+        yield Finding("ok", "Settings", "readable")
+
+
+def _home(settings: Settings) -> Finding:
+    import tempfile
+
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.home):
+            pass
+    except OSError as error:
+        return Finding(
+            "fail", "SHS_HOME", f"{settings.home} cannot be written ({error.strerror}).",
+            "Set SHS_HOME to a folder of yours.",
+        )  # fmt: skip
+    return Finding("ok", "SHS_HOME", str(settings.home))
+
+
+def _disk(settings: Settings) -> Finding:
+    import shutil
+
+    from shs_pipeline.settings import project_root
+
+    place = settings.home if settings.home.exists() else project_root()
+    free = shutil.disk_usage(place).free
+    found = f"{free / 1024**3:.1f} GiB"
+    if free < LITTLE_ROOM:
+        state: Literal["warn", "fail"] = "fail" if free < NO_ROOM else "warn"
+        return Finding(state, "Free disk", found, "Make room, or move SHS_HOME to a larger disk.")
+    return Finding("ok", "Free disk", found)
+
+
+def _programs(settings: Settings) -> Finding:
+    from shs_pipeline.embedded_postgres import EmbeddedPostgres
+
+    if settings.database_url is not None:
+        return Finding("ok", "Database programs", "not needed, SHS_DATABASE_URL is set")
+    return Finding("ok", "Database programs", str(EmbeddedPostgres(settings.home, settings.pg_bin).programs))
+
+
+def _account(settings: Settings) -> Finding:
+    from shs_pipeline.embedded_postgres import EmbeddedPostgres
+
+    if settings.database_url is not None:
+        return Finding("ok", "Database user", "not needed, SHS_DATABASE_URL is set")
+    server = EmbeddedPostgres(settings.home, settings.pg_bin)
+    account = server.account
+    if account is None:
+        return Finding("ok", "Database user", f"the current one ({os.geteuid()})")
+    if not server.needs_capability:
+        return Finding("ok", "Database user", f"{account.name} (PostgreSQL does not run as root)")
+    return Finding(
+        "warn", "Database user",
+        f"{account.name}, with a capability to walk through folders that are closed to it.",
+        "Works; to do without, move the project or SHS_HOME to where every user can enter, such as /srv.",
+    )  # fmt: skip
+
+
+def _database(settings: Settings) -> Finding:
+    from shs_pipeline.database import connect, place, prepare
+
+    # A doctor does not wait for minutes.
+    patient = settings.model_copy(update={"database_wait_seconds": min(settings.database_wait_seconds, 5)})
+    databases = prepare(patient)
+    with connect(databases.warehouse_url) as warehouse, connect(databases.dagster_url):
+        row = warehouse.execute("show server_version").fetchone()
+    version = row[0].split()[0] if row else "?"
+    return Finding("ok", "Database", f"PostgreSQL {version}, {place(databases.warehouse_url)}")
+
+
+def _landing(settings: Settings) -> Finding:
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(settings.landing)
+    if parts.scheme == "file" and not Path(unquote(parts.path)).exists():
+        return Finding(
+            "warn", "Landing zone", f"{settings.landing} does not exist yet.",
+            "It is made with the first drop; or make the folder yourself.",
+        )  # fmt: skip
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    try:
+        options = {"timeout": "10s", "connect_timeout": "5s"}
+        retries = {"max_retries": 1}
+        store = (
+            from_url(settings.landing)
+            if parts.scheme == "file"
+            else from_url(settings.landing, client_options=options, retry_config=retries)  # type: ignore[call-overload]
+        )
+        store.list_with_delimiter()
+    except (BaseError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0][:200]
+        return Finding(
+            "fail", "Landing zone", f"{settings.landing} cannot be listed: {reason}",
+            "Check SHS_LANDING, and for s3:// the AWS_* variables, the region and the rights.",
+        )  # fmt: skip
+    return Finding("ok", "Landing zone", settings.landing)
+
+
+def _dagster(settings: Settings) -> Finding:
+    import subprocess
+
+    from shs_pipeline.database import dagster_environment, write_dagster_home
+    from shs_pipeline.settings import project_root
+    from shs_pipeline.supervisor import running_system
+
+    path = project_root() / "dagster.yaml"
+    if not path.is_file():
+        return Finding("fail", "Dagster", f"there is no {path}.", "Run shs in the project folder.")
+    patient = settings.model_copy(update={"database_wait_seconds": 0})
+    environment = {**os.environ, **dagster_environment(patient)}
+    write_dagster_home(settings, path)
+    asked = subprocess.run(
+        [sys.executable, "-m", "dagster", "instance", "info"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if asked.returncode != 0:
+        reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return Finding("fail", "Dagster", f"{path} is refused: {reason}", "Restore that file.")
+    running = running_system(settings)
+    return Finding("ok", "Dagster", f"running at {running.url}" if running else "configured, not running")

@@ -1,0 +1,265 @@
+"""The contract of a file's rows: one Pandera model, from which everything else about them follows.
+
+A model's fields are made by the functions below (`text`, `amount`, `day` …), which attach the kind
+of cell that a column holds. From the model follow the header that is looked for, the casting of
+each cell, the checks, the sentences for what is wrong, the raw table and the page in `docs/sources`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Annotated, Any
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.engines import pandas_engine
+
+from shs_pipeline.casting import NOISE_DIGITS, Kind, cast_cells, is_blank, show
+from shs_pipeline.reading import ROW, SHEET, Problem
+
+Amount = Annotated[pandas_engine.Decimal, 25, NOISE_DIGITS, None]
+"""Dollars, exactly as the cell holds them."""
+Number = Annotated[pandas_engine.Decimal, 25, NOISE_DIGITS, None]
+"""A count, possibly fractional."""
+Rate = Annotated[pandas_engine.Decimal, 25, NOISE_DIGITS + 2, None]
+"""A factor: 0.07 is 7 %."""
+Day = pandas_engine.Date
+Whole = pd.Int64Dtype
+Flag = pd.BooleanDtype
+
+# Exact numbers have no scale in the database: Postgres would round to it without a word.
+_SQL_TYPES: dict[Kind, str] = {
+    "text": "text",
+    "identifier": "text",
+    "zip": "text",
+    "amount": "numeric",
+    "quantity": "numeric",
+    "rate": "numeric",
+    "share": "numeric",
+    "whole": "bigint",
+    "day": "date",
+    "flag": "boolean",
+}
+
+
+def _field_maker(kind: Kind) -> Callable[..., Any]:
+    def field(
+        header: str,
+        description: str,
+        *,
+        blank: bool = False,
+        remedy: str | None = None,
+        in_header: bool = True,
+        **checks: Any,
+    ) -> Any:
+        """Declare a column.
+
+        Args:
+            header: the column's name in the file; compared without case and extra spaces.
+            description: what it means, with unit and sign; becomes the column's comment.
+            blank: whether a cell may be empty.
+            remedy: how to mend a value that fails the checks.
+            in_header: whether a file without this column is rejected.
+            checks: Pandera's own (`ge`, `isin`, `str_matches` …).
+        """
+        return pa.Field(
+            alias=header,
+            nullable=blank,
+            description=description,
+            metadata={"kind": kind, "remedy": remedy, "in_header": in_header},
+            **checks,
+        )
+
+    return field
+
+
+text = _field_maker("text")
+identifier = _field_maker("identifier")
+zip_code = _field_maker("zip")
+amount = _field_maker("amount")
+quantity = _field_maker("quantity")
+rate = _field_maker("rate")
+share = _field_maker("share")
+whole = _field_maker("whole")
+day = _field_maker("day")
+flag = _field_maker("flag")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract, as its users need it.
+
+    Attributes:
+        name: name in the database, lower case with underscores.
+        header: name in the file.
+    """
+
+    name: str
+    header: str
+    kind: Kind
+    description: str
+    is_required: bool
+    is_in_header: bool
+    remedy: str | None
+
+    @property
+    def sql_type(self) -> str:
+        """Type of the raw table's column."""
+        return _SQL_TYPES[self.kind]
+
+
+@cache
+def columns_of(model: type[pa.DataFrameModel]) -> tuple[Column, ...]:
+    """Return the columns of a contract in the order of declaration."""
+    by_header = {info.name: info.original_name for _, info in model.__fields__.values()}
+    found = []
+    for header, schema in model.to_schema().columns.items():
+        metadata = schema.metadata or {}
+        found.append(
+            Column(
+                name=by_header[header],
+                header=header,
+                kind=metadata["kind"],
+                description=schema.description or "",
+                is_required=not schema.nullable,
+                is_in_header=metadata["in_header"],
+                remedy=metadata["remedy"],
+            )
+        )
+    return tuple(found)
+
+
+def apply(
+    model: type[pa.DataFrameModel],
+    lines: pd.DataFrame,
+    found: Sequence[Problem] = (),
+    missing: frozenset[str] = frozenset(),
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """Cast and check every cell of `lines` against the contract.
+
+    Args:
+        model: the contract.
+        lines: (n, k) cells as delivered, columns named as in the file, with `SHEET` and `ROW`.
+        found: problems that the reader found: no second one is reported for their cells.
+        missing: columns that the file lacks, which is one problem and not one for each cell.
+
+    Returns:
+        (n, m) values, columns named as in the database, with `SHEET` and `ROW`; and every problem,
+        in the order of the file. Where there are errors the values must not be used.
+    """
+    problems: list[Problem] = []
+    reported = {(problem.sheet, problem.row, problem.column) for problem in found}
+    columns = columns_of(model)
+    values: dict[str, pd.Series] = {}
+    places = list(zip(lines[SHEET], lines[ROW], strict=True))
+    for column in columns:
+        if column.header not in lines:
+            values[column.header] = _series([None] * len(lines), column.kind)
+            continue
+        cells = lines[column.header].tolist()
+        cast, errors = cast_cells(cells, column.kind)
+        values[column.header] = _series(cast, column.kind)
+        for position, error in errors.items():
+            sheet, row = places[position]
+            reported.add((sheet, row, column.header))
+            problems.append(
+                Problem(
+                    problem=error.problem,
+                    remedy=column.remedy or error.remedy,
+                    sheet=sheet,
+                    row=int(row),
+                    column=column.header,
+                    value=show(cells[position]),
+                )
+            )
+    typed = pd.DataFrame(values, index=pd.RangeIndex(len(lines)))
+    problems += _broken_checks(model, typed, lines, reported, missing)
+    typed = typed.rename(columns={column.header: column.name for column in columns})
+    typed.insert(0, SHEET, lines[SHEET].to_numpy())
+    typed.insert(1, ROW, lines[ROW].to_numpy())
+    return typed, sorted(problems, key=_place)
+
+
+def missing_value(column: Column) -> tuple[str, str]:
+    """Return problem and remedy for an empty cell of a column that must be filled."""
+    return (
+        f"{column.header} is empty.",
+        column.remedy or f"Fill in {column.header}, or delete the whole row if it is no line.",
+    )
+
+
+def _series(values: list[Any], kind: Kind) -> pd.Series:
+    if kind == "whole":
+        return pd.Series(values, dtype="Int64")
+    if kind == "flag":
+        return pd.Series(values, dtype="boolean")
+    return pd.Series(values, dtype=object)
+
+
+def _broken_checks(
+    model: type[pa.DataFrameModel],
+    typed: pd.DataFrame,
+    lines: pd.DataFrame,
+    reported: set[tuple[str | None, int | None, str | None]],
+    missing: frozenset[str],
+) -> list[Problem]:
+    try:
+        model.validate(typed, lazy=True)
+    except pa.errors.SchemaErrors as broken:
+        failures = broken.failure_cases
+    else:
+        return []
+    by_header = {column.header: column for column in columns_of(model)}
+    problems = []
+    for failure in failures.itertuples():
+        header, position = str(failure.column), failure.index
+        if position is None or pd.isna(position):
+            raise AssertionError(f"contract {model.__name__} is at odds with itself: {failure}")
+        position = int(position)
+        sheet, row = lines[SHEET].iat[position], int(lines[ROW].iat[position])
+        if (sheet, row, header) in reported or header in missing:
+            continue
+        cell = lines[header].iat[position] if header in lines else None
+        problem, remedy = _sentence(by_header[header], str(failure.check), cell)
+        problems.append(
+            Problem(
+                problem=problem,
+                remedy=remedy,
+                sheet=sheet,
+                row=row,
+                column=header,
+                value=None if is_blank(cell) else show(cell),
+            )
+        )
+    return problems
+
+
+def _sentence(column: Column, check: str, cell: Any) -> tuple[str, str]:
+    if check == "not_nullable":
+        return missing_value(column)
+    if check.startswith("dtype"):
+        return (
+            f"{column.header} has more digits than an amount can have.",
+            column.remedy or f"Round {column.header} to what the supplier's document shows.",
+        )
+    return (
+        f"{column.header} does not hold what it should: {column.description}",
+        column.remedy or f"Correct {column.header} as the supplier's document shows it.",
+    )
+
+
+def _place(problem: Problem) -> tuple[str, int, str]:
+    return (problem.sheet or "", problem.row or 0, problem.column or "")
+
+
+def month_of(value: date) -> date:
+    """Return the first day of the month."""
+    return value.replace(day=1)
+
+
+def headers_of(model: type[pa.DataFrameModel]) -> Sequence[str]:
+    """Return the column names that a file must have."""
+    return [column.header for column in columns_of(model) if column.is_in_header]

@@ -1,0 +1,21 @@
+"""What a person must mend, said in one sentence each for what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class ShsError(Exception):
+    """A problem that a person can mend; shown without a traceback.
+
+    Args:
+        problem: one sentence that says what is wrong and where.
+        remedy: one sentence that says how to mend it.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class UnreadableFileError(ShsError):
+    """A file that cannot be read as what its place says it is."""

@@ -1,0 +1,251 @@
+"""The landing zone: what lies where, and what its place says about it.
+
+One URL, a folder (`file:///…`) or S3 (`s3://bucket/prefix`). Everything under `incoming/` and
+`reference/` is an admin's and never changed; everything under `rejected/` is the system's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
+
+from shs_pipeline.errors import ShsError
+from shs_pipeline.months import FIRST_MONTH, last_month, month_text, parse_month
+from shs_pipeline.reference import NAMES as REFERENCE_NAMES
+from shs_pipeline.sources import NAMES as SOURCE_NAMES
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+INCOMING, REFERENCE, REJECTED = "incoming", "reference", "rejected"
+ERRORS_SUFFIX = ".errors.xlsx"
+_REVENUE = re.compile(r"rev=(.+)", re.IGNORECASE)
+_OVERLAP_OK = "overlap=ok"
+# What operating systems and Office leave beside people's files; nobody dropped these.
+_LITTER = re.compile(r"(\.|~\$).*|thumbs\.db|desktop\.ini", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the place of a file says.
+
+    Attributes:
+        kind: a source's partition, a reference table, or `unknown`.
+        name: source or reference table; None when unknown.
+        problem, remedy: sentences for an unknown place.
+    """
+
+    kind: Literal["source", "reference", "unknown"]
+    name: str | None = None
+    commission_month: date | None = None
+    revenue_month: date | None = None
+    is_overlap_ok: bool = False
+    problem: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """One file that an admin dropped, as the listing shows it."""
+
+    path: str
+    size: int
+    etag: str
+    modified: datetime
+
+    @cached_property
+    def place(self) -> Place:
+        """What the path says."""
+        return place_of(self.path)
+
+
+class Landing:
+    """The landing zone behind its URL.
+
+    Args:
+        url: `file:///…` or `s3://…`; the credentials of S3 come from the usual AWS variables.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        from pathlib import Path
+
+        from obstore.store import LocalStore, from_url
+
+        if self.url.startswith("file://"):
+            folder = Path(unquote(self.url.removeprefix("file://")))
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ShsError(
+                    f"The landing zone {self.url} cannot be made ({error.strerror}).",
+                    "Set SHS_LANDING to a folder that this user may write.",
+                ) from None
+            return LocalStore(prefix=folder)
+        return from_url(self.url)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether files appear here while they are still being written."""
+        return self.url.startswith("file://")
+
+    def uri(self, path: str) -> str:
+        """Return the full address of a path."""
+        return f"{self.url}/{path}"
+
+    def drops(self, under: str = "") -> list[Drop]:
+        """List the dropped files under a folder, by path; all of them by default.
+
+        Raises:
+            ShsError: the landing zone cannot be reached.
+        """
+        with _reaching(self.url):
+            found = [
+                Drop(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"])
+                for meta in self._metas(under)
+                if not _is_litter(meta["path"])
+            ]
+        return sorted(found, key=lambda drop: drop.path)
+
+    def _metas(self, under: str) -> Iterator[dict]:
+        import obstore
+
+        if under:
+            prefixes = [under]
+        else:
+            # `rejected/` grows with time and is never read.
+            top = obstore.list_with_delimiter(self._store)
+            yield from top["objects"]
+            prefixes = [prefix for prefix in top["common_prefixes"] if prefix != REJECTED]
+        for prefix in prefixes:
+            for chunk in obstore.list(self._store, prefix=prefix, chunk_size=1000):
+                yield from chunk
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of a file, or None when it is gone."""
+        import obstore
+
+        with _reaching(self.url):
+            try:
+                return bytes(obstore.get(self._store, path).bytes())
+            except FileNotFoundError:
+                return None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put a file there whole or not at all."""
+        import obstore
+
+        with _reaching(self.url):
+            obstore.put(self._store, path, content)
+
+    def delete(self, path: str) -> None:
+        """Delete a file if it is there."""
+        import obstore
+
+        with _reaching(self.url):
+            try:
+                obstore.delete(self._store, path)
+            except FileNotFoundError:
+                return
+
+
+class _reaching:  # noqa: N801 - reads as a phrase: `with _reaching(url)`.
+    """Turn what the object store raises into a sentence."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        from obstore.exceptions import BaseError
+
+        if isinstance(error, (BaseError, PermissionError)):
+            first_line = (
+                str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+            )
+            raise ShsError(
+                f"The landing zone {self.url} cannot be reached: {first_line}",
+                "Check SHS_LANDING, the network and the credentials (AWS_* variables), then run again.",
+            ) from error
+
+
+def errors_path(path: str) -> str:
+    """Return where the error workbook of a dropped file lies."""
+    return f"{REJECTED}/{path}{ERRORS_SUFFIX}"
+
+
+def place_of(path: str) -> Place:
+    """Return what a landing-relative path says; an unknown place says why and what to do."""
+    parts = PurePosixPath(path).parts
+    if parts[0] == REFERENCE:
+        return _reference_place(path, parts)
+    if parts[0] != INCOMING or len(parts) < 3:
+        return _unknown(
+            f"{path} lies in no folder that is read.",
+            f"Move it to {INCOMING}/<source>/<YYYY-MM>/, or a reference workbook to {REFERENCE}/.",
+        )
+    if parts[1] not in SOURCE_NAMES:
+        return _unknown(
+            f"{path}: there is no source called {parts[1]!r}.",
+            f"Move it under one of {', '.join(SOURCE_NAMES)} in {INCOMING}/.",
+        )
+    return _source_place(path, parts)
+
+
+def _source_place(path: str, parts: tuple[str, ...]) -> Place:
+    source = parts[1]
+    month = parse_month(parts[2])
+    if len(parts) == 3 or month is None:
+        return _unknown(
+            f"{path}: {parts[2]!r} is not a commission month."
+            if len(parts) > 3
+            else f"{path} lies in no month.",
+            f"Move it to {INCOMING}/{source}/<YYYY-MM>/, such as {INCOMING}/{source}/2025-03/.",
+        )
+    if not FIRST_MONTH <= month <= last_month():
+        return _unknown(
+            f"{path}: the commission month {parts[2]} is out of range.",
+            f"Move it to a month from {month_text(FIRST_MONTH)} to {month_text(last_month())}.",
+        )
+    revenue_month, is_overlap_ok = None, False
+    for folder in parts[3:-1]:
+        given = _REVENUE.fullmatch(folder)
+        if given and (revenue_month := parse_month(given.group(1))):
+            continue
+        if folder == _OVERLAP_OK:
+            is_overlap_ok = True
+            continue
+        return _unknown(
+            f"{path}: the folder {folder!r} says nothing known.",
+            f"Move the file up into {'/'.join(parts[:3])}/, or name the revenue month as rev=<YYYY-MM>.",
+        )
+    return Place("source", source, month, revenue_month, is_overlap_ok)
+
+
+def _reference_place(path: str, parts: tuple[str, ...]) -> Place:
+    name = PurePosixPath(path).stem.lower()
+    if len(parts) == 2 and name in REFERENCE_NAMES and parts[1] == f"{name}.xlsx":
+        return Place("reference", name)
+    return _unknown(
+        f"{path} is no reference table.",
+        f"Reference tables are {', '.join(f'{REFERENCE}/{table}.xlsx' for table in REFERENCE_NAMES)}.",
+    )
+
+
+def _unknown(problem: str, remedy: str) -> Place:
+    return Place("unknown", problem=problem, remedy=remedy)
+
+
+def _is_litter(path: str) -> bool:
+    return any(_LITTER.fullmatch(part) for part in PurePosixPath(path).parts)

@@ -1,0 +1,116 @@
+"""Lines into the database: COPY, and the key by which a line is recognised in another file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from shs_pipeline.contract import columns_of
+from shs_pipeline.reading import ROW, SHEET
+from shs_pipeline.warehouse import added_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import psycopg
+
+    from shs_pipeline.source import Declaration, Source
+
+_COPY_TYPES = {"bigint": "int8", "numeric": "numeric", "text": "text", "date": "date", "boolean": "bool"}
+
+
+def line_keys(source: Source, lines: pd.DataFrame) -> list[int]:
+    """Return (n,) signed 64-bit keys, equal for lines that are the same sale in another file."""
+    names = source.same_line or [column.name for column in columns_of(source.rows)]
+    keys = []
+    for cells in zip(*(lines[name].tolist() for name in names), strict=True):
+        text = "\x1f".join([_key_text(cell) for cell in cells])
+        digest = blake2b(text.encode(), digest_size=8).digest()
+        keys.append(int.from_bytes(digest, "big", signed=True))
+    return keys
+
+
+def _key_text(cell: object) -> str:
+    """Return a text that is the same for `1,234.50` and 1234.5."""
+    return str(cell.normalize()) if isinstance(cell, Decimal) else str(cell).casefold()
+
+
+def copy_lines(
+    connection: psycopg.Connection,
+    schema: str,
+    declaration: Declaration,
+    lines: pd.DataFrame,
+    constants: dict[str, Any],
+) -> None:
+    """Append lines to a table of the schema with a binary COPY.
+
+    Args:
+        lines: (n, m) values by database name.
+        constants: columns that have one value for all lines, such as `file_id`.
+    """
+    types = {name: kind.split()[0] for name, kind in added_columns(schema)}
+    types |= {column.name: column.sql_type for column in columns_of(declaration.rows)}
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+        sql.Identifier(schema, declaration.name), sql.SQL(", ").join(map(sql.Identifier, types))
+    )
+    columns = [_column(lines, name, constants) for name in types]
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types([_COPY_TYPES[kind] for kind in types.values()])
+        for row in zip(*columns, strict=True):
+            copy.write_row(row)
+
+
+def _column(lines: pd.DataFrame, name: str, constants: dict[str, Any]) -> Sequence[Any]:
+    if name in constants:
+        return [constants[name]] * len(lines)
+    column = lines[name]
+    if name not in (SHEET, ROW) and column.dtype != object:
+        column = column.astype(object).where(column.notna(), None)
+    return column.tolist()
+
+
+def delete_lines(connection: psycopg.Connection, schema: str, declaration: Declaration, file_id: int) -> None:
+    """Delete the lines of one file."""
+    statement = sql.SQL("delete from {} where file_id = %s").format(sql.Identifier(schema, declaration.name))
+    connection.execute(statement, [file_id])
+
+
+def copies_elsewhere(
+    connection: psycopg.Connection, source: Source, keys: Sequence[int], not_in: int | None
+) -> dict[int, int]:
+    """Count how many of a file's lines are already loaded from other files.
+
+    Args:
+        keys: line keys of the file; a line that it has twice counts twice at the most.
+        not_in: the file whose place this one takes.
+
+    Returns:
+        Lines in common by `file_id`.
+    """
+    statement = sql.SQL(
+        "with mine as (select key, count(*) as lines from unnest(%(keys)s::bigint[]) as k (key) group by key),"
+        " theirs as (select r.file_id, r.line_key as key, count(*) as lines from {} as r"
+        " where r.line_key = any(%(keys)s) and r.file_id is distinct from %(not_in)s"
+        " group by r.file_id, r.line_key)"
+        " select file_id, sum(least(mine.lines, theirs.lines))::bigint from mine"
+        " inner join theirs using (key) group by file_id"
+    ).format(sql.Identifier("raw", source.name))
+    rows = connection.execute(statement, {"keys": list(keys), "not_in": not_in}).fetchall()
+    return {int(file_id): int(count) for file_id, count in rows}
+
+
+def sums_of(source: Source, lines: pd.DataFrame) -> dict[str, str]:
+    """Return the exact sum of each amount column, as text."""
+    return {name: str(sum(lines[name].tolist())) for name in source.amounts}
+
+
+def other_files_in_force(connection: psycopg.Connection, source: str, path: str) -> bool:
+    """Whether the source has lines from any other place."""
+    row = connection.execute(
+        "select exists (select from ops.files where source = %s and status = 'loaded' and path <> %s)",
+        [source, path],
+    ).fetchone()
+    return bool(row and row[0])

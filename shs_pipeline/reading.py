@@ -1,0 +1,93 @@
+"""What a reader makes of a file: the cells of its lines, what it left out, what it found wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import date
+    from decimal import Decimal
+
+    import pandas as pd
+
+SHEET = "source_sheet"
+ROW = "source_row"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """The bytes of one dropped file and what its place says about it.
+
+    Attributes:
+        name: file name as dropped, for messages.
+        content: the bytes.
+        revenue_month: first of the month named by a `rev=YYYY-MM` folder, if any.
+        known: reference values a reader may need, by table (casefolded keys),
+            e.g. `{"service_to_product": {"consulting", ...}}`.
+    """
+
+    name: str
+    content: bytes
+    revenue_month: date | None = None
+    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a file, placed so that an admin finds the cell and mends it.
+
+    Attributes:
+        sheet: sheet name, or `page 3` in a PDF; None for the file as a whole.
+        row: 1-based row of the sheet, or line of the page.
+        column: header text of the column as the contract names it.
+        value: what the cell holds, as text.
+        severity: an `error` rejects the file, a `warning` is only shown.
+    """
+
+    problem: str
+    remedy: str
+    sheet: str | None = None
+    row: int | None = None
+    column: str | None = None
+    value: str | None = None
+    severity: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True)
+class PrintedTotal:
+    """A total that the file prints, held against the lines that it covers (same unit)."""
+
+    sheet: str
+    row: int
+    label: str
+    column: str
+    printed: Decimal
+    computed: Decimal
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the printed and the computed total are the same amount."""
+        return self.printed == self.computed
+
+
+@dataclass
+class Reading:
+    """The outcome of reading one file.
+
+    Attributes:
+        lines: cells as delivered (text, numbers, dates, None), dtype object, one row per sale
+            line in the order of the file; columns `source_sheet`, `source_row` (see `SHEET`, `ROW`)
+            and the delivered column names of the contract.
+        left_out: rows that are no sale lines although they look like data, by reason.
+        totals: printed totals with amounts.
+        problems: structural problems; cell problems come from the contract.
+        missing: columns that the file does not have, each among `problems` and blank in `lines`.
+    """
+
+    lines: pd.DataFrame
+    left_out: dict[str, int] = field(default_factory=dict)
+    totals: list[PrintedTotal] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    missing: frozenset[str] = frozenset()

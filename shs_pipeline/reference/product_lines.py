@@ -1,0 +1,45 @@
+"""Where product lines are named, and the sum that is set once a year for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from shs_pipeline.casting import match_key
+from shs_pipeline.reading import Problem
+from shs_pipeline.reference.cross_checks import duplicates, problem_at, row_of
+
+PRODUCT_LINES = (
+    "service_to_product.product_lines",
+    "commission_tiers.product_line",
+    "tier_thresholds.product_line",
+    "business_objectives.product_line",
+)
+"""The columns of the reference tables that name product lines."""
+
+
+def doubled_years(lines: pd.DataFrame, what: str) -> Sequence[Problem]:
+    """Return an error for each row whose (rep, product line, year) stands in an earlier row.
+
+    Args:
+        lines: (n, m) values with `sales_rep_name`, `product_line` and `year`.
+        what: what a row sets, such as `a threshold`.
+    """
+    entries = list(zip(lines["sales_rep_name"], lines["product_line"], lines["year"], strict=True))
+    keys = [(match_key(rep), match_key(product), int(year)) for rep, product, year in entries]
+    problems = []
+    for first, again in duplicates(keys):
+        rep, product, year = entries[again]
+        problems.append(
+            problem_at(
+                lines,
+                again,
+                "Year",
+                problem=f"Rows {row_of(lines, first)} and {row_of(lines, again)} both set {what} of {rep} "
+                f"for {product} in {year}.",
+                remedy="Delete the one that does not hold, or correct its year.",
+                value=year,
+            )
+        )
+    return problems

@@ -1,0 +1,43 @@
+"""Reading a reference workbook: one sheet, one row per entry, header in any of its first rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+import pandera.pandas as pa
+
+from shs_pipeline.casting import Cell, match_key
+from shs_pipeline.contract import headers_of
+from shs_pipeline.reading import Reading, SourceFile
+from shs_pipeline.workbook import read_table
+
+
+def read_rows(
+    file: SourceFile,
+    model: type[pa.DataFrameModel],
+    normalise: Mapping[str, Callable[[Cell], Cell]] | None = None,
+) -> Reading:
+    """Read the rows of a reference workbook; its hidden sheets, such as drop-down lists, are not read.
+
+    Args:
+        model: the contract.
+        normalise: by header, what brings a cell to the form that the contract checks.
+
+    Raises:
+        UnreadableFileError: no visible sheet holds the header.
+    """
+    table = read_table(file, headers_of(model))
+    for header, mend in (normalise or {}).items():
+        table.lines[header] = pd.Series([mend(cell) for cell in table.lines[header]], dtype=object)
+    return Reading(table.lines, problems=table.problems, missing=table.missing)
+
+
+def one_of(words: tuple[str, ...]) -> Callable[[Cell], Cell]:
+    """Return a function that spells a cell as the one of `words` that it is but for case and spaces."""
+    known = {match_key(word): word for word in words}
+
+    def spell(cell: Cell) -> Cell:
+        return known.get(match_key(cell), cell) if isinstance(cell, str) else cell
+
+    return spell

@@ -1,0 +1,191 @@
+"""Territories: which rep owns which customer, and from when until when.
+
+A row names the customer by one field of a source's files. Its value is brought to the form in
+which the source's own column is read, so that the two meet: a zip that Excel made a number gets its
+zero back, an account number loses its `.0`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import pandas as pd
+import pandera.pandas as pa
+
+from shs_pipeline import contract
+from shs_pipeline.casting import CASTS, CastError, Cell, cast_zip, is_blank, match_key, show, squeeze
+from shs_pipeline.contract import columns_of
+from shs_pipeline.reading import ROW, SHEET, Problem, Reading, SourceFile
+from shs_pipeline.reference.cross_checks import (
+    VALID_FROM,
+    VALID_UNTIL,
+    backward_periods,
+    in_words,
+    overlap_remedy,
+    overlaps,
+    period_of,
+    problem_at,
+    row_of,
+)
+from shs_pipeline.reference.sheet import read_rows
+from shs_pipeline.source import ReferenceTable, Source
+from shs_pipeline.sources import all_sources
+
+STEPPING_STONE = "SteppingStone"
+"""The customer field that joins two columns of a file: `75201; Baylor Medical Center`."""
+
+KEY = ("Source", "Customer field", "Data field value")
+
+
+class TerritoriesRows(pa.DataFrameModel):
+    """One row per customer of a source and period of validity."""
+
+    source: str = contract.text("Source", "Source whose lines are credited; stored by its name.")
+    customer_field: str = contract.text("Customer field", "Field of the source that names the customer.")
+    data_field_value: str = contract.text(
+        "Data field value", "What the field holds for this customer; for SteppingStone zip; customer."
+    )
+    sales_rep_name: str = contract.text("Sales Rep Name", "The rep who owns the customer, as in sales_reps.")
+    valid_from: contract.Day = contract.day(VALID_FROM, "First day of the ownership.")
+    valid_until: contract.Day = contract.day(
+        VALID_UNTIL, "First day on which it has ended; blank for no end.", blank=True
+    )
+
+
+def read_territories(file: SourceFile) -> Reading:
+    """Read the rows of one workbook, with the customer's key as the source's lines have it.
+
+    Raises:
+        UnreadableFileError: no visible sheet holds the header.
+    """
+    reading = read_rows(file, TerritoriesRows)
+    lines = reading.lines
+    keys = []
+    for sheet, row, *cells in zip(lines[SHEET], lines[ROW], *(lines[header] for header in KEY), strict=True):
+        key, wrong = _normalised(cells)
+        keys.append(key)
+        if wrong is not None:
+            place, error = wrong
+            reading.problems.append(
+                Problem(error.problem, error.remedy, sheet, int(row), KEY[place], show(cells[place]))
+            )
+    for place, header in enumerate(KEY):
+        lines[header] = pd.Series([key[place] for key in keys], dtype=object)
+    return reading
+
+
+def check_territories(lines: pd.DataFrame) -> Sequence[Problem]:
+    """Return periods that end before they begin, and those that overlap for one customer."""
+    sources, fields, values = (lines[n].tolist() for n in ("source", "customer_field", "data_field_value"))
+    reps = lines["sales_rep_name"].tolist()
+    keys = [tuple(map(match_key, key)) for key in zip(sources, fields, values, strict=True)]
+    return backward_periods(lines) + [
+        problem_at(
+            lines,
+            later,
+            VALID_FROM,
+            problem=f"Rows {row_of(lines, earlier)} and {row_of(lines, later)} overlap for {sources[later]}, "
+            f"{fields[later]} {values[later]!r}: {reps[earlier]} owns it {period_of(lines, earlier)}, "
+            f"{reps[later]} {period_of(lines, later)}.",
+            remedy=overlap_remedy(lines, earlier, later),
+            value=in_words(lines["valid_from"].iat[later]),
+        )
+        for earlier, later in overlaps(lines, keys)
+    ]
+
+
+def _normalised(cells: Sequence[Cell]) -> tuple[list[Cell], tuple[int, CastError] | None]:
+    """Bring source, customer field and value to their normal form.
+
+    Each hangs on the one before it, so the work ends at the first that is blank or wrong.
+
+    Returns:
+        the three cells, and the place of the wrong one with what is wrong.
+    """
+    key, place = list(cells), 0
+    try:
+        if not is_blank(cells[0]):
+            source = _source_spelled(show(cells[0]))
+            key[0], place = source.name, 1
+            if not is_blank(cells[1]):
+                field = _field_spelled(source, show(cells[1]))
+                key[1], place = field, 2
+                key[2] = None if is_blank(cells[2]) else _value_as_read(source, field, cells[2])
+    except CastError as error:
+        return key, (place, error)
+    return key, None
+
+
+def _source_spelled(text: str) -> Source:
+    source = _sources_by_spelling().get(match_key(text))
+    if source is None:
+        raise CastError(f"{squeeze(text)} is no source.", f"Type one of {_source_spellings()}.")
+    if not source.customer_fields:
+        raise CastError(
+            f"{source.name} names the rep in its file, so it has no territories.", "Delete the row."
+        )
+    return source
+
+
+def _field_spelled(source: Source, text: str) -> str:
+    fields = {match_key(field): field for field in source.customer_fields}
+    if match_key(text) not in fields:
+        raise CastError(
+            f"{source.name} has no customer field {squeeze(text)}.",
+            f"Type {' or '.join(source.customer_fields)}.",
+        )
+    return fields[match_key(text)]
+
+
+def _value_as_read(source: Source, field: str, cell: Cell) -> Cell:
+    """Return the value as it is read from the source's own files.
+
+    Raises:
+        CastError: it cannot stand in such a file.
+    """
+    if field == STEPPING_STONE:
+        return _zip_and_customer(cell)
+    kinds = {match_key(column.header): column.kind for column in columns_of(source.rows)}
+    return CASTS[kinds.get(match_key(field), "text")](cell)
+
+
+def _zip_and_customer(cell: Cell) -> str:
+    zip_code, semicolon, customer = squeeze(show(cell)).partition(";")
+    if not semicolon or not zip_code.strip() or not customer.strip():
+        raise CastError(
+            f"{STEPPING_STONE} is the zip and the customer with a semicolon between them.",
+            "Type it as 75201; Baylor Medical Center, as Ship To Zip and Customer of the file show it.",
+        )
+    # The line's key has the five digits, also where the file has ZIP+4.
+    digits = (cast_zip(zip_code) or "").split("-")[0]
+    return f"{digits}; {customer.strip()}"
+
+
+@cache
+def _sources_by_spelling() -> dict[str, Source]:
+    return {
+        match_key(spelling): source
+        for source in all_sources()
+        for spelling in (source.name, source.title, *source.aliases)
+    }
+
+
+def _source_spellings() -> str:
+    return ", ".join(
+        " or ".join((source.name, *source.aliases)) for source in all_sources() if source.customer_fields
+    )
+
+
+TABLE = ReferenceTable(
+    name="territories",
+    title="Territories",
+    rows=TerritoriesRows,
+    readers={".xlsx": read_territories},
+    check=check_territories,
+    choices={
+        "source": tuple(source.name for source in all_sources() if source.customer_fields),
+        "customer_field": tuple(dict.fromkeys(f for source in all_sources() for f in source.customer_fields)),
+    },
+    suggestions={"sales_rep_name": ("sales_reps.sales_rep_name",)},
+)

@@ -1,0 +1,63 @@
+"""`shs run`: ingest everything that changed, in one process and without a daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from shs_pipeline.changes import Folder, changed_folders, folder_of, read_books
+
+if TYPE_CHECKING:
+    from shs_pipeline.bookkeeping import FolderReport
+    from shs_pipeline.ingestion import Ingestion
+
+# A moved file takes two rounds (withdrawn there, loaded here); more would mean a circle.
+_ROUNDS = 4
+
+Progress = Callable[[Folder, int, int], None]
+
+
+def changed_now(job: Ingestion) -> list[Folder]:
+    """Return the folders that differ from what was last ingested, in the order to ingest them."""
+    books = job.query(read_books)
+    return list(changed_folders(job.landing.drops(), books))
+
+
+def run_changed(job: Ingestion, progress: Progress | None = None) -> list[FolderReport]:
+    """Ingest every folder that changed, until none is left.
+
+    Args:
+        progress: told each folder before it is read, with its number and how many there are.
+
+    Returns:
+        One report per folder, the last where a folder was read twice.
+    """
+    reports: dict[Folder, FolderReport] = {}
+    for _ in range(_ROUNDS):
+        folders = changed_now(job)
+        if not folders:
+            break
+        reports |= _ingest(job, folders, progress)
+    return list(reports.values())
+
+
+def run_all(
+    job: Ingestion, progress: Progress | None = None, only: Sequence[str] | None = None
+) -> list[FolderReport]:
+    """Read every folder of the bucket again, changed or not; `only` names sources or tables."""
+    present = {folder_of(drop.place) for drop in job.landing.drops()}
+    folders = {*present, *changed_now(job)}
+    wanted = [folder for folder in folders if only is None or folder.name in only]
+    ordered = sorted(wanted, key=lambda folder: (not folder.is_reference, folder.key))
+    return list(_ingest(job, ordered, progress).values())
+
+
+def _ingest(
+    job: Ingestion, folders: Sequence[Folder], progress: Progress | None
+) -> dict[Folder, FolderReport]:
+    reports = {}
+    for number, folder in enumerate(folders, start=1):
+        if progress is not None:
+            progress(folder, number, len(folders))
+        reports[folder] = job.folder(folder)
+    return reports

@@ -1,0 +1,216 @@
+"""Settings: `SHS_*` variables, from the environment or from `.env` in the project folder.
+
+None is needed: the defaults keep everything below `var/` in the checkout. The environment beats
+`.env`. A relative path in `.env` is meant from the project folder, one in the environment from
+the current folder, as a shell user expects.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shs_pipeline.errors import ShsError
+
+PREFIX = "SHS_"
+PATHS = ("home", "landing", "pg_bin")
+
+# Set by shs itself for the Dagster processes it starts; no settings of a person.
+INTERNAL = frozenset(
+    {
+        "SHS_DAGSTER_USER",
+        "SHS_DAGSTER_PASSWORD",
+        "SHS_DAGSTER_HOST",
+        "SHS_DAGSTER_PORT",
+        "SHS_DAGSTER_DATABASE",
+        "SHS_DAGSTER_STORAGE",
+    }
+)
+
+
+class Settings(BaseSettings):
+    """What can be set; each field is the variable `SHS_<NAME>`.
+
+    Attributes:
+        home: folder of all state (database, secrets, logs, Dagster).
+        landing: URL of the landing zone, `file:///…` or `s3://bucket/prefix`.
+        database_url: owner's URL of the warehouse database; None runs the embedded server.
+        pg_bin: folder with `initdb`, `pg_ctl` and `postgres`; None takes those of the wheel.
+        max_file_mb: largest file that is read, in MiB.
+        database_wait_seconds: how long a command waits for a database that is away.
+        sensor_seconds: pause between two looks at the landing zone.
+        due_day: day of the following month from which a missing file is reported.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
+
+    home: Path = Field(default_factory=lambda: project_root() / "var")
+    landing: str = ""
+    database_url: SecretStr | None = None
+    pg_bin: Path | None = None
+    max_file_mb: int = Field(default=50, ge=1, le=2048)
+    database_wait_seconds: int = Field(default=300, ge=0)
+    sensor_seconds: int = Field(default=5, ge=1)
+    due_day: int = Field(default=20, ge=1, le=28)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put arguments before the environment and the environment before `.env`."""
+        return init_settings, env_settings, _ProjectDotEnv(settings_cls)
+
+    @field_validator("home", "pg_bin", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else Path(os.path.abspath(value.expanduser()))
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise ValueError("is no URL that starts with postgresql://")
+        if not parts.path.strip("/"):
+            raise ValueError("names no database after the host (@ : / # in a password need %-codes)")
+        try:
+            _ = parts.port
+        except ValueError:
+            raise ValueError("has no number as its port, or names several hosts") from None
+        return value
+
+    @model_validator(mode="after")
+    def _landing_url(self) -> Settings:
+        self.landing = landing_url(self.landing or (self.home / "landing").as_uri())
+        return self
+
+
+class _ProjectDotEnv(PydanticBaseSettingsSource):
+    """The values of `.env` in the project folder, relative paths made absolute from there."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return dotenv().get(f"{PREFIX}{field_name.upper()}"), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        written = {name.upper(): value for name, value in dotenv().items()}
+        values: dict[str, Any] = {}
+        for name in self.settings_cls.model_fields:
+            value = written.get(f"{PREFIX}{name.upper()}")
+            if value:
+                values[name] = _from_project_root(value) if name in PATHS else value
+        return values
+
+
+def project_root() -> Path:
+    """Return the folder that holds `dagster.yaml` beside the package, else the current folder."""
+    beside = Path(__file__).resolve().parents[1]
+    return beside if (beside / "dagster.yaml").is_file() else Path.cwd()
+
+
+def dotenv() -> dict[str, str | None]:
+    """Return the variables written in the project's `.env`, empty without that file."""
+    from dotenv import dotenv_values
+
+    return dict(dotenv_values(project_root() / ".env"))
+
+
+def landing_url(text: str) -> str:
+    """Return a landing zone's URL without a trailing slash; a plain path becomes `file:///…`.
+
+    Raises:
+        ValueError: neither a path nor a `file://` or `s3://` URL with a place in it.
+    """
+    parts = urlsplit(text)
+    if parts.scheme == "s3":
+        if not parts.netloc:
+            raise ValueError("names no bucket: s3://bucket/prefix")
+        return text.rstrip("/")
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
+            raise ValueError("has no absolute path: file:///folder/landing has three slashes")
+        return Path(unquote(parts.path)).as_uri()
+    if "://" in text:
+        raise ValueError(f"begins with {parts.scheme}://, which is neither file:// nor s3://")
+    return Path(os.path.abspath(Path(text).expanduser())).as_uri()
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        ShsError: a value that cannot be used; names every such variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise _readable(error) from None
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Return the `SHS_*` variables that nobody reads, each with the name it may be meant to be.
+
+    Args:
+        environ: variables to look at instead of the environment and `.env`.
+    """
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    names = {*os.environ, *dotenv()} if environ is None else set(environ)
+    unknown = sorted(n for n in names if n.startswith(PREFIX) and n not in known | INTERNAL)
+    return {
+        name: next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)), None)
+        for name in unknown
+    }
+
+
+def _from_project_root(value: str) -> str:
+    is_path = "://" not in value
+    return os.path.abspath(project_root() / Path(value).expanduser()) if is_path else value
+
+
+def _readable(error: ValidationError) -> ShsError:
+    found: list[str] = []
+    for detail in error.errors():
+        name = str(detail["loc"][0]) if detail["loc"] else "landing"
+        shown = "" if name == "database_url" else f" is {str(_value_of(name, detail))!r}, which"
+        found.append(f"{PREFIX}{name.upper()}{shown} {_what_is_wrong(detail)}.")
+    plural = "them" if len(found) > 1 else "it"
+    return ShsError(
+        " ".join(found),
+        f"Correct {plural} in the environment or in .env ({project_root() / '.env'}), or remove "
+        f"{plural} to get the default; .env.example explains each variable.",
+    )
+
+
+def _value_of(name: str, detail: Any) -> Any:
+    if detail["loc"]:
+        return detail["input"]
+    return os.environ.get(f"{PREFIX}{name.upper()}") or dotenv().get(f"{PREFIX}{name.upper()}")
+
+
+def _what_is_wrong(detail: Any) -> str:
+    limits = detail.get("ctx", {})
+    match detail["type"]:
+        case "greater_than_equal":
+            return f"is less than {limits['ge']}"
+        case "less_than_equal":
+            return f"is more than {limits['le']}"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "is not a whole number"
+        case "value_error":
+            return str(limits["error"])
+        case _:
+            return f"cannot be used: {detail['msg']}"

@@ -1,0 +1,218 @@
+"""What a source is: declared once, in one module of `shs_pipeline/sources` or `…/reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
+
+from shs_pipeline.errors import UnreadableFileError
+from shs_pipeline.reading import PrintedTotal, Problem, Reading, SourceFile
+
+Reader = Callable[[SourceFile], Reading]
+LineCheck = Callable[["pd.DataFrame"], Sequence[Problem]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What product sources and reference tables have in common.
+
+    Attributes:
+        name: as in the landing zone and in the database.
+        rows: the contract.
+        readers: how to read it, by file extension.
+        check: what a contract cannot say of single cells; takes the values (database names).
+    """
+
+    name: str
+    rows: type[pa.DataFrameModel]
+    readers: Mapping[str, Reader]
+    check: LineCheck | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Declaration):
+    """A supplier's monthly sales and commission file.
+
+    Attributes:
+        title: name for people.
+        revenue_date: the line's revenue recognition date: a column, or None where only the
+            drop (`rev=YYYY-MM`) names it.
+        revenue_month_given: extensions whose drop may name the revenue month, and whether it must.
+        given_month_wins: whether the month named by the drop beats the column.
+        amounts: amount columns whose sums are shown, dollars sold first, then what the company earns.
+        same_line: columns that make two lines the same one, to find copies; all when empty.
+        customer_fields: spellings of `Customer field` in the territory table for this source.
+        aliases: other spellings of the source in the territory table.
+        needs: reference tables whose change may turn a rejection into a load.
+    """
+
+    title: str
+    revenue_date: str | None
+    revenue_month_given: Mapping[str, bool] = field(default_factory=dict)
+    given_month_wins: bool = False
+    amounts: tuple[str, ...]
+    same_line: tuple[str, ...] = ()
+    customer_fields: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceTable(Declaration):
+    """A table that an admin maintains as a workbook.
+
+    Attributes:
+        choices: drop-down lists of the exported workbook, by column: the only values there are.
+        suggestions: the same where more values may come: `table.column` of reference tables.
+    """
+
+    title: str
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    suggestions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """What became of reading one file.
+
+    Attributes:
+        lines: (n, m) values by database name with `source_sheet`, `source_row` and, for a
+            source, `revenue_date`; None when the file is rejected.
+        rows_read: lines of the file, good, bad and left out.
+        problems: errors and warnings, in the order of the file.
+    """
+
+    lines: pd.DataFrame | None
+    rows_read: int
+    left_out: Mapping[str, int]
+    totals: Sequence[PrintedTotal]
+    problems: Sequence[Problem]
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems for which the file is rejected."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    @classmethod
+    def rejected(cls, *problems: Problem) -> FileOutcome:
+        """Return the outcome of a file that was not read at all."""
+        return cls(lines=None, rows_read=0, left_out={}, totals=(), problems=problems)
+
+
+def read_file(declaration: Declaration, file: SourceFile, max_bytes: int) -> FileOutcome:
+    """Read one file and hold it against its contract; every problem of it is found in one pass.
+
+    Args:
+        max_bytes: size limit of a file.
+    """
+    try:
+        check_can_be_opened(declaration, file, max_bytes)
+        reading = declaration.readers[_extension(file.name)](file)
+    except UnreadableFileError as error:
+        return FileOutcome.rejected(Problem(problem=error.problem, remedy=error.remedy))
+    return _judge(declaration, file, reading)
+
+
+def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: int) -> None:
+    """Check extension, size and form before a reader sees the file.
+
+    Raises:
+        UnreadableFileError: says what is wrong and how to mend it.
+    """
+    from shs_pipeline.workbook import check_is_workbook
+
+    extension = _extension(file.name)
+    if extension == ".xlsm":
+        raise UnreadableFileError(
+            f"{file.name} is a workbook with macros.", "Save it in Excel as .xlsx and drop it again."
+        )
+    if extension not in declaration.readers:
+        kinds = " or ".join(sorted(declaration.readers))
+        raise UnreadableFileError(
+            f"{file.name} is no {kinds} file, which is what {declaration.name} takes.",
+            f"Save it as {kinds} and drop it again.",
+        )
+    if not file.content:
+        raise UnreadableFileError(f"{file.name} is empty (0 bytes).", "Export it again and drop it again.")
+    if len(file.content) > max_bytes:
+        raise UnreadableFileError(
+            f"{file.name} has {len(file.content) / 2**20:.1f} MB, more than the limit of {max_bytes / 2**20:.0f} MB.",
+            "Split it into several files, or have SHS_MAX_FILE_MB raised.",
+        )
+    if extension == ".xlsx":
+        check_is_workbook(file, max_bytes)
+
+
+def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> FileOutcome:
+    from shs_pipeline.contract import apply
+
+    lines, problems = apply(declaration.rows, reading.lines, reading.problems, reading.missing)
+    problems = [*reading.problems, *problems]
+    rows_read = len(lines) + sum(reading.left_out.values())
+    if rows_read == 0 and not problems:
+        problems.append(
+            Problem(
+                problem=f"{file.name} holds no line below its header.",
+                remedy="Check that the right report was exported; to empty a month, delete its files.",
+            )
+        )
+    if declaration.check is not None and not any(problem.severity == "error" for problem in problems):
+        problems += declaration.check(lines)
+    if isinstance(declaration, Source):
+        problems += _date_revenue(declaration, file, lines, is_sound=not problems)
+    has_error = any(problem.severity == "error" for problem in problems)
+    return FileOutcome(
+        lines=None if has_error else lines,
+        rows_read=rows_read,
+        left_out=reading.left_out,
+        totals=reading.totals,
+        problems=problems,
+    )
+
+
+def _date_revenue(source: Source, file: SourceFile, lines: pd.DataFrame, *, is_sound: bool) -> list[Problem]:
+    """Put `revenue_date` into `lines`; return what is wrong with the month that the drop names."""
+    import pandas as pd
+
+    extension, given = _extension(file.name), file.revenue_month
+    if given is not None and extension not in source.revenue_month_given:
+        return [
+            Problem(
+                problem=f"{file.name} lies in a rev= folder, but {source.name} dates its lines by "
+                f"{source.revenue_date}.",
+                remedy="Move it out of the rev= folder, into the folder of its commission month.",
+            )
+        ]
+    if given is None and source.revenue_month_given.get(extension):
+        return [
+            Problem(
+                problem=f"{file.name} carries no date, so the drop must name the revenue month.",
+                remedy=f"Drop it into a folder that names it, such as "
+                f"incoming/{source.name}/2025-04/rev=2025-03/{PurePosixPath(file.name).name}.",
+            )
+        ]
+    dates: list[Any] = [None] * len(lines)
+    if source.revenue_date is not None:
+        dates = lines[source.revenue_date].tolist()
+    if given is not None:
+        dates = [given if source.given_month_wins or day is None else day for day in dates]
+    lines["revenue_date"] = pd.Series(dates, dtype=object, index=lines.index)
+    if is_sound and any(day is None for day in dates):
+        return [Problem(problem=f"{file.name} has lines without a revenue date.", remedy="Fill in the date.")]
+    return []
+
+
+def _extension(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def first_of_month(year: int, month: int) -> date:
+    """Return the day that stands for a month."""
+    return date(year, month, 1)

@@ -1,0 +1,70 @@
+"""Cygnus: monthly commission report, grouped by sales rep, customer and invoice.
+
+From: Cygnus finance, one `.xlsx` a month, header in row 4 below the report's title.
+Quirks: rep, customer and invoice are printed on the first row of a group and left blank below it;
+rows with "Total" in the first column or in `Cust. ID` are subtotals.
+"""
+
+from __future__ import annotations
+
+import pandera.pandas as pa
+
+from shs_pipeline import contract
+from shs_pipeline.contract import headers_of
+from shs_pipeline.grouped_report import fill_down, reading_of, says_total
+from shs_pipeline.reading import Reading, SourceFile
+from shs_pipeline.source import Source
+from shs_pipeline.workbook import read_table
+
+WRITTEN_ONCE = ["Sales Rep", "Cust. ID", "Cust- Name", "Name", "Address", "City", "State", "Invoice"]
+
+
+class CygnusRows(pa.DataFrameModel):
+    """One row per invoice and item, named as delivered."""
+
+    sales_rep: str = contract.text("Sales Rep", "Rep as Cygnus names it; not used for crediting.", blank=True)
+    cust_id: str = contract.identifier("Cust. ID", "Cygnus's number of the billed customer.", blank=True)
+    cust_name: str = contract.text("Cust- Name", "Billed customer.", blank=True)
+    name: str = contract.text("Name", "Hospital or clinic served: the territory key.")
+    address: str = contract.text("Address", "Street.", blank=True)
+    city: str = contract.text("City", "City.", blank=True)
+    state: str = contract.text("State", "State.", blank=True)
+    invoice: str = contract.identifier("Invoice", "Invoice number.")
+    sku: str = contract.identifier("SKU", "Item sold.", blank=True)
+    inv_date: contract.Day = contract.day("Inv Date", "Date of the invoice.", blank=True)
+    due_date: contract.Day = contract.day("Due Date", "Date the invoice is due.", blank=True)
+    closed_date: contract.Day = contract.day("ClosedDate", "Date the invoice was paid: the revenue date.")
+    days_past: contract.Number = contract.quantity(
+        "Days Past", "Days paid after the due date; negative when early.", blank=True
+    )
+    rep_percent: contract.Rate = contract.rate("Rep %", "Commission rate as a factor.", blank=True)
+    invoice_total: contract.Amount = contract.amount("Invoice Total", "USD sold, negative for a credit.")
+    total_rep_due: contract.Amount = contract.amount(
+        "Total Rep Due", "USD of commission earned, negative for a credit."
+    )
+
+
+def read_cygnus(file: SourceFile) -> Reading:
+    """Read the lines of one report.
+
+    Raises:
+        UnreadableFileError: no visible sheet holds the header.
+    """
+    table = read_table(file, headers_of(CygnusRows))
+    rows = table.lines
+    is_total = says_total(rows["Sales Rep"]) | says_total(rows["Cust. ID"])
+    reading = reading_of(table, ~is_total, is_total=is_total, amounts=("Invoice Total", "Total Rep Due"))
+    reading.lines = fill_down(reading.lines, WRITTEN_ONCE)
+    return reading
+
+
+SOURCE = Source(
+    name="cygnus",
+    title="Cygnus",
+    rows=CygnusRows,
+    readers={".xlsx": read_cygnus},
+    revenue_date="closed_date",
+    amounts=("invoice_total", "total_rep_due"),
+    same_line=("invoice", "sku", "closed_date", "invoice_total", "total_rep_due"),
+    customer_fields=("Name",),
+)

@@ -1,0 +1,75 @@
+"""Logiquip: monthly commission detail, one block of lines per document.
+
+From: Logiquip finance, one `.xlsx` a month, header in row 2.
+Quirks: agency, rep, document and item class are printed once and left blank below; a row without
+`Comm Rate` is the heading of a group and only passes its cells on; rows with "Total" in `Doc Num`
+are subtotals; unnamed filler columns.
+"""
+
+from __future__ import annotations
+
+import pandera.pandas as pa
+
+from shs_pipeline import contract
+from shs_pipeline.casting import is_blank
+from shs_pipeline.contract import headers_of
+from shs_pipeline.grouped_report import fill_down, reading_of, says_total
+from shs_pipeline.reading import Reading, SourceFile
+from shs_pipeline.source import Source
+from shs_pipeline.workbook import read_table
+
+WRITTEN_ONCE = [
+    "Agency",
+    "Rep",
+    "Doc Num",
+    "Customer",
+    "PO Number",
+    "Ship To Zip",
+    "Date Paid",
+    "Contract",
+    "Item Class",
+]
+
+
+class LogiquipRows(pa.DataFrameModel):
+    """One row per document and item class, named as delivered."""
+
+    agency: str = contract.text("Agency", "Agency that is paid.", blank=True)
+    rep: str = contract.text("Rep", "Rep as Logiquip names it; not used for crediting.", blank=True)
+    doc_num: str = contract.identifier("Doc Num", "Invoice number.")
+    customer: str = contract.text("Customer", "Customer: second half of the territory key.")
+    po_number: str = contract.identifier("PO Number", "Customer's order number, as typed.", blank=True)
+    ship_to_zip: str = contract.zip_code("Ship To Zip", "Five-digit zip: first half of the territory key.")
+    date_paid: contract.Day = contract.day("Date Paid", "Date of payment: the revenue date.")
+    contract_: str = contract.text("Contract", "Purchasing contract.", blank=True)
+    item_class: str = contract.text("Item Class", "Kind of item.", blank=True)
+    comm_rate: contract.Rate = contract.rate("Comm Rate", "Commission rate as a factor.")
+    doc_amt: contract.Amount = contract.amount("Doc Amt", "USD sold, negative for a credit.")
+    comm_amt: contract.Amount = contract.amount("Comm Amt", "USD of commission, negative for a credit.")
+
+
+def read_logiquip(file: SourceFile) -> Reading:
+    """Read the lines of one statement.
+
+    Raises:
+        UnreadableFileError: no visible sheet holds the header.
+    """
+    table = read_table(file, headers_of(LogiquipRows))
+    rows = table.lines
+    is_total = says_total(rows["Doc Num"])
+    table.lines = rows.copy()
+    table.lines.loc[~is_total] = fill_down(rows[~is_total], WRITTEN_ONCE)
+    is_heading = ~is_total & rows["Comm Rate"].map(is_blank).astype(bool)
+    return reading_of(table, ~is_total & ~is_heading, is_total=is_total, amounts=("Doc Amt", "Comm Amt"))
+
+
+SOURCE = Source(
+    name="logiquip",
+    title="Logiquip",
+    rows=LogiquipRows,
+    readers={".xlsx": read_logiquip},
+    revenue_date="date_paid",
+    amounts=("doc_amt", "comm_amt"),
+    same_line=("doc_num", "item_class", "date_paid", "doc_amt", "comm_amt"),
+    customer_fields=("SteppingStone",),
+)

@@ -1,0 +1,81 @@
+"""Novo: monthly sales of surgical instruments.
+
+From: Novo, one `.xlsx` a month, header in row 3, first column empty.
+Quirks: customer PO numbers are text and survive as typed (`4.5E10` is a real one); a
+`Commission Percentage` below 1 is a factor, any other a percentage.
+"""
+
+from __future__ import annotations
+
+import pandera.pandas as pa
+
+from shs_pipeline import contract
+from shs_pipeline.contract import headers_of
+from shs_pipeline.grouped_report import is_total_row, reading_of
+from shs_pipeline.reading import Reading, SourceFile
+from shs_pipeline.source import Source
+from shs_pipeline.workbook import read_table
+
+
+class NovoRows(pa.DataFrameModel):
+    """One row per invoice and item, named as delivered."""
+
+    salesperson_number: str = contract.identifier(
+        "Salesperson Number", "Novo's number of the rep.", blank=True
+    )
+    ar_division_number: str = contract.identifier("AR Division Number", "Novo's division.", blank=True)
+    customer_number: str = contract.identifier("Customer Number", "Customer: the territory key.")
+    bill_to_name: str = contract.text("Bill To Name", "Customer that is billed.", blank=True)
+    ship_to_name: str = contract.text("Ship To Name", "Where it was shipped.", blank=True)
+    invoice_number: str = contract.identifier("Invoice Number", "Invoice number.")
+    invoice_date: contract.Day = contract.day("Invoice Date", "Date of the invoice: the revenue date.")
+    customer_po_number: str = contract.identifier(
+        "Customer PO Number", "Customer's order number, as typed.", blank=True
+    )
+    item_code: str = contract.identifier("Item Code", "Item.", blank=True)
+    alias_item_number: str = contract.identifier("Alias Item Number", "Customer's item number.", blank=True)
+    item_code_description: str = contract.text("Item Code Description", "Item in words.", blank=True)
+    quantity_ordered: contract.Number = contract.quantity("Quantity Ordered", "Pieces ordered.", blank=True)
+    qty_shipped: contract.Number = contract.quantity("Qty Shipped", "Pieces shipped.", blank=True)
+    quantity_backordered: contract.Number = contract.quantity(
+        "Quantity Backordered", "Pieces on back order.", blank=True
+    )
+    unit_price: contract.Amount = contract.amount("Unit Price", "USD per piece.", blank=True)
+    extension: contract.Amount = contract.amount("Extension", "USD sold, negative for a credit.")
+    comment: str = contract.text("Comment", "Remark.", blank=True)
+    order_date: contract.Day = contract.day("Order Date", "Date of the order.", blank=True)
+    sales_order_number: str = contract.identifier("Sales Order Number", "Order number.", blank=True)
+    ship_to_state: str = contract.text("Ship To State", "State.", blank=True)
+    ship_to_zip_code: str = contract.zip_code("Ship To Zip Code", "Zip code.", blank=True)
+    udf_lotbus: str = contract.identifier("UD F LOTBUS", "Lot.", blank=True)
+    commission_percentage: contract.Rate = contract.rate(
+        "Commission Percentage", "Commission rate as a factor.", blank=True
+    )
+    commission_amount: contract.Amount = contract.amount(
+        "Commission Amount", "USD of commission, negative for a credit."
+    )
+
+
+def read_novo(file: SourceFile) -> Reading:
+    """Read the lines of one report.
+
+    Raises:
+        UnreadableFileError: no visible sheet holds the header.
+    """
+    table = read_table(file, headers_of(NovoRows))
+    rows = table.lines
+    is_total = is_total_row(rows, "Invoice Number")
+    return reading_of(table, ~is_total, is_total=is_total, amounts=("Extension", "Commission Amount"))
+
+
+SOURCE = Source(
+    name="novo",
+    title="Novo",
+    rows=NovoRows,
+    readers={".xlsx": read_novo},
+    revenue_date="invoice_date",
+    amounts=("extension", "commission_amount"),
+    same_line=("invoice_number", "item_code", "udf_lotbus", "extension", "commission_amount"),
+    customer_fields=("Customer Number",),
+    aliases=("NOVO DIRECT",),
+)

@@ -1,0 +1,140 @@
+"""QuickBooks: sales by service line, with the rep's name in the file.
+
+From: the distributor's own QuickBooks, one `.xlsx` a month, header in row 5.
+Quirks: transfers, shipping and rows without quantity are no sales; they are left out before any
+cell is checked, since footers and totals have no date. The margin is
+`Amount line - Purchase price x Quantity`. One file spreads over several product lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import pandera.pandas as pa
+
+from shs_pipeline import contract
+from shs_pipeline.casting import CastError, cast_quantity, is_blank, match_key, show
+from shs_pipeline.contract import headers_of
+from shs_pipeline.grouped_report import is_total_row, reading_of
+from shs_pipeline.reading import ROW, SHEET, Problem, Reading, SourceFile
+from shs_pipeline.source import Source
+from shs_pipeline.workbook import read_table
+
+TRANSFERS = "HHS Transfers Customer"
+
+
+class QuickbooksRows(pa.DataFrameModel):
+    """One row per line of a transaction, named as delivered."""
+
+    date: contract.Day = contract.day("Date", "Date of the transaction: the revenue date.")
+    service_lines: str = contract.text(
+        "Service Lines", "Service line, mapped to a product line by service_to_product."
+    )
+    customer: str = contract.text("Customer", "Customer.", blank=True)
+    transaction_type: str = contract.text("Transaction type", "Invoice, credit memo ….", blank=True)
+    amount_line: contract.Amount = contract.amount("Amount line", "USD sold, negative for a credit.")
+    purchase_price: contract.Amount = contract.amount(
+        "Purchase price", "USD that one piece cost; blank counts as 0.", blank=True
+    )
+    quantity: contract.Number = contract.quantity("Quantity", "Pieces sold.")
+    num: str = contract.identifier("Num", "Invoice number.", blank=True)
+    line_order: contract.Number = contract.quantity("Line order", "Position in the transaction.", blank=True)
+    purchase_description: str = contract.text("Purchase description", "Item as bought.", blank=True)
+    description: str = contract.text("Description", "Item as sold.", blank=True)
+    company_name: str = contract.text("Company name", "Customer's company.", blank=True)
+    sales_rep_name: str = contract.text(
+        "Sales Rep Name", "The rep who is credited; a line without one is listed as uncredited.", blank=True
+    )
+    sales_rep_territory: str = contract.text("Sales Rep Territory", "Territory; not used.", blank=True)
+    product_service: str = contract.text("Product/Service", "Item.", blank=True)
+
+
+def read_quickbooks(file: SourceFile) -> Reading:
+    """Read the sale lines of one export.
+
+    Raises:
+        UnreadableFileError: no visible sheet holds the header.
+    """
+    table = read_table(file, headers_of(QuickbooksRows))
+    rows = table.lines
+    reasons = _reasons_to_leave_out(rows)
+    is_line = reasons == ""
+    counts = reasons[~is_line].value_counts(sort=False)
+    left_out = {str(reason): int(count) for reason, count in counts.items()}
+    is_total = ~is_line & is_total_row(rows, "Date")
+    reading = reading_of(
+        table, is_line, is_total=is_total, amounts=("Amount line",), left_out=left_out, is_covered=~is_total
+    )
+    reading.problems += _unknown_service_lines(reading.lines, file)
+    return reading
+
+
+def warn_of_credits(lines: pd.DataFrame) -> Sequence[Problem]:
+    """Return a warning for each amount that is not positive."""
+    return [
+        Problem(
+            problem="Amount line is not positive.",
+            remedy="Nothing to do if this is a credit; otherwise correct it in QuickBooks.",
+            sheet=line[SHEET],
+            row=int(line[ROW]),
+            column="Amount line",
+            value=str(line["amount_line"]),
+            severity="warning",
+        )
+        for _, line in lines[lines["amount_line"] <= 0].iterrows()
+    ]
+
+
+def _reasons_to_leave_out(rows: pd.DataFrame) -> pd.Series:
+    """Return (n,) why a row is no sale, or the empty string."""
+    reasons = pd.Series([""] * len(rows), dtype=object, index=rows.index)
+    is_shipping = rows["Purchase description"].map(
+        lambda cell: isinstance(cell, str) and "shipping" in cell.casefold()
+    )
+    is_transfer = rows["Company name"].map(
+        lambda cell: isinstance(cell, str) and match_key(cell) == match_key(TRANSFERS)
+    )
+    # The first reason that applies is the one that is counted.
+    reasons[is_shipping.astype(bool)] = "Purchase description says shipping"
+    reasons[is_transfer.astype(bool)] = f"Company name is {TRANSFERS}"
+    reasons[rows["Quantity"].map(is_blank).astype(bool)] = "no Quantity"
+    reasons[rows["Line order"].map(_is_zero).astype(bool)] = "Line order is 0"
+    return reasons
+
+
+def _is_zero(cell: object) -> bool:
+    try:
+        return not is_blank(cell) and cast_quantity(cell) == 0
+    except CastError:
+        return False
+
+
+def _unknown_service_lines(lines: pd.DataFrame, file: SourceFile) -> list[Problem]:
+    known = file.known.get("service_to_product", frozenset())
+    return [
+        Problem(
+            problem=f"The service line {show(cell)!r} is not in the service-to-product map.",
+            remedy="Add it with its product line to reference/service_to_product.xlsx (`shs reference export` "
+            "writes the current one); this file is then read again by itself.",
+            sheet=sheet,
+            row=int(row),
+            column="Service Lines",
+            value=show(cell),
+        )
+        for sheet, row, cell in zip(lines[SHEET], lines[ROW], lines["Service Lines"], strict=True)
+        if not is_blank(cell) and match_key(show(cell)) not in known
+    ]
+
+
+SOURCE = Source(
+    name="quickbooks",
+    title="QuickBooks",
+    rows=QuickbooksRows,
+    readers={".xlsx": read_quickbooks},
+    check=warn_of_credits,
+    revenue_date="date",
+    amounts=("amount_line",),
+    same_line=("date", "num", "line_order", "product_service", "amount_line", "quantity"),
+    needs=("service_to_product",),
+)

@@ -1,0 +1,85 @@
+"""Summit Medical: a PDF statement, or a pivot export of the same lines as a workbook.
+
+From: Summit Medical. The PDF is borderless and paginated, and dates itself; the pivot carries no
+date, so its drop names the revenue month (`rev=YYYY-MM`).
+Quirks: in the PDF a long client name runs into the next column and the state and zip stand on a
+line of their own; in the pivot the client is printed once, and rows without St, ZIP Code,
+Invoice #, Item and CommRate are subtotals.
+"""
+
+from __future__ import annotations
+
+import pandera.pandas as pa
+
+from shs_pipeline import contract
+from shs_pipeline.casting import is_blank
+from shs_pipeline.contract import headers_of
+from shs_pipeline.grouped_report import fill_down, reading_of
+from shs_pipeline.reading import Reading, SourceFile
+from shs_pipeline.source import Source
+from shs_pipeline.workbook import read_table
+
+BLANK_IN_SUBTOTALS = ["St", "ZIP Code", "Invoice #", "Item", "CommRate"]
+
+
+class SummitMedicalRows(pa.DataFrameModel):
+    """One row per invoice and item, named as in the pivot export."""
+
+    client_name: str = contract.text("Row Labels", "Client Name: the first territory key.")
+    state: str = contract.text("St", "State: the last territory key.", blank=True)
+    zip_code: str = contract.zip_code("ZIP Code", "ZIP Code: the second territory key.", blank=True)
+    invoice_number: str = contract.identifier("Invoice #", "Invoice number.")
+    item_id: str = contract.identifier("Item", "Item ID.", blank=True)
+    comm_rate: contract.Rate = contract.rate("CommRate", "Commission rate as a factor.", blank=True)
+    net_sales_amount: contract.Amount = contract.amount(
+        "Sum of Net Sales Amount", "USD sold, negative for a credit."
+    )
+    comm_amount: contract.Amount = contract.amount(
+        "Sum of Comm $", "USD of commission, negative for a credit."
+    )
+    statement_month: contract.Day = contract.day(
+        "Statement Date", "First day of the month of the PDF's statement date.", blank=True, in_header=False
+    )
+
+
+def read_pivot(file: SourceFile) -> Reading:
+    """Read the lines of one pivot export.
+
+    Raises:
+        UnreadableFileError: no visible sheet holds the header.
+    """
+    table = read_table(file, headers_of(SummitMedicalRows))
+    rows = table.lines
+    is_total = rows[BLANK_IN_SUBTOTALS].map(is_blank).all(axis="columns")
+    # A subtotal row carries the client's name: it is printed there or on the first line, so both feed it.
+    table.lines = fill_down(rows, ["Row Labels"])
+    return reading_of(
+        table, ~is_total, is_total=is_total, amounts=("Sum of Net Sales Amount", "Sum of Comm $")
+    )
+
+
+def read_pdf(file: SourceFile) -> Reading:
+    """Read the lines of one PDF statement.
+
+    Raises:
+        UnreadableFileError: no PDF that can be read.
+    """
+    from shs_pipeline.statement_pdf import read_statement
+
+    reading = read_statement(file)
+    # Totals and page numbers of the print are no lines that somebody could miss.
+    reading.left_out = {}
+    return reading
+
+
+SOURCE = Source(
+    name="summit_medical",
+    title="Summit Medical",
+    rows=SummitMedicalRows,
+    readers={".xlsx": read_pivot, ".pdf": read_pdf},
+    revenue_date="statement_month",
+    revenue_month_given={".xlsx": True},
+    amounts=("net_sales_amount", "comm_amount"),
+    same_line=("invoice_number", "item_id", "net_sales_amount", "comm_amount"),
+    customer_fields=("Client Name", "ZIP Code", "State"),
+)

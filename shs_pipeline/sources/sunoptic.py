@@ -1,0 +1,82 @@
+"""Sunoptic: monthly commission lines, one sheet.
+
+From: Sunoptic, one `.xlsx` a month, header in row 1.
+Quirks: the drop may name the revenue month (`rev=YYYY-MM`), which then beats the invoice date;
+rows blank in all of the first fifteen columns are padding; fractional `Ship Qty`.
+"""
+
+from __future__ import annotations
+
+import pandera.pandas as pa
+
+from shs_pipeline import contract
+from shs_pipeline.casting import is_blank
+from shs_pipeline.contract import headers_of
+from shs_pipeline.grouped_report import is_total_row, reading_of
+from shs_pipeline.reading import Reading, SourceFile
+from shs_pipeline.source import Source
+from shs_pipeline.workbook import read_table
+
+BLANK_IN_PADDING = 15
+
+
+class SunopticRows(pa.DataFrameModel):
+    """One row per invoice and item, named as delivered."""
+
+    invoice_id: str = contract.identifier("Invoice ID", "Invoice number.")
+    invoice_date: contract.Day = contract.day(
+        "Invoice Date", "Date of the invoice: the revenue date unless the drop names a month."
+    )
+    customer_id: str = contract.identifier("Customer ID", "Customer: the territory key.")
+    bill_name: str = contract.text("Bill Name", "Customer that is billed.", blank=True)
+    sales_order_id: str = contract.identifier("Sales Order ID", "Order number.", blank=True)
+    item_id: str = contract.identifier("Item ID", "Item.", blank=True)
+    item_name: str = contract.text("Item Name", "Item in words.", blank=True)
+    prod_fam: str = contract.text("Prod Fam", "Product family.", blank=True)
+    unit_price: contract.Amount = contract.amount("Unit Price", "USD per piece.", blank=True)
+    ship_qty: contract.Number = contract.quantity("Ship Qty", "Pieces, possibly fractional.", blank=True)
+    customer_type: str = contract.text("Customer Type", "Kind of customer.", blank=True)
+    ship_to_name: str = contract.text("Ship To Name", "Where it was shipped.", blank=True)
+    address_ship_to: str = contract.text("Address Ship to", "Street.", blank=True)
+    ship_to_city: str = contract.text("Ship To City", "City.", blank=True)
+    ship_to_state: str = contract.text("Ship To State", "State.", blank=True)
+    sales_rep_name: str = contract.text(
+        "Sales Rep Name", "Usually blank; not used.", blank=True, in_header=False
+    )
+    line_amount: contract.Amount = contract.amount("Line Amount", "USD sold, negative for a credit.")
+    commission_percent: contract.Rate = contract.rate(
+        "Commission %", "Commission rate as a factor.", blank=True
+    )
+    commission_amount: contract.Amount = contract.amount(
+        "Commission $", "USD of commission, negative for a credit."
+    )
+
+
+def read_sunoptic(file: SourceFile) -> Reading:
+    """Read the lines of one report.
+
+    Raises:
+        UnreadableFileError: no visible sheet holds the header.
+    """
+    table = read_table(file, headers_of(SunopticRows), optional=["Sales Rep Name"])
+    rows = table.lines
+    is_padding = rows[list(headers_of(SunopticRows)[:BLANK_IN_PADDING])].map(is_blank).all(axis="columns")
+    is_total = ~is_padding & is_total_row(rows, "Invoice ID")
+    return reading_of(
+        table, ~is_padding & ~is_total, is_total=is_total, amounts=("Line Amount", "Commission $")
+    )
+
+
+SOURCE = Source(
+    name="sunoptic",
+    title="Sunoptic",
+    rows=SunopticRows,
+    readers={".xlsx": read_sunoptic},
+    revenue_date="invoice_date",
+    revenue_month_given={".xlsx": False},
+    given_month_wins=True,
+    amounts=("line_amount", "commission_amount"),
+    same_line=("invoice_id", "sales_order_id", "item_id", "line_amount", "commission_amount"),
+    customer_fields=("Customer ID",),
+    aliases=("Sunoptics",),
+)

@@ -1,0 +1,215 @@
+"""The warehouse's own tables: `raw` and `reference` from the contracts, `ops` for the bookkeeping."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from shs_pipeline.errors import ShsError
+from shs_pipeline.reference import all_tables
+from shs_pipeline.sources import all_sources
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from shs_pipeline.contract import Column
+    from shs_pipeline.source import Declaration
+
+# Whoever changes the tables takes this lock first, so that two first runs do not collide.
+_SCHEMA_LOCK = "shs/schema"
+
+_OPS = """
+create schema if not exists ops;
+create schema if not exists raw;
+create schema if not exists reference;
+
+create table if not exists ops.files (
+    file_id bigint generated always as identity primary key,
+    source text,
+    commission_month date,
+    revenue_month date,
+    path text not null,
+    uri text not null,
+    sha256 text,
+    bytes bigint not null,
+    etag text not null,
+    status text not null check (status in ('loaded', 'rejected', 'superseded', 'withdrawn')),
+    rows_read bigint not null default 0,
+    rows_loaded bigint not null default 0,
+    left_out jsonb not null default '{}',
+    sums jsonb not null default '{}',
+    totals jsonb not null default '[]',
+    error_count bigint not null default 0,
+    warning_count bigint not null default 0,
+    problem text,
+    remedy text,
+    error_workbook text,
+    blocked_by bigint references ops.files,
+    run_id text not null,
+    first_seen timestamptz not null default now(),
+    finished timestamptz not null default now()
+);
+create unique index if not exists files_one_in_force on ops.files (path) where status = 'loaded';
+create unique index if not exists files_one_rejected on ops.files (path) where status = 'rejected';
+create unique index if not exists files_bytes_once on ops.files (sha256) where status = 'loaded';
+create index if not exists files_by_partition on ops.files (source, commission_month);
+
+create table if not exists ops.file_errors (
+    file_id bigint not null references ops.files on delete cascade,
+    error_no integer not null,
+    severity text not null check (severity in ('error', 'warning')),
+    sheet text,
+    "row" bigint,
+    "column" text,
+    value text,
+    problem text not null,
+    remedy text not null,
+    primary key (file_id, error_no)
+);
+
+create table if not exists ops.folders (
+    folder text primary key,
+    fingerprint text not null,
+    rows_in_force bigint not null default 0,
+    rows_before bigint not null default 0,
+    run_id text not null,
+    finished timestamptz not null default now()
+);
+
+create table if not exists reference.versions (
+    file_id bigint primary key references ops.files,
+    table_name text not null,
+    in_force_from timestamptz not null default now(),
+    in_force_until timestamptz
+);
+create unique index if not exists versions_one_in_force
+    on reference.versions (table_name) where in_force_until is null;
+
+comment on table ops.files is 'Every version of every file that was ever dropped.';
+comment on column ops.files.status is
+    'loaded: its lines are in force. rejected: it lies in the bucket and is not loaded. '
+    'superseded: a later drop took its place. withdrawn: it was deleted from the bucket.';
+comment on column ops.files.blocked_by is 'The file for whose sake this one is rejected as a copy.';
+comment on table ops.file_errors is 'Every error and warning found in a dropped file.';
+comment on table ops.folders is 'The state of each folder of the bucket that was last ingested.';
+comment on column ops.folders.rows_before is 'Lines in force before the run that wrote this row.';
+comment on table reference.versions is 'When each accepted version of a reference table was in force.';
+"""
+
+LINE_COLUMNS = (
+    ("file_id", "bigint not null"),
+    ("source_sheet", "text not null"),
+    ("source_row", "bigint not null"),
+)
+PARTITION_COLUMNS = (
+    ("commission_month", "date not null"),
+    ("revenue_date", "date not null"),
+    ("line_key", "bigint not null"),
+)
+
+
+def ensure_tables(connection: psycopg.Connection) -> None:
+    """Create what is missing and add the columns that contracts have gained, in one transaction.
+
+    Raises:
+        ShsError: a column of a contract changed its type.
+    """
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [_SCHEMA_LOCK])
+        connection.execute("set local client_min_messages = warning")
+        connection.execute(_OPS)
+        for source in all_sources():
+            _ensure_table(connection, "raw", source)
+        for table in all_tables():
+            _ensure_table(connection, "reference", table)
+        connection.execute(sql.SQL("comment on schema raw is {}").format(sql.Literal(contracts_mark())))
+
+
+def has_tables(connection: psycopg.Connection) -> bool:
+    """Whether the tables are those of today's contracts."""
+    row = connection.execute("select obj_description(to_regnamespace('raw'), 'pg_namespace')").fetchone()
+    return bool(row and row[0] == contracts_mark())
+
+
+@cache
+def contracts_mark() -> str:
+    """Return a text that changes with any contract or table."""
+    from shs_pipeline.contract import columns_of
+
+    parts = [_OPS, *(repr(columns_of(declared.rows)) for declared in (*all_sources(), *all_tables()))]
+    return f"Lines as delivered; contracts {sha256(''.join(parts).encode()).hexdigest()[:12]}"
+
+
+def added_columns(schema: str) -> tuple[tuple[str, str], ...]:
+    """Return the columns that every table of a schema has besides its contract's, with types."""
+    return (*LINE_COLUMNS, *PARTITION_COLUMNS) if schema == "raw" else LINE_COLUMNS
+
+
+def _ensure_table(connection: psycopg.Connection, schema: str, declaration: Declaration) -> None:
+    from shs_pipeline.contract import columns_of
+
+    table = sql.Identifier(schema, declaration.name)
+    columns = columns_of(declaration.rows)
+    definitions = [
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))  # type: ignore[arg-type]
+        for name, kind in added_columns(schema)
+    ]
+    definitions += [_definition(column) for column in columns]
+    connection.execute(
+        sql.SQL("create table if not exists {} ({}, primary key (file_id, source_sheet, source_row))").format(
+            table, sql.SQL(", ").join(definitions)
+        )
+    )
+    _follow_contract(connection, schema, declaration.name, columns)
+    summary = (declaration.rows.__doc__ or "").strip().splitlines()[0]
+    connection.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(summary)))
+    if schema == "raw":
+        for column in ("commission_month", "line_key"):
+            connection.execute(
+                sql.SQL("create index if not exists {} on {} ({})").format(
+                    sql.Identifier(f"{declaration.name}_{column}"), table, sql.Identifier(column)
+                )
+            )
+
+
+def _definition(column: Column) -> sql.Composable:
+    kind = column.sql_type + (" not null" if column.is_required else "")
+    return sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(kind))  # type: ignore[arg-type]
+
+
+def _follow_contract(
+    connection: psycopg.Connection, schema: str, name: str, columns: tuple[Column, ...]
+) -> None:
+    """Bring an older table to today's contract where that loses nothing, and comment its columns."""
+    table = sql.Identifier(schema, name)
+    found = {
+        column: (kind, is_nullable == "YES")
+        for column, kind, is_nullable in connection.execute(
+            "select column_name, data_type, is_nullable from information_schema.columns"
+            " where table_schema = %s and table_name = %s",
+            [schema, name],
+        )
+    }
+    for column in columns:
+        identifier = sql.Identifier(column.name)
+        if column.name not in found:
+            # Older lines have no value for it, so it cannot be required of them.
+            add = sql.SQL("alter table {} add column {} {}")
+            connection.execute(add.format(table, identifier, sql.SQL(column.sql_type)))  # type: ignore[arg-type]
+        elif found[column.name][0] != column.sql_type:
+            raise ShsError(
+                f"{schema}.{name}.{column.name} is {found[column.name][0]} in the database, but the contract "
+                f"says {column.sql_type}.",
+                f"Rename or drop the column, then run `shs run --all --source {name}`.",
+            )
+        elif not column.is_required and not found[column.name][1]:
+            connection.execute(
+                sql.SQL("alter table {} alter column {} drop not null").format(table, identifier)
+            )
+        comment = sql.SQL("comment on column {} is {}")
+        connection.execute(
+            comment.format(sql.Identifier(schema, name, column.name), sql.Literal(column.description))
+        )

@@ -1,0 +1,615 @@
+"""The reference tables: every column, every rule of rules.md, the bad case beside the good one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from shs_pipeline.contract import columns_of
+from shs_pipeline.reading import ROW, SHEET, Problem, SourceFile
+from shs_pipeline.reference import NAMES, all_tables, table_named
+from shs_pipeline.reference.cross_checks import overlaps
+from shs_pipeline.samples.reference import reference_workbooks
+from shs_pipeline.samples.workbook import write_workbook
+from shs_pipeline.source import FileOutcome, read_file
+from shs_pipeline.sources import all_sources
+
+MONTHS = [date(2000, month, 1).strftime("%B") for month in range(1, 13)]
+HEADERS = {
+    "sales_reps": ["Sales Rep Name", "Rep Category", "Email", "Permission", "Active"],
+    "commission_tiers": [
+        "Sales Rep Name",
+        "Product Line",
+        "Valid from",
+        "Valid until",
+        "Commission tier 1 rate",
+        "Commission tier 2 rate",
+    ],
+    "tier_thresholds": ["Sales Rep Name", "Product Line", "Year", "Commission tier threshold"],
+    "business_objectives": ["Sales Rep Name", "Product Line", "Year", *MONTHS],
+    "territories": [
+        "Source",
+        "Customer field",
+        "Data field value",
+        "Sales Rep Name",
+        "Valid from",
+        "Valid until",
+    ],
+    "service_to_product": ["Service Lines", "Product Lines"],
+}
+DANA, LENA = "Dana Whitfield", "Lena Hofstra"
+D20, D24, D25, D26 = (date(year, 1, 1) for year in (2020, 2024, 2025, 2026))
+GOOD: dict[str, list[Any]] = {
+    "sales_reps": [DANA, "Field", "dana@example.com", "user", "Yes"],
+    "commission_tiers": [DANA, "Cygnus", D20, D25, 0.3, 0.4],
+    "tier_thresholds": [DANA, "Cygnus", 2025, 250000],
+    "business_objectives": [DANA, "Cygnus", 2025, *range(100, 1300, 100)],
+    "territories": ["cygnus", "Name", "Foxglove Clinic", DANA, D20, D25],
+    "service_to_product": ["Scope Repair", "Service & Repair"],
+}
+
+
+def outcome(table: str, *rows: Sequence[Any], header: Sequence[str] | None = None) -> FileOutcome:
+    """Read a workbook of one sheet; the first row stands in row 2."""
+    content = write_workbook({"Data": [header or HEADERS[table], *rows]})
+    return read_file(table_named(table), SourceFile(f"{table}.xlsx", content), 10_000_000)
+
+
+def accepted(table: str, *rows: Sequence[Any]) -> list[dict[str, Any]]:
+    result = outcome(table, *rows)
+    assert not result.problems
+    assert result.lines is not None
+    return result.lines.drop(columns=[SHEET, ROW]).to_dict("records")
+
+
+def errors(table: str, *rows: Sequence[Any]) -> list[Problem]:
+    result = outcome(table, *rows)
+    assert result.lines is None
+    return result.errors
+
+
+def the_error(table: str, *rows: Sequence[Any]) -> Problem:
+    (problem,) = errors(table, *rows)
+    return problem
+
+
+def with_cell(table: str, header: str, cell: Any) -> list[Any]:
+    row = list(GOOD[table])
+    row[HEADERS[table].index(header)] = cell
+    return row
+
+
+def name_of(table: str, header: str) -> str:
+    return next(column.name for column in columns_of(table_named(table).rows) if column.header == header)
+
+
+# Every table and column
+
+
+def test_the_tables_are_those_of_the_rules() -> None:
+    assert tuple(HEADERS) == NAMES
+    assert [table.name for table in all_tables()] == list(NAMES)
+    with pytest.raises(KeyError):
+        table_named("customers")
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_the_columns_are_those_of_the_rules(table: str) -> None:
+    columns = columns_of(table_named(table).rows)
+
+    assert [column.header for column in columns] == HEADERS[table]
+    assert [column.name for column in columns] == [h.lower().replace(" ", "_") for h in HEADERS[table]]
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_lists_belong_to_columns_that_exist(table: str) -> None:
+    declared = table_named(table)
+    names = {column.name for column in columns_of(declared.rows)}
+    places = {place for found in declared.suggestions.values() for place in found}
+
+    assert {*declared.choices, *declared.suggestions} <= names
+    for other, _, column in (place.partition(".") for place in places):
+        assert column in {c.name for c in columns_of(table_named(other).rows)}
+
+
+def test_every_cell_is_read_as_its_column_says() -> None:
+    assert accepted("sales_reps", GOOD["sales_reps"]) == [
+        {
+            "sales_rep_name": DANA,
+            "rep_category": "Field",
+            "email": "dana@example.com",
+            "permission": "user",
+            "active": True,
+        }
+    ]
+    assert accepted("commission_tiers", GOOD["commission_tiers"]) == [
+        {
+            "sales_rep_name": DANA,
+            "product_line": "Cygnus",
+            "valid_from": D20,
+            "valid_until": D25,
+            "commission_tier_1_rate": Decimal("0.3"),
+            "commission_tier_2_rate": Decimal("0.4"),
+        }
+    ]
+    assert accepted("tier_thresholds", GOOD["tier_thresholds"]) == [
+        {
+            "sales_rep_name": DANA,
+            "product_line": "Cygnus",
+            "year": 2025,
+            "commission_tier_threshold": Decimal(250000),
+        }
+    ]
+    assert accepted("business_objectives", GOOD["business_objectives"]) == [
+        {
+            "sales_rep_name": DANA,
+            "product_line": "Cygnus",
+            "year": 2025,
+            **{name.lower(): Decimal(100 * month) for month, name in enumerate(MONTHS, start=1)},
+        }
+    ]
+    assert accepted("territories", GOOD["territories"]) == [
+        {
+            "source": "cygnus",
+            "customer_field": "Name",
+            "data_field_value": "Foxglove Clinic",
+            "sales_rep_name": DANA,
+            "valid_from": D20,
+            "valid_until": D25,
+        }
+    ]
+    assert accepted("service_to_product", GOOD["service_to_product"]) == [
+        {"service_lines": "Scope Repair", "product_lines": "Service & Repair"}
+    ]
+
+
+OPTIONAL = {
+    ("sales_reps", "Rep Category"),
+    ("commission_tiers", "Product Line"),
+    ("commission_tiers", "Valid until"),
+    ("commission_tiers", "Commission tier 2 rate"),
+    ("territories", "Valid until"),
+    *(("business_objectives", month) for month in MONTHS),
+}
+CELLS = [(table, header) for table in NAMES for header in HEADERS[table]]
+
+
+@pytest.mark.parametrize(("table", "header"), CELLS)
+def test_a_blank_cell_is_null_where_it_may_be_and_an_error_elsewhere(table: str, header: str) -> None:
+    row = with_cell(table, header, None)
+    if (table, header) in OPTIONAL:
+        assert accepted(table, row)[0][name_of(table, header)] is None
+    else:
+        problem = the_error(table, row)
+        assert (problem.sheet, problem.row, problem.column) == ("Data", 2, header)
+
+
+@pytest.mark.parametrize(("table", "header"), CELLS)
+def test_a_missing_column_is_named(table: str, header: str) -> None:
+    place = HEADERS[table].index(header)
+    shorter = [name for name in HEADERS[table] if name != header]
+    row = [cell for position, cell in enumerate(GOOD[table]) if position != place]
+
+    result = outcome(table, row, header=shorter)
+
+    (problem,) = result.errors
+    if table == "service_to_product":  # one of two names is not enough to know a header by
+        assert "no row" in problem.problem
+        assert header in problem.problem
+    else:
+        assert problem.column == header
+        assert "missing" in problem.problem
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_the_header_may_be_dirty_and_lower_down(table: str) -> None:
+    header = [f"  {name.upper()} " for name in HEADERS[table]]
+    content = write_workbook({"Data": [["A title"], [], header, GOOD[table]], "Notes": [["see above"]]})
+
+    result = read_file(table_named(table), SourceFile("x.xlsx", content), 10_000_000)
+
+    assert not result.problems
+    assert result.lines is not None
+    assert result.lines[ROW].tolist() == [4]
+
+
+def test_names_are_squeezed() -> None:
+    (row,) = accepted("service_to_product", ["  Scope\u00a0  Repair ", "Service  &  Repair"])
+
+    assert row == {"service_lines": "Scope Repair", "product_lines": "Service & Repair"}
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_the_sample_workbooks_are_accepted(table: str) -> None:
+    content = reference_workbooks(date(2024, 1, 1), date(2025, 12, 1), 40)[f"reference/{table}.xlsx"]
+
+    result = read_file(table_named(table), SourceFile(f"{table}.xlsx", content), 10_000_000)
+
+    assert not result.problems
+    assert result.rows_read > 5
+
+
+# Single cells
+
+
+@pytest.mark.parametrize(
+    ("table", "header", "cell", "value"),
+    [
+        ("sales_reps", "Permission", " ADMIN ", "admin"),
+        ("sales_reps", "Permission", "User", "user"),
+        ("sales_reps", "Active", "y", True),
+        ("sales_reps", "Active", "NO", False),
+        ("sales_reps", "Email", " Dana.W+x@mail.example.com ", "Dana.W+x@mail.example.com"),
+        ("commission_tiers", "Valid from", "01/15/2024", date(2024, 1, 15)),
+        ("commission_tiers", "Valid until", "2025-07-01", date(2025, 7, 1)),
+        ("commission_tiers", "Commission tier 1 rate", "30%", Decimal("0.3")),
+        ("commission_tiers", "Commission tier 1 rate", "32,5%", Decimal("0.325")),
+        ("commission_tiers", "Commission tier 1 rate", 20, Decimal("0.2")),
+        ("commission_tiers", "Commission tier 1 rate", 0, Decimal(0)),
+        ("commission_tiers", "Commission tier 1 rate", 1, Decimal(1)),
+        ("commission_tiers", "Commission tier 2 rate", "100%", Decimal(1)),
+        ("commission_tiers", "Commission tier 2 rate", 22.5, Decimal("0.225")),
+        ("tier_thresholds", "Year", "2025", 2025),
+        ("tier_thresholds", "Year", 2000, 2000),
+        ("tier_thresholds", "Year", 2099, 2099),
+        ("tier_thresholds", "Commission tier threshold", 0, Decimal(0)),
+        ("tier_thresholds", "Commission tier threshold", "$250,000.50", Decimal("250000.50")),
+        ("business_objectives", "March", "$1,000", Decimal(1000)),
+        ("business_objectives", "December", 0, Decimal(0)),
+    ],
+)
+def test_a_cell_is_brought_to_its_value(table: str, header: str, cell: Any, value: Any) -> None:
+    assert accepted(table, with_cell(table, header, cell))[0][name_of(table, header)] == value
+
+
+@pytest.mark.parametrize(
+    ("table", "header", "cell"),
+    [
+        ("sales_reps", "Permission", "owner"),
+        ("sales_reps", "Active", "maybe"),
+        ("sales_reps", "Email", "dana at example.com"),
+        ("sales_reps", "Email", "dana@example"),
+        ("sales_reps", "Email", "dana@example.com; lena@example.com"),
+        ("commission_tiers", "Valid from", "soon"),
+        ("commission_tiers", "Valid until", 7),
+        ("commission_tiers", "Commission tier 1 rate", "150%"),
+        ("commission_tiers", "Commission tier 1 rate", -0.1),
+        ("commission_tiers", "Commission tier 2 rate", 250),
+        ("commission_tiers", "Commission tier 2 rate", "n/a"),
+        ("tier_thresholds", "Year", 1999),
+        ("tier_thresholds", "Year", 2100),
+        ("tier_thresholds", "Year", 2025.5),
+        ("tier_thresholds", "Year", "FY25"),
+        ("tier_thresholds", "Commission tier threshold", -1),
+        ("tier_thresholds", "Commission tier threshold", "(5)"),
+        ("tier_thresholds", "Commission tier threshold", "never"),
+        ("business_objectives", "Year", 25),
+        ("business_objectives", "March", -1),
+        ("business_objectives", "October", "tbd"),
+        ("territories", "Valid from", "13/01/2024"),
+        ("territories", "Valid until", "open"),
+    ],
+)
+def test_a_cell_that_cannot_be_is_an_error_with_a_remedy(table: str, header: str, cell: Any) -> None:
+    problem = the_error(table, GOOD[table], with_cell(table, header, cell))
+
+    assert (problem.sheet, problem.row, problem.column) == ("Data", 3, header)
+    assert problem.value == str(cell)
+    assert problem.remedy.startswith("Type ")
+
+
+def test_all_bad_cells_of_a_workbook_are_found_at_once() -> None:
+    found = errors(
+        "territories",
+        ["acme", "Name", "X", DANA, D20, None],
+        ["cygnus", "Nickname", "X", DANA, "soon", None],
+        ["logiquip", "SteppingStone", "X", None, D20, None],
+    )
+
+    assert {(problem.row, problem.column) for problem in found} == {
+        (2, "Source"),
+        (3, "Customer field"),
+        (3, "Valid from"),
+        (4, "Data field value"),
+        (4, "Sales Rep Name"),
+    }
+
+
+# sales_reps
+
+
+def test_a_sales_rep_stands_once() -> None:
+    other = ["Dana Whitford", "Field", "dw@example.com", "user", "Yes"]
+    accepted("sales_reps", GOOD["sales_reps"], other)
+
+    problem = the_error(
+        "sales_reps", GOOD["sales_reps"], other, [" dana  WHITFIELD", None, None, "user", "No"]
+    )
+
+    assert (problem.row, problem.column) == (4, "Sales Rep Name")
+    assert "row 2" in problem.problem
+
+
+def test_two_active_people_share_no_email() -> None:
+    def lena(active: str) -> list[Any]:
+        return [LENA, None, "DANA@example.com", "admin", active]
+
+    accepted("sales_reps", GOOD["sales_reps"], lena("No"))
+
+    problem = the_error("sales_reps", GOOD["sales_reps"], lena("Yes"))
+
+    assert (problem.row, problem.column) == (3, "Email")
+    assert DANA in problem.problem
+    assert LENA in problem.problem
+    assert "row 2" in problem.problem
+
+
+def test_only_an_active_person_needs_an_email() -> None:
+    accepted("sales_reps", [DANA, None, None, "user", "No"])
+
+    problem = the_error("sales_reps", [DANA, None, None, "user", "Yes"])
+
+    assert (problem.row, problem.column, problem.value) == (2, "Email", None)
+
+
+# commission_tiers
+
+
+def tier(rep: str, product: str | None, begin: date, until: date | None) -> list[Any]:
+    return [rep, product, begin, until, 0.3, None]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [tier(DANA, None, D20, D24), tier(DANA, None, D24, None)],
+        [tier(DANA, None, D24, None), tier(DANA, None, D20, D24)],
+        [tier(DANA, None, D20, None), tier(DANA, "Cygnus", D20, None)],
+        [tier(DANA, "Cygnus", D20, None), tier(DANA, "Novo", D20, None)],
+        [tier(DANA, None, D20, None), tier(LENA, None, D20, None)],
+    ],
+    ids=["one after the other", "in any order", "general and special", "two product lines", "two reps"],
+)
+def test_tiers_that_do_not_overlap_are_accepted(rows: list[list[Any]]) -> None:
+    accepted("commission_tiers", *rows)
+
+
+@pytest.mark.parametrize(
+    ("product", "other", "said"),
+    [(None, "  ", "all product lines"), ("Cygnus", "  cygnus", "cygnus")],
+)
+def test_overlapping_tiers_name_both_rows(product: str | None, other: str, said: str) -> None:
+    problem = the_error(
+        "commission_tiers",
+        tier(DANA, product, D20, None),
+        tier(LENA, product, D20, None),
+        tier("dana  whitfield", other, D24, D25),
+    )
+
+    assert (problem.row, problem.column) == (4, "Valid from")
+    assert "Rows 2 and 4" in problem.problem
+    assert said in problem.problem
+    assert "from 01/01/2020 on" in problem.problem
+    assert "from 01/01/2024 until 01/01/2025" in problem.problem
+    assert "put 01/01/2024 into Valid until of row 2" in problem.remedy
+
+
+@pytest.mark.parametrize("table", ["commission_tiers", "territories"])
+@pytest.mark.parametrize("until", [D24, D20])
+def test_a_period_ends_after_it_begins(table: str, until: date) -> None:
+    row = GOOD[table].copy()
+    row[HEADERS[table].index("Valid from")] = D24
+    row[HEADERS[table].index("Valid until")] = date(2024, 1, 2)
+    accepted(table, row)
+    row[HEADERS[table].index("Valid until")] = until
+
+    problem = the_error(table, row)
+
+    assert (problem.row, problem.column) == (2, "Valid until")
+
+
+# tier_thresholds and business_objectives
+
+
+@pytest.mark.parametrize("table", ["tier_thresholds", "business_objectives"])
+def test_a_year_is_set_once_for_rep_and_product_line(table: str) -> None:
+    first = GOOD[table]
+    accepted(
+        table,
+        first,
+        with_cell(table, "Year", 2026),
+        with_cell(table, "Product Line", "Novo"),
+        with_cell(table, "Sales Rep Name", LENA),
+    )
+
+    problem = the_error(
+        table, first, with_cell(table, "Year", 2026), [DANA.upper(), " cygnus ", "2025", *first[3:]]
+    )
+
+    assert (problem.row, problem.column) == (4, "Year")
+    assert "Rows 2 and 4" in problem.problem
+    assert "2025" in problem.problem
+
+
+# service_to_product
+
+
+def test_a_service_line_stands_once() -> None:
+    first = GOOD["service_to_product"]
+    accepted("service_to_product", first, ["Scope Rental", "Service & Repair"])
+
+    problem = the_error("service_to_product", first, ["scope  repair", "Consulting"])
+
+    assert (problem.row, problem.column) == (3, "Service Lines")
+    assert "row 2" in problem.problem
+    assert "Consulting" in problem.problem
+
+
+# territories
+
+
+def territory(
+    value: Any, rep: str = DANA, begin: date = D20, until: date | None = None, *, key: tuple[str, str]
+) -> list[Any]:
+    return [*key, value, rep, begin, until]
+
+
+CYGNUS, SUMMIT_ZIP = ("cygnus", "Name"), ("summit_medical", "ZIP Code")
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name", "field"),
+    [
+        *(
+            (source.name, source.name, source.customer_fields[0])
+            for source in all_sources()
+            if source.customer_fields
+        ),
+        ("Summit  MEDICAL", "summit_medical", "client name"),
+        ("Sunoptics", "sunoptic", "customer id"),
+        ("novo direct", "novo", " Customer  Number"),
+        ("LOGIQUIP", "logiquip", "steppingstone"),
+    ],
+)
+def test_a_source_goes_by_name_title_and_alias(spelling: str, name: str, field: str) -> None:
+    (row,) = accepted("territories", territory("75201; Foxglove", key=(spelling, field)))
+
+    assert row["source"] == name
+    source = next(source for source in all_sources() if source.name == name)
+    assert row["customer_field"] in source.customer_fields
+
+
+def test_an_unknown_source_is_an_error_that_lists_the_known_ones() -> None:
+    problem = the_error("territories", territory("X", key=("Acme", "Name")))
+
+    assert (problem.row, problem.column, problem.value) == (2, "Source", "Acme")
+    for word in ("cygnus", "sunoptic or Sunoptics", "novo or NOVO DIRECT", "summit_medical"):
+        assert word in problem.remedy
+    assert "quickbooks" not in problem.remedy
+
+
+@pytest.mark.parametrize("source", ["quickbooks", "InspeKtor"])
+def test_a_source_that_names_its_reps_has_no_territories(source: str) -> None:
+    problem = the_error("territories", territory("X", key=(source, "Name")))
+
+    assert problem.column == "Source"
+    assert f"{source.lower()} names the rep in its file" in problem.problem
+
+
+def test_a_customer_field_is_one_of_the_source() -> None:
+    for field in ("Client Name", "ZIP Code", "State"):
+        accepted("territories", territory("75201", key=("summit_medical", field)))
+
+    problem = the_error("territories", territory("75201", key=("summit_medical", "Name")))
+
+    assert (problem.row, problem.column, problem.value) == (2, "Customer field", "Name")
+    assert problem.remedy == "Type Client Name or ZIP Code or State."
+
+
+@pytest.mark.parametrize(
+    ("key", "cell", "value"),
+    [
+        (("logiquip", "SteppingStone"), "75201; Baylor Medical Center", "75201; Baylor Medical Center"),
+        (("logiquip", "SteppingStone"), " 2138 ;Baylor   Medical ", "02138; Baylor Medical"),
+        (("logiquip", "SteppingStone"), "02138-1234;  X; Y", "02138; X; Y"),
+        (("logiquip", "SteppingStone"), "75201.0; X", "75201; X"),
+        (SUMMIT_ZIP, 2138, "02138"),
+        (SUMMIT_ZIP, 2138.0, "02138"),
+        (SUMMIT_ZIP, "02138", "02138"),
+        (SUMMIT_ZIP, "021381234", "02138-1234"),
+        (("summit_medical", "State"), " TX ", "TX"),
+        (("summit_medical", "Client Name"), "Foxglove\u00a0 Clinic", "Foxglove Clinic"),
+        (("sunoptic", "Customer ID"), 10482.0, "10482"),
+        (("sunoptic", "Customer ID"), "10482.0", "10482"),
+        (("sunoptic", "Customer ID"), "C-1007", "C-1007"),
+        (("novo", "Customer Number"), "0000210", "0000210"),
+        (("novo", "Customer Number"), 210, "210"),
+        (("chemence", "Account Number"), 70017, "70017"),
+        (("ternio", "Client Name"), "4.0 Clinic", "4.0 Clinic"),
+        (CYGNUS, 7, "7"),
+    ],
+)
+def test_a_customer_is_written_as_the_source_has_it(key: tuple[str, str], cell: Any, value: str) -> None:
+    assert accepted("territories", territory(cell, key=key))[0]["data_field_value"] == value
+
+
+@pytest.mark.parametrize(
+    ("key", "cell"),
+    [
+        (("logiquip", "SteppingStone"), "Baylor Medical Center"),
+        (("logiquip", "SteppingStone"), "75201;  "),
+        (("logiquip", "SteppingStone"), "; Baylor"),
+        (("logiquip", "SteppingStone"), "7520100; Baylor"),
+        (SUMMIT_ZIP, 752010),
+        (("sunoptic", "Customer ID"), date(2025, 3, 1)),
+    ],
+)
+def test_a_customer_that_no_file_can_hold_is_an_error(key: tuple[str, str], cell: Any) -> None:
+    problem = the_error("territories", territory(cell, key=key))
+
+    assert (problem.row, problem.column, problem.value) == (2, "Data field value", str(cell))
+
+
+def test_one_owner_may_follow_another() -> None:
+    accepted(
+        "territories",
+        territory("Foxglove", LENA, D24, None, key=CYGNUS),
+        territory("foxglove", DANA, D20, D24, key=CYGNUS),
+        territory("Foxglove", LENA, D20, None, key=("ternio", "Client Name")),
+        territory("Foxglove", LENA, D20, None, key=("summit_medical", "Client Name")),
+        territory("Foxglove", LENA, D20, None, key=("summit_medical", "State")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (territory("Foxglove", key=CYGNUS), territory(" FOXGLOVE", LENA, D24, key=("Cygnus", "name"))),
+        (territory(2138, key=SUMMIT_ZIP), territory("02138", LENA, D24, key=("Summit Medical", "zip code"))),
+        (
+            territory("2138;X", key=("logiquip", "SteppingStone")),
+            territory("02138; x", LENA, D24, key=("Logiquip", "SteppingStone")),
+        ),
+        (
+            territory(10482, key=("sunoptic", "Customer ID")),
+            territory("10482.0", LENA, D24, key=("Sunoptics", "Customer ID")),
+        ),
+    ],
+)
+def test_overlapping_territories_name_both_rows_and_both_reps(first: list[Any], second: list[Any]) -> None:
+    problem = the_error("territories", first, GOOD["territories"], second)
+
+    assert (problem.row, problem.column) == (4, "Valid from")
+    assert "Rows 2 and 4" in problem.problem
+    assert f"{DANA} owns it from 01/01/2020 on" in problem.problem
+    assert f"{LENA} from 01/01/2024 on" in problem.problem
+    assert "put 01/01/2024 into Valid until of row 2" in problem.remedy
+
+
+def test_two_owners_from_the_same_day_on_are_told_so() -> None:
+    problem = the_error("territories", territory("X", key=CYGNUS), territory("X", LENA, key=CYGNUS))
+
+    assert "Rows 2 and 3" in problem.problem
+    assert "so that one follows the other" in problem.remedy
+
+
+def test_each_row_that_overlaps_is_named_with_the_one_that_lasts_longest() -> None:
+    rows = [(D24, D25), (D20, None), (D25, D26), (D20, date(2020, 2, 1))]
+    lines = pd.DataFrame(rows, columns=["valid_from", "valid_until"], dtype=object)
+
+    assert list(overlaps(lines, ["a"] * 4)) == [(1, 3), (1, 0), (1, 2)]
+    assert list(overlaps(lines, ["a", "b", "a", "c"])) == []
+
+
+def test_the_wanted_rows_of_ten_thousand_are_found() -> None:
+    rows = [territory(f"Clinic {number}", key=CYGNUS) for number in range(10_000)]
+    rows[9_000] = territory("clinic 17", LENA, D24, key=CYGNUS)
+
+    problem = the_error("territories", *rows)
+
+    assert "Rows 19 and 9002" in problem.problem

@@ -1,0 +1,688 @@
+"""Summit Medical's PDF statement: every quirk read right, every doubt rejected with its place."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from reportlab.lib.pagesizes import letter
+from reportlab.pdfgen.canvas import Canvas
+
+from shs_pipeline.errors import UnreadableFileError
+from shs_pipeline.reading import ROW, SHEET, Reading, SourceFile
+from shs_pipeline.samples.statement_pdf import (
+    PrintedRow,
+    StatementLine,
+    StatementPage,
+    StatementStyle,
+    paginate,
+    write_statement,
+)
+from shs_pipeline.statement_pdf import (
+    DELIVERED_COLUMNS,
+    STATEMENT_DATE,
+    camelot_reader,
+    coordinates,
+    read_statement,
+)
+from shs_pipeline.statement_pdf.printed import CellLine, amount_of, is_rate
+
+DAY = date(2025, 3, 31)
+LONG = "Saint Bartholomew University Medical Center of Greater Plano"
+HEADINGS = ("Name", "Invoice #", "Item ID", "Amount", "Rate", "Comm $")
+
+
+def sale(
+    client: str = "Cedar Hill Clinic",
+    net_sales: str = "1234.50",
+    commission: str = "86.42",
+    *,
+    place: tuple[str, str] = ("TX", "75201"),
+    invoice: str = "104882",
+    item: str = "SM-100",
+    comm_rate: str = "7%",
+    rep_code: str | None = None,
+) -> StatementLine:
+    return StatementLine(
+        client, *place, invoice, item, Decimal(net_sales), comm_rate, Decimal(commission), rep_code
+    )
+
+
+def three_sales() -> list[StatementLine]:
+    return [
+        sale(),
+        sale("Lakeside Surgery Center", "-500.00", "-35.00", invoice="104883", place=("MA", "2138")),
+        sale("Total Care Clinic", "80.00", "5.60", invoice="104884", item="SM-7"),
+    ]
+
+
+def write(lines: Sequence[Any], **style: Any) -> bytes:
+    return write_statement(lines, statement_date=DAY, rep_code="SHS-014", style=StatementStyle(**style))
+
+
+def pages_of(lines: Sequence[StatementLine], **style: Any) -> list[StatementPage]:
+    return paginate(lines, statement_date=DAY, rep_code="SHS-014", style=StatementStyle(**style))
+
+
+def read(content: bytes) -> Reading:
+    return read_statement(SourceFile("march.pdf", content))
+
+
+def errors(reading: Reading) -> list[str]:
+    return [problem.problem for problem in reading.problems if problem.severity == "error"]
+
+
+def cells(reading: Reading, column: str) -> list[object]:
+    return list(reading.lines[column])
+
+
+def with_rows(page: StatementPage, change: Callable[[list[PrintedRow]], list[PrintedRow]]) -> StatementPage:
+    return replace(page, rows=tuple(change(list(page.rows))))
+
+
+# --- what is read -----------------------------------------------------------------------------
+
+
+def test_a_statement_gives_its_lines_as_printed_with_page_line_and_month() -> None:
+    reading = read(write(three_sales()))
+
+    assert reading.problems == []
+    assert list(reading.lines.columns) == [SHEET, ROW, *DELIVERED_COLUMNS, STATEMENT_DATE]
+    assert reading.lines.iloc[1].tolist() == [
+        "page 1", 9, "Lakeside Surgery Center", "MA", "2138", "104883", "SM-100", "7%", "(500.00)", "(35.00)",
+        date(2025, 3, 1),
+    ]  # fmt: skip
+    assert cells(reading, ROW) == [7, 9, 11]
+    assert reading.left_out == {"total": 1}
+    assert reading.lines.attrs["reader"] == "camelot"
+
+
+def test_the_writer_gives_the_same_bytes_twice_and_the_reader_the_same_rows() -> None:
+    content = write(three_sales(), has_page_totals=True)
+
+    assert content == write(three_sales(), has_page_totals=True)
+    assert read(content).lines.equals(read(content).lines)
+
+
+@pytest.mark.parametrize(
+    ("style", "printed"),
+    [
+        ({}, ["1,234.50", "(500.00)", "80.00"]),
+        ({"has_dollar_signs": True}, ["$1,234.50", "($500.00)", "$80.00"]),
+        ({"has_minus_signs": True}, ["1,234.50", "-500.00", "80.00"]),
+    ],
+)
+def test_credits_tie_out_in_every_spelling(style: dict[str, bool], printed: list[str]) -> None:
+    reading = read(write(three_sales(), **style))
+
+    assert errors(reading) == []
+    assert cells(reading, "Sum of Net Sales Amount") == printed
+    assert [(total.printed, total.computed) for total in reading.totals] == [
+        (Decimal("814.50"), Decimal("814.50")),
+        (Decimal("57.02"), Decimal("57.02")),
+    ]
+
+
+def test_every_rate_and_zip_arrives_as_printed() -> None:
+    rates = ["7%", "7.0%", "7,0%", "0.07", "7", ""]
+    zips = ["75201", "2138", "75201-1234", "752011234", "501", "02138"]
+    lines = [sale(comm_rate=rate, place=("NY", zip_code)) for rate, zip_code in zip(rates, zips, strict=True)]
+
+    reading = read(write(lines))
+
+    assert errors(reading) == []
+    assert cells(reading, "CommRate") == [*rates[:-1], None]
+    assert cells(reading, "ZIP Code") == zips
+
+
+@pytest.mark.parametrize("length", range(30, 110, 4))
+def test_a_client_name_of_any_length_keeps_its_letters_and_its_invoice(length: int) -> None:
+    name = (LONG + " and the Neighbouring Counties of North Texas, Outpatient Wing")[:length].strip()
+
+    reading = read(write([sale(name), sale(), sale(name, invoice="A-104/B")]))
+
+    assert errors(reading) == []
+    assert cells(reading, "Row Labels") == [name, "Cedar Hill Clinic", name]
+    assert cells(reading, "Invoice #") == ["104882", "104882", "A-104/B"]
+    assert cells(reading, "Item") == ["SM-100"] * 3
+
+
+def test_camelots_reading_is_not_taken_where_it_mixes_name_and_invoice_though_sums_agree(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = camelot_reader.read_cells
+
+    def mixed(*arguments: Any) -> list[CellLine]:
+        return [
+            replace(line, cells=("Cedar Hill", "1o04882", *line.cells[2:]))
+            if line.cells[0] == "Cedar Hillo"
+            else line
+            for line in real(*arguments)
+        ]
+
+    monkeypatch.setattr(camelot_reader, "read_cells", mixed)
+    reading = read(write([sale("Cedar Hillo"), sale()]))
+
+    assert errors(reading) == []
+    assert reading.lines.attrs["reader"] == "coordinate reader"
+    assert cells(reading, "Row Labels") == ["Cedar Hillo", "Cedar Hill Clinic"]
+    assert cells(reading, "Invoice #") == ["104882", "104882"]
+
+
+def test_readers_that_see_different_characters_reject_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = camelot_reader.read_cells
+    monkeypatch.setattr(
+        camelot_reader,
+        "read_cells",
+        lambda *arguments: [
+            replace(line, cells=(line.cells[0], line.cells[1].replace("104883", "104838X"), *line.cells[2:]))
+            for line in real(*arguments)
+        ],
+    )
+
+    reading = read(write(three_sales()))
+
+    assert reading.lines.empty
+    problem = reading.problems[0]
+    assert (problem.sheet, problem.row, problem.column) == ("page 1", 9, "Invoice #")
+    assert "'104838X'" in problem.problem
+    assert "'104883'" in problem.problem
+
+
+def test_a_page_break_between_a_sale_and_its_state_and_zip_is_read_over() -> None:
+    lines = [sale(f"Clinic {number}", place=("TX", f"7520{number}")) for number in range(6)]
+
+    reading = read(write(lines, rows_per_page=3, keep_together=False, has_page_totals=True))
+
+    assert errors(reading) == []
+    assert cells(reading, "ZIP Code") == [f"7520{number}" for number in range(6)]
+    assert cells(reading, SHEET) == ["page 1", "page 1", "page 2", "page 3", "page 3", "page 4"]
+    assert all(total.agrees for total in reading.totals)
+
+
+def test_a_page_without_rep_code_may_begin_with_the_state_and_zip_of_the_page_before() -> None:
+    first, second = pages_of(three_sales()[:2], rows_per_page=3, keep_together=False)
+
+    reading = read(write([first, replace(second, rep_code="")]))
+
+    assert errors(reading) == []
+    assert cells(reading, "St") == ["TX", "MA"]
+
+
+def test_a_client_whose_name_begins_with_total_is_a_client() -> None:
+    reading = read(write([sale("Total Care Clinic"), sale("Total Care Clinic")], has_client_totals=True))
+
+    assert errors(reading) == []
+    assert len(reading.lines) == 2
+    assert [total.label for total in reading.totals][::2] == ["Total Total Care Clinic", "Total"]
+
+
+def test_all_kinds_of_totals_are_held_against_their_own_lines() -> None:
+    lines = [
+        sale("Page Memorial Hospital", "1.00", "0.10"),
+        sale(LONG, "2.00", "0.20"),
+        sale(LONG, "4.00", "0.40"),
+        sale("Page Memorial Hospital", "8.00", "0.80", rep_code="SHS-015"),
+    ]
+
+    reading = read(
+        write(lines, rows_per_page=5, has_page_totals=True, has_client_totals=True, has_rep_totals=True)
+    )
+
+    assert errors(reading) == []
+    net_sales = {(t.sheet, t.label): t.computed for t in reading.totals if "Net" in t.column}
+    assert net_sales["page 2", f"Total {LONG}"] == Decimal("6.00")
+    assert net_sales["page 2", "Total SHS-014"] == Decimal("7.00")
+    assert net_sales["page 3", "Total SHS-015"] == Decimal("8.00")
+    assert net_sales["page 3", "Total"] == Decimal("15.00")
+
+
+def test_a_second_rep_code_in_the_middle_of_a_page_begins_another_agency_code() -> None:
+    def second_code(rows: list[PrintedRow]) -> list[PrintedRow]:
+        return [*rows[:2], PrintedRow(("SHS-015", "", "", "", "", "")), *rows[2:]]
+
+    reading = read(write([with_rows(pages_of(three_sales())[0], second_code)]))
+
+    assert errors(reading) == []
+    assert len(reading.lines) == 3
+
+
+def test_a_statement_without_sales_and_a_zero_total_is_empty_and_whole() -> None:
+    reading = read(write([]))
+
+    assert errors(reading) == []
+    assert reading.lines.empty
+
+
+# --- layouts of other printing programs ---------------------------------------------------------
+
+
+def drawn(rows: Sequence[Sequence[str]], draw: Callable[[Canvas, float, Sequence[str]], None]) -> bytes:
+    target = io.BytesIO()
+    canvas = Canvas(target, pagesize=letter, invariant=1)
+    canvas.setFont("Courier", 8)
+    for index, title in enumerate(("Summit", "Statement", "3/31/2025 to all agencies")):
+        canvas.drawCentredString(306, 760 - 12 * index, title)
+    for index, row in enumerate(rows):
+        draw(canvas, 710 - 12 * index, row)
+    canvas.save()
+    return target.getvalue()
+
+
+ROWS = (
+    ("Client", "", "", "Net Sales", "Comm", ""),
+    HEADINGS,
+    ("SHS-014",),
+    ("Cedar Hill Clinic", "104882", "SM-100", "1,234.50", "7%", "86.42"),
+    ("TX 75201",),
+    ("Lakeside  Ambulatory Surgery", "104883", "SM-7 KIT", "(500.00)", "", "(35.00)"),
+    ("MA 2138",),
+    ("Total", "", "", "734.50", "", "51.42"),
+)
+LEFTS = (30.0, 180.0, 250.0, 330.0, 430.0, 500.0)
+
+
+def as_padded_lines(canvas: Canvas, y: float, row: Sequence[str]) -> None:
+    """Each line is one text, padded with spaces, as an old report writer prints it."""
+    cells = [*row, *[""] * (6 - len(row))]
+    canvas.drawString(30, y, "{:<32}{:<14}{:<16}{:>14}{:>10}{:>14}".format(*cells).rstrip())
+
+
+def word_by_word(canvas: Canvas, y: float, row: Sequence[str]) -> None:
+    for cell, left in zip(row, LEFTS, strict=False):
+        for word in cell.split():
+            canvas.drawString(left, y, word)
+            left += 4.8 * (len(word) + 1) - 2.2
+
+
+def left_aligned(canvas: Canvas, y: float, row: Sequence[str]) -> None:
+    for cell, left in zip(row, LEFTS, strict=False):
+        canvas.drawString(left, y, cell)
+
+
+def with_dollars_apart(canvas: Canvas, y: float, row: Sequence[str]) -> None:
+    for column, (cell, left) in enumerate(zip(row, LEFTS, strict=False)):
+        is_amount = column in (3, 5) and amount_of(cell) is not None
+        if is_amount:
+            canvas.drawString(left, y, "$")
+        canvas.drawRightString(left + 62, y, cell) if column > 2 else canvas.drawString(left, y, cell)
+
+
+@pytest.mark.parametrize("draw", [as_padded_lines, word_by_word, left_aligned, with_dollars_apart])
+def test_other_ways_to_print_the_same_statement_are_read(
+    draw: Callable[[Canvas, float, Sequence[str]], None],
+) -> None:
+    reading = read(drawn(ROWS, draw))
+
+    assert errors(reading) == []
+    assert cells(reading, "Row Labels") in (
+        ["Cedar Hill Clinic", "Lakeside Ambulatory Surgery"],
+        ["Cedar Hill Clinic", "Lakeside  Ambulatory Surgery"],
+    )
+    assert cells(reading, "Invoice #") == ["104882", "104883"]
+    assert cells(reading, "Item") == ["SM-100", "SM-7 KIT"]
+    assert [amount_of(str(cell)) for cell in cells(reading, "Sum of Comm $")] == [
+        Decimal("86.42"),
+        Decimal("-35.00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["Lakeside Ambulatory Surgery Ctr.", "St. Mary's Surgical Center No. 12"[1:]]
+)
+def test_a_name_that_touches_the_invoice_in_one_text_is_parted_from_it(name: str) -> None:
+    assert len(name) == 32
+    rows = [*ROWS[:5], (name, *ROWS[5][1:]), *ROWS[6:]]
+
+    reading = read(drawn(rows, as_padded_lines))
+
+    assert errors(reading) == []
+    assert cells(reading, "Row Labels") == ["Cedar Hill Clinic", name]
+    assert cells(reading, "Invoice #") == ["104882", "104883"]
+
+
+@pytest.mark.parametrize("angle", [90, 180, 270])
+def test_a_page_that_is_turned_is_read_as_shown(angle: int) -> None:
+    import pypdfium2
+
+    content = write([sale(LONG), sale()])
+    with coordinates.PDFIUM_LOCK:
+        document = pypdfium2.PdfDocument(content)
+        document[0].set_rotation(angle)
+        target = io.BytesIO()
+        document.save(target)
+        document.close()
+
+    turned = coordinates.read_pages(target.getvalue(), "turned.pdf")[0]
+
+    # Turning an upright page lays its lines on their side; the positions must turn with them.
+    upright = coordinates.read_pages(content, "upright.pdf")[0]
+    x, y = upright.lines[3].runs[0].x0, upright.lines[3].y
+    width, height = letter
+    shown: dict[int, tuple[float, float]] = {
+        90: (y, width - x),
+        180: (width - x, height - y),
+        270: (height - y, x),
+    }
+    starts = [(run.x0, run.y) for line in turned.lines for run in line.runs]
+    assert any(start == pytest.approx(shown[angle], abs=0.1) for start in starts)
+
+
+# --- what is rejected ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pdf", b"%PDF-1.4\ngarbage", write(three_sales())[:900]])
+def test_what_is_no_whole_pdf_is_unreadable(content: bytes) -> None:
+    with pytest.raises(UnreadableFileError, match=r"march\.pdf is not a PDF, or it is damaged"):
+        read(content)
+
+
+def test_a_locked_statement_says_how_to_unlock_it() -> None:
+    content = write_statement(three_sales(), statement_date=DAY, rep_code="SHS-014", password="open")
+
+    with pytest.raises(UnreadableFileError, match=r"march\.pdf is locked with a password"):
+        read(content)
+
+
+def scanned(pages: int, *, text_pages: int = 0) -> bytes:
+    from PIL import Image
+    from reportlab.lib.utils import ImageReader
+
+    target = io.BytesIO()
+    canvas = Canvas(target, pagesize=letter, invariant=1)
+    for index in range(pages):
+        if index < text_pages:
+            canvas.drawString(50, 700, "Summit")
+        else:
+            canvas.drawImage(ImageReader(Image.new("RGB", (60, 80), "grey")), 0, 0, 612, 792)
+        canvas.showPage()
+    canvas.save()
+    return target.getvalue()
+
+
+def test_a_scan_is_unreadable_and_a_scanned_page_among_others_is_named() -> None:
+    with pytest.raises(UnreadableFileError, match="pictures of pages and no text"):
+        read(scanned(2))
+
+    problems = read(scanned(2, text_pages=1)).problems
+    assert [(problem.sheet, problem.problem[:25]) for problem in problems[:2]] == [
+        ("page 1", "The page has no column he"),
+        ("page 2", "The page is a picture wit"),
+    ]
+
+
+@pytest.mark.parametrize("day", ["March 2025", "13/45/2025", ""])
+def test_a_missing_or_impossible_date_is_rejected_at_its_line(day: str) -> None:
+    page = replace(pages_of(three_sales())[0], statement_date=day)
+
+    reading = read(write([page]))
+
+    assert reading.lines.empty
+    problem = reading.problems[0]
+    assert (problem.sheet, problem.row, problem.column) == ("page 1", 3, STATEMENT_DATE)
+
+
+def test_pages_of_two_statements_are_rejected() -> None:
+    first, second = pages_of(three_sales(), rows_per_page=4)
+
+    reading = read(write([first, replace(second, statement_date=date(2025, 4, 30))]))
+
+    assert reading.lines.empty
+    assert [(problem.sheet, problem.row) for problem in reading.problems] == [("page 2", 3)]
+    assert "03/31/2025" in errors(reading)[0]
+
+
+def test_a_missing_grand_total_is_rejected_also_when_page_totals_are_there() -> None:
+    for style in ({}, {"has_page_totals": True}, {"has_client_totals": True}):
+        reading = read(write(three_sales(), has_grand_total=False, **style))
+
+        assert reading.lines.empty
+        assert "without a grand total" in errors(reading)[0]
+
+
+def test_a_wrong_grand_total_shows_both_readings() -> None:
+    reading = read(write(three_sales(), grand_total=(Decimal("999.00"), Decimal("57.02"))))
+
+    assert reading.lines.empty
+    assert len(reading.problems) == 2
+    for problem, reader in zip(reading.problems, ("camelot", "coordinate reader"), strict=True):
+        assert problem.problem.startswith(f"By the {reader}'s reading 'Total' does not add up")
+        assert "999.00" in problem.problem
+        assert problem.problem.count("814.50") == 3
+        assert (problem.sheet, problem.row) == ("page 1", 13)
+        assert problem.column == "Sum of Net Sales Amount"
+
+
+def test_a_wrong_page_total_is_rejected_though_the_grand_total_agrees() -> None:
+    def wrong(rows: list[PrintedRow]) -> list[PrintedRow]:
+        return [*rows[:-1], replace(rows[-1], cells=("Total for page", "", "", "1.00", "", "1.00"))]
+
+    pages = pages_of(three_sales(), rows_per_page=4, has_page_totals=True)
+
+    assert errors(read(write(pages))) == []
+    reading = read(write([with_rows(pages[0], wrong), pages[1]]))
+    assert reading.lines.empty
+    assert {problem.sheet for problem in reading.problems} == {"page 1"}
+
+
+@pytest.mark.parametrize("row", ["Adjustments are listed overleaf", "Freight"])
+def test_a_line_that_fits_nothing_is_named_and_never_dropped(row: str) -> None:
+    def add(rows: list[PrintedRow]) -> list[PrintedRow]:
+        return [*rows[:2], PrintedRow((row, "", "", "", "", "")), *rows[2:]]
+
+    reading = read(write([with_rows(pages_of(three_sales())[0], add)]))
+
+    assert reading.lines.empty
+    problem = reading.problems[0]
+    assert (problem.sheet, problem.row, problem.value) == ("page 1", 9, row)
+
+
+def test_a_sale_without_state_and_zip_is_rejected_at_the_sale() -> None:
+    for dropped, line in ((1, 7), (5, 11)):
+        page = pages_of(three_sales())[0]
+
+        reading = read(write([replace(page, rows=page.rows[:dropped] + page.rows[dropped + 1 :])]))
+
+        assert reading.lines.empty
+        assert "no line with state and zip" in errors(reading)[0]
+        assert reading.problems[0].row == line
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "named"),
+    [(1, "", "Invoice #"), (2, "", "Item"), (3, "n/a", "Sum of Net Sales Amount"), (4, "seven", "CommRate")],
+)
+def test_a_sale_line_that_is_not_whole_is_named_by_column(column: int, value: str, named: str) -> None:
+    def spoil(rows: list[PrintedRow]) -> list[PrintedRow]:
+        changed = list(rows[2].cells)
+        changed[column] = value
+        return [*rows[:2], PrintedRow(tuple(changed)), *rows[3:]]  # type: ignore[arg-type]
+
+    reading = read(write([with_rows(pages_of(three_sales())[0], spoil)]))
+
+    assert reading.lines.empty
+    assert (reading.problems[0].row, reading.problems[0].column) == (9, named)
+
+
+def test_a_page_without_heading_is_named() -> None:
+    first, second = pages_of(three_sales(), rows_per_page=4)
+
+    reading = read(write([first, replace(second, has_heading=False)]))
+
+    assert reading.lines.empty
+    assert reading.problems[0].sheet == "page 2"
+    assert "no column heading" in errors(reading)[0]
+
+
+# --- two readers --------------------------------------------------------------------------------
+
+
+def without_a_sale(real: Callable[..., list[CellLine]]) -> Callable[..., list[CellLine]]:
+    """A reader that loses the second sale and its state-and-zip line."""
+
+    def lossy(*arguments: Any) -> list[CellLine]:
+        lines = real(*arguments)
+        at = next(index for index, line in enumerate(lines) if line.cells[1] == "104883")
+        return lines[:at] + lines[at + 2 :]
+
+    return lossy
+
+
+def test_the_coordinate_reading_is_taken_when_camelot_loses_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camelot_reader, "read_cells", without_a_sale(camelot_reader.read_cells))
+
+    reading = read(write(three_sales()))
+
+    assert errors(reading) == []
+    assert reading.lines.attrs["reader"] == "coordinate reader"
+    assert cells(reading, "Invoice #") == ["104882", "104883", "104884"]
+
+
+def test_camelots_reading_is_taken_when_the_coordinate_reader_loses_a_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(coordinates, "read_cells", without_a_sale(coordinates.read_cells))
+
+    reading = read(write(three_sales()))
+
+    assert errors(reading) == []
+    assert reading.lines.attrs["reader"] == "camelot"
+    assert cells(reading, "Invoice #") == ["104882", "104883", "104884"]
+
+
+def test_the_file_is_rejected_with_both_readings_when_both_lose_a_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(camelot_reader, "read_cells", without_a_sale(camelot_reader.read_cells))
+    monkeypatch.setattr(coordinates, "read_cells", without_a_sale(coordinates.read_cells))
+
+    reading = read(write(three_sales()))
+
+    assert reading.lines.empty
+    lost, *untied = reading.problems
+    assert (lost.sheet, lost.row) == ("page 1", 9)
+    assert len(untied) == 4  # two amounts by two readers
+    assert all("1,314.50" in problem.problem for problem in untied)
+    assert all((problem.sheet, problem.row) == ("page 1", 13) for problem in untied)
+
+
+@pytest.mark.parametrize("failure", [ValueError("boom"), MemoryError()])
+def test_the_coordinate_reading_is_taken_when_camelot_fails(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    import camelot
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(camelot, "read_pdf", fail)
+
+    reading = read(write(three_sales()))
+
+    assert errors(reading) == []
+    assert reading.lines.attrs["reader"] == "coordinate reader"
+
+
+def test_a_line_without_amounts_that_only_camelot_loses_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def freight(rows: list[PrintedRow]) -> list[PrintedRow]:
+        return [*rows[:2], PrintedRow(("Freight overleaf", "", "", "", "", "")), *rows[2:]]
+
+    real = camelot_reader.read_cells
+    monkeypatch.setattr(
+        camelot_reader,
+        "read_cells",
+        lambda *arguments: [line for line in real(*arguments) if "Freight" not in line.text],
+    )
+
+    reading = read(write([with_rows(pages_of(three_sales())[0], freight)]))
+
+    assert reading.lines.empty
+    assert reading.problems[0].value == "Freight overleaf"
+
+
+def test_two_tables_on_one_page_are_not_taken_from_camelot(monkeypatch: pytest.MonkeyPatch) -> None:
+    import camelot
+
+    real = camelot.read_pdf
+    monkeypatch.setattr(camelot, "read_pdf", lambda *a, **k: [*real(*a, **k), *real(*a, **k)])
+
+    reading = read(write(three_sales()))
+
+    assert errors(reading) == []
+    assert reading.lines.attrs["reader"] == "coordinate reader"
+    assert len(reading.lines) == 3
+
+
+def test_two_statements_are_read_at_once_in_two_threads() -> None:
+    contents = [write([sale(f"Clinic {n}", invoice=str(n))] * 30, rows_per_page=20) for n in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        readings = list(pool.map(read, contents))
+
+    assert [set(cells(reading, "Invoice #")) for reading in readings] == [{"0"}, {"1"}, {"2"}, {"3"}]
+    assert all(len(reading.lines) == 30 for reading in readings)
+
+
+def test_importing_the_reader_leaves_the_heavy_libraries_alone() -> None:
+    code = (
+        "import sys, shs_pipeline.statement_pdf;"
+        "print([m for m in ('camelot', 'pandas', 'pypdfium2', 'cv2') if m in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_statement_of_five_hundred_pages_is_read_whole() -> None:
+    names = ("Cedar Hill Clinic", LONG, "Total Care Clinic", "Lakeside Ambulatory Surgery Center at Rowl")
+    lines = [
+        sale(
+            names[n % 4], f"{n * 7919 % 90000 - 9000}.{n % 100:02}", f"{n % 500}.07", invoice=str(100000 + n)
+        )
+        for n in range(7000)
+    ]
+
+    content = write(lines, rows_per_page=29, keep_together=False, has_page_totals=True)
+    reading = read(content)
+
+    assert errors(reading) == []
+    assert reading.lines[SHEET].nunique() > 480
+    assert cells(reading, "Invoice #") == [line.invoice for line in lines]
+    assert cells(reading, "Row Labels") == [line.client for line in lines]
+    assert sum(amount_of(str(cell)) or 0 for cell in cells(reading, "Sum of Net Sales Amount")) == sum(
+        line.net_sales for line in lines
+    )
+
+
+# --- printed numbers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("$1,234.50", "1234.50"), ("(123.45)", "-123.45"), ("$(123.45)", "-123.45"), ("($123.45)", "-123.45"),
+        ("-$123.45", "-123.45"), ("123.45-", "-123.45"), ("$ 5", "5"), (".50", "0.50"), ("0.00", "0"),
+    ],
+)  # fmt: skip
+def test_printed_amounts(text: str, amount: str) -> None:
+    assert amount_of(text) == Decimal(amount)
+
+
+@pytest.mark.parametrize("text", ["", "-", "$", "n/a", "12,34.50", "1.234,50", "7%", "1-2", "(-5)-", "12 SM"])
+def test_what_is_no_amount(text: str) -> None:
+    assert amount_of(text) is None
+
+
+def test_printed_rates() -> None:
+    assert all(is_rate(text) for text in ("7%", "7.0%", "7,0%", "0.07", "7", "7 %", ".07"))
+    assert not any(is_rate(text) for text in ("", "%", "seven", "7%%", "1,234.50"))

@@ -1,0 +1,166 @@
+"""The long-running system: real Dagster processes around a tiny module of definitions."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shs_pipeline.database import prepare
+from shs_pipeline.embedded_postgres import EmbeddedPostgres
+from shs_pipeline.errors import ShsError
+from shs_pipeline.settings import Settings
+from shs_pipeline.supervisor import down, running_system, up
+
+DEFINITIONS = """
+import dagster as dg
+
+@dg.asset
+def greeting(): ...
+
+defs = dg.Definitions(assets=[greeting])
+"""
+RUN = """
+import sys
+from pathlib import Path
+from shs_pipeline.errors import ShsError
+from shs_pipeline.settings import Settings
+from shs_pipeline.supervisor import up
+try:
+    up(Settings(home=Path(sys.argv[1])), module=sys.argv[2], say=lambda line: print(line, flush=True))
+except ShsError as error:
+    print(error, flush=True)
+    sys.exit(1)
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One home for all tests of this file, so that Dagster's tables are made once."""
+    folder = tmp_path_factory.mktemp("system")
+    (folder / "tiny_definitions.py").write_text(DEFINITIONS)
+    (folder / "broken_definitions.py").write_text("import no_such_module_anywhere\n")
+    home = folder / "home"
+    yield home
+    down(Settings(home=home))
+
+
+def start(home: Path, module: str = "tiny_definitions") -> subprocess.Popen[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SHS_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, str(home), module],
+        stdout=subprocess.PIPE, text=True, env={**environment, "PYTHONPATH": str(home.parent)},
+    )  # fmt: skip
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> list[str]:
+    assert process.stdout is not None
+    seen: list[str] = []
+    for line in process.stdout:
+        seen.append(line.rstrip())
+        if words in line:
+            return seen
+    raise AssertionError(f"ended without saying {words!r}: {seen}")
+
+
+def children(home: Path) -> dict[str, int]:
+    record = running_system(Settings(home=home))
+    assert record is not None
+    names = {"code-server": "code-server", "dagster_webserver": "webserver", "dagster._daemon": "daemon"}
+    return {
+        name: int(pid)
+        for pid, command in record.children.items()
+        for word, name in names.items()
+        if word in command
+    }
+
+
+def group_lives(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_it_starts_in_order_refuses_a_second_and_is_stopped_by_down(home: Path) -> None:
+    process = start(home)
+    said = read_until(process, "Running.")
+    settings = Settings(home=home)
+    running = running_system(settings)
+    assert running is not None
+    started = children(home)
+
+    assert said[0] == "Database: ready."
+    assert said[1] == "Code location: loaded."
+    assert list(started) == ["code-server", "webserver", "daemon"]
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(running.url, timeout=30) as page:
+        assert page.status == 200
+    with pytest.raises(ShsError, match="runs already at"):
+        up(settings)
+    shown = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=False).stdout
+    assert EmbeddedPostgres(home).read_secrets().owner_password not in shown
+
+    stopped = down(settings)
+
+    assert stopped.system
+    assert process.wait(60) == 0
+    assert not any(group_lives(pid) for pid in started.values())
+    assert running_system(settings) is None
+    assert EmbeddedPostgres(home).status().state == "stopped"
+    assert not down(settings).system
+
+
+def test_a_stopped_database_comes_back_and_a_part_that_dies_takes_the_rest_along(home: Path) -> None:
+    prepare(Settings(home=home))  # somebody else's start: the server is not up's to stop
+    process = start(home)
+    read_until(process, "Running.")
+    started = children(home)
+    EmbeddedPostgres(home).stop()
+    read_until(process, "starting it again")
+
+    os.kill(started["daemon"], signal.SIGKILL)
+
+    said = read_until(process, "ended by itself")[-1]
+    assert "The daemon ended by itself (killed by SIGKILL)" in said
+    assert str(home / "logs" / "daemon.log") in said
+    assert process.wait(60) == 1
+    assert not any(group_lives(pid) for pid in started.values())
+    assert EmbeddedPostgres(home).status().state == "running"
+
+
+def test_what_a_killed_system_left_is_cleared(home: Path) -> None:
+    process = start(home)
+    read_until(process, "Database: ready.")
+    deadline = time.monotonic() + 60
+    while not (started := children(home)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    process.kill()
+    process.wait()
+    assert group_lives(started["code-server"])
+    down(Settings(home=home))
+
+    while group_lives(started["code-server"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not group_lives(started["code-server"])
+    assert not (home / "up.json").exists()
+    assert {"code_server", "webserver"} == set(json.loads((home / "ports.json").read_text()))
+
+
+def test_definitions_that_do_not_load_are_said_in_one_sentence(home: Path) -> None:
+    process = start(home, "broken_definitions")
+
+    said = read_until(process, "cannot be loaded")[-1]
+
+    assert "broken_definitions" in said
+    assert "no_such_module_anywhere" in said
+    assert process.wait(60) == 1
