@@ -1,6 +1,9 @@
 # The commands of this project; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check bench docs lock browser clean
+.PHONY: help setup demo up down test fast check bench docs lock browser clean
+
+SHS := .venv/bin/shs
+PYTHON_IN_VENV := .venv/bin/python
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -11,5 +14,40 @@ setup: .venv/.ready ## Make .venv/ from the lock file
 	@bash scripts/setup.sh
 	@touch $@
 
+demo: setup ## Make two years of sample files, ingest them, and show what was loaded
+	@$(SHS) demo
+
+up: setup ## Run the system: database, Dagster's UI and daemon; Ctrl-C stops it
+	@$(SHS) up
+
+down: setup ## Stop what runs in the background
+	@$(SHS) down
+
+test: setup browser ## Run all tests
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile
+
+fast: setup ## Run the tests that take no more than a moment each
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile -m "not slow"
+
+check: setup ## Run the linters
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON_IN_VENV) scripts/docs.py --check
+
+bench: setup ## Measure the speed; prints ratios
+	@$(PYTHON_IN_VENV) scripts/bench.py
+
+docs: setup ## Write docs/sources from the contracts
+	@$(PYTHON_IN_VENV) scripts/docs.py
+
 lock: setup ## Resolve the dependencies anew into the lock files
 	@bash scripts/lock.sh
+
+browser:
+	@if [ -n "$$CI" ]; then bash scripts/browser.sh; fi
+
+clean: ## Stop everything and delete all state and the environment
+	@if [ -x $(SHS) ]; then $(SHS) down; fi
+	@rm -rf .venv var

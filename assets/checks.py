@@ -7,9 +7,8 @@ import psycopg
 
 from assets.ingested import UNKNOWN_KEY, reference_key, source_key
 from assets.metadata import check_result
-from assets.warehouse import Warehouse
+from assets.warehouse import Warehouse, said_in_a_sentence
 from shs_pipeline import checks
-from shs_pipeline.errors import ShsError
 from shs_pipeline.months import today
 from shs_pipeline.reference import NAMES as REFERENCE_NAMES
 from shs_pipeline.sources import NAMES as SOURCE_NAMES
@@ -42,13 +41,10 @@ def _checks(key: dg.AssetKey, texts: Mapping[str, str], question: Question) -> d
 
     @dg.multi_asset_check(name=f"{'_'.join(key.path)}_checks", specs=specs)
     def ask(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
-        due_day = warehouse.settings().due_day
-        try:
-            outcomes = warehouse.ingestion(context.run_id).query(
-                lambda connection: question(connection, due_day)
-            )
-        except ShsError as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from None
+        with said_in_a_sentence():
+            due_day = warehouse.settings().due_day
+            job = warehouse.ingestion(context.run.run_id)
+            outcomes = job.query(lambda connection: question(connection, due_day))
         for outcome in outcomes:
             yield check_result(outcome, key)
 

@@ -6,10 +6,9 @@ import dagster as dg
 
 from assets.metadata import metadata_of
 from assets.partitions import COMMISSION_MONTHS
-from assets.warehouse import Warehouse
+from assets.warehouse import Warehouse, said_in_a_sentence
 from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, partition_folder, reference_folder
 from shs_pipeline.contract import columns_of
-from shs_pipeline.errors import ShsError
 from shs_pipeline.ingestion import Ingestion
 from shs_pipeline.months import parse_month
 from shs_pipeline.source import Declaration, ReferenceTable, Source
@@ -84,12 +83,10 @@ def unknown_places_asset() -> dg.AssetsDefinition:
 def _ingest(
     context: dg.AssetExecutionContext, warehouse: Warehouse, key: dg.AssetKey, folders: Sequence[Folder]
 ) -> dg.MaterializeResult:
-    try:
+    with said_in_a_sentence():
         job = warehouse.ingestion(context.run_id)
         for folder in folders:
             _ingest_folder(context, job, key, folder)
-    except ShsError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
     return dg.MaterializeResult(asset_key=key)
 
 

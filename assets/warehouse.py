@@ -1,12 +1,12 @@
 """The resource behind every asset: where to read from and to load into."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 
-from shs_pipeline.database import prepare
+from shs_pipeline.errors import ShsError
 from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.landing import Landing
 from shs_pipeline.settings import Settings, load_settings
 
 
@@ -19,7 +19,8 @@ class Warehouse(dg.ConfigurableResource):
 
     def looking(self) -> Ingestion:
         """Return what a sensor works with: it reads, and does not wait for a database that is away."""
-        return replace(self.ingestion("sensor"), wait_seconds=0)
+        settings = self.settings().model_copy(update={"database_wait_seconds": 0})
+        return Ingestion.from_settings(settings, "sensor")
 
     def ingestion(self, run_id: str) -> Ingestion:
         """Return what a run works with, with the database started if it is the embedded one.
@@ -27,11 +28,20 @@ class Warehouse(dg.ConfigurableResource):
         Raises:
             ShsError: the settings or the database are not usable.
         """
-        settings = self.settings()
-        return Ingestion(
-            landing=Landing(settings.landing),
-            database_url=prepare(settings).warehouse_url.get_secret_value(),
-            max_bytes=settings.max_file_mb * 2**20,
-            wait_seconds=settings.database_wait_seconds,
-            run_id=run_id,
-        )
+        return Ingestion.from_settings(self.settings(), run_id)
+
+
+@contextmanager
+def said_in_a_sentence() -> Iterator[None]:
+    """Let a run that fails say in one sentence what a person must do."""
+    try:
+        yield
+    except ShsError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    except Exception as error:
+        first_line = (str(error).strip().splitlines() or [""])[0][:300]
+        raise dg.Failure(
+            description=f"The system made an error of its own ({type(error).__name__}: {first_line}). "
+            "Nothing of this folder was changed; report it with the address of this run.",
+            allow_retries=False,
+        ) from error

@@ -83,9 +83,13 @@ class FolderReport:
 
     @property
     def kept(self) -> list[InForce]:
-        """Versions that loaded before and stay in force, since what replaced them is rejected."""
-        rejected = {file.path for file in self.rejected}
-        return [old for old in self.before if old.path in rejected]
+        """Versions that loaded before and stay in force, since what replaced them is rejected.
+
+        A reference table stays in force without its workbook, too.
+        """
+        paths = {file.path: file.status for file in self.files}
+        missing = "rejected" if self.folder.is_reference else "withdrawn"
+        return [old for old in self.before if paths.get(old.path, missing) == "rejected"]
 
     @property
     def sums(self) -> dict[str, Decimal]:
@@ -138,6 +142,40 @@ def file_by_id(connection: psycopg.Connection, file_id: int) -> InForce:
     return InForce(*row)
 
 
+def is_waited_for(connection: psycopg.Connection, own: int, twin: int) -> bool:
+    """Whether the new file at the twin's path waits, maybe through others, for this one to go.
+
+    Files that changed places each hold what another one had: none could ever be loaded.
+
+    Args:
+        own: version in force of a path whose new file is the copy of `twin`.
+        twin: another file in force.
+    """
+    row = connection.execute(
+        "with recursive chain (file_id) as (select %s::bigint union"
+        " select waiting.blocked_by from chain inner join ops.files as held using (file_id)"
+        " inner join ops.files as waiting on waiting.path = held.path"
+        " where waiting.status = 'rejected' and waiting.blocked_by is not null)"
+        " select exists (select from chain where file_id = %s)",
+        [twin, own],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def take_out_of_force(
+    connection: psycopg.Connection,
+    folder: Folder,
+    file_id: int,
+    status: Literal["superseded", "withdrawn"],
+    run_id: str,
+) -> None:
+    """Delete the lines of a partition's file, and keep its row."""
+    assert folder.name is not None
+    delete = sql.SQL("delete from {} where file_id = %s").format(sql.Identifier("raw", folder.name))
+    connection.execute(delete, [file_id])
+    _close(connection, file_id, status, run_id)
+
+
 def withdraw(connection: psycopg.Connection, folder: Folder, paths: Sequence[str], run_id: str) -> list[str]:
     """Take the files of a folder that are no longer there out of force; return their paths.
 
@@ -153,10 +191,10 @@ def withdraw(connection: psycopg.Connection, folder: Folder, paths: Sequence[str
     for file_id, path, status in gone:
         if folder.is_reference and status == "loaded":
             continue
-        if folder.is_partition and status == "loaded" and folder.name:
-            delete = sql.SQL("delete from {} where file_id = %s").format(sql.Identifier("raw", folder.name))
-            connection.execute(delete, [file_id])
-        _close(connection, file_id, "withdrawn", run_id)
+        if folder.is_partition and status == "loaded":
+            take_out_of_force(connection, folder, file_id, "withdrawn", run_id)
+        else:
+            _close(connection, file_id, "withdrawn", run_id)
         withdrawn.append(path)
     return withdrawn
 
@@ -244,7 +282,10 @@ def note_folder(connection: psycopg.Connection, report: FolderReport, fingerprin
     connection.execute(
         "insert into ops.folders (folder, fingerprint, rows_in_force, rows_before, run_id)"
         " values (%s, %s, %s, %s, %s) on conflict (folder) do update set fingerprint = excluded.fingerprint,"
-        " rows_in_force = excluded.rows_in_force, rows_before = excluded.rows_before,"
+        " rows_in_force = excluded.rows_in_force,"
+        # A run may read a folder twice; what it found at first is what was there before it.
+        " rows_before = case when folders.run_id = excluded.run_id then folders.rows_before"
+        " else excluded.rows_before end,"
         " run_id = excluded.run_id, finished = now()",
         [report.folder.key, fingerprint, report.rows_in_force, rows_before, run_id],
     )
@@ -267,28 +308,34 @@ def _row(entry: Entry) -> dict[str, Any]:
         "totals": Jsonb([_total(total) for total in outcome.totals if not total.agrees]),
         "error_count": len(errors),
         "warning_count": len(outcome.problems) - len(errors),
-        "problem": errors[0].problem if errors else None,
-        "remedy": errors[0].remedy if errors else None,
+        "problem": _storable(errors[0].problem) if errors else None,
+        "remedy": _storable(errors[0].remedy) if errors else None,
         "run_id": entry.run_id,
     }
 
 
 def _total(total: PrintedTotal) -> dict[str, Any]:
     return {
-        "sheet": total.sheet,
+        "sheet": _storable(total.sheet),
         "row": total.row,
-        "label": total.label,
+        "label": _storable(total.label),
         "column": total.column,
         "printed": str(total.printed),
         "computed": str(total.computed),
     }
 
 
+def _storable(text: str) -> str:
+    """Return a text without the one character that PostgreSQL cannot hold."""
+    return text.replace("\x00", "")
+
+
 def _rejected_now(connection: psycopg.Connection, path: str) -> tuple[int, str] | None:
     row = connection.execute(
-        "select file_id, sha256 from ops.files where path = %s and status = 'rejected'", [path]
+        "select file_id, coalesce(sha256, etag) from ops.files where path = %s and status = 'rejected'",
+        [path],
     ).fetchone()
-    return (int(row[0]), row[1] or "") if row else None
+    return (int(row[0]), row[1]) if row else None
 
 
 def _book(
@@ -297,21 +344,26 @@ def _book(
     """Write the row of a drop: over the one that these bytes have, else as a new one.
 
     Args:
-        known: id and hash of the row that this path has in the same standing.
+        known: id and hash (etag where the file was not read) of the row that this path has in the
+            same standing.
     """
     names = list(row)
     identifiers = sql.SQL(", ").join(map(sql.Identifier, names))
     places = sql.SQL(", ").join(sql.Placeholder() * len(names))
     values = [row[name] for name in names]
-    if known is not None and known[1] == (row["sha256"] or ""):
-        update = sql.SQL("update ops.files set ({}) = row ({}), finished = now() where file_id = %s")
+    if known is not None and known[1] == (row["sha256"] or row["etag"]):
+        update = sql.SQL(
+            "update ops.files set ({}) = row ({}), finished = clock_timestamp() where file_id = %s"
+        )
         connection.execute(update.format(identifiers, places), [*values, known[0]])
         connection.execute("delete from ops.file_errors where file_id = %s", [known[0]])
         file_id = known[0]
     else:
         if known is not None:
             _close(connection, known[0], "superseded", entry.run_id)
-        insert = sql.SQL("insert into ops.files ({}) values ({}) returning file_id")
+        insert = sql.SQL(
+            "insert into ops.files ({}, finished) values ({}, clock_timestamp()) returning file_id"
+        )
         found = connection.execute(insert.format(identifiers, places), values).fetchone()
         assert found is not None
         file_id = int(found[0])
@@ -329,13 +381,14 @@ def _book_errors(connection: psycopg.Connection, file_id: int, problems: Sequenc
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for number, found in enumerate(problems, start=1):
             texts = (found.sheet, found.row, found.column, found.value, found.problem, found.remedy)
-            cleaned = [text.replace("\x00", "") if isinstance(text, str) else text for text in texts]
+            cleaned = [_storable(text) if isinstance(text, str) else text for text in texts]
             copy.write_row((file_id, number, found.severity, *cleaned))
 
 
 def _close(connection: psycopg.Connection, file_id: int, status: str, run_id: str) -> None:
     connection.execute(
-        "update ops.files set status = %s, run_id = %s, finished = now() where file_id = %s",
+        # The clock, not the start of the transaction: it tells what came after what (`read_books`).
+        "update ops.files set status = %s, run_id = %s, finished = clock_timestamp() where file_id = %s",
         [status, run_id, file_id],
     )
 

@@ -10,21 +10,27 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 Cell = Any
 Kind = Literal["text", "identifier", "zip", "amount", "quantity", "rate", "share", "whole", "day", "flag"]
 
-_SPACES = re.compile(r"[\s\u00a0\u200b\ufeff]+")
-_MONEY = re.compile(r"(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d*)?|\.\d+")
+# Control characters too: Postgres takes no NUL, which Excel writes as _x0000_.
+_SPACES = re.compile(r"[\s\u0000-\u001f\u007f\u200b\u2060\ufeff]+")
+_AMOUNT = re.compile(
+    r"(?:\$ ?)?([-(])? ?(?:\$ ?)?"
+    r"((?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?: [0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+"
+    r"|[0-9]+(?:\.[0-9]+)?[eE][-+]?[0-9]{1,2})"
+    r" ?([-)])?"
+)
 _WHOLE_AS_FLOAT = re.compile(r"-?\d+\.0+")
 _PERCENT = re.compile(r"([-+]?\d*[.,]?\d+)\s*(%?)")
 _US_DATE = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d{2})")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _TIME_OF_DAY = re.compile(r"[ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?$")
-_ZIP = re.compile(r"(\d{5})-?(\d{4})?")
 _YES = {"yes", "y", "true", "1", "active", "x"}
 _NO = {"no", "n", "false", "0", "inactive"}
 
@@ -47,6 +53,16 @@ class CastError(ValueError):
         self.remedy = remedy
 
 
+@dataclass(frozen=True)
+class ExcelError:
+    """What a cell holds whose formula failed, such as `#N/A`: neither empty nor a value."""
+
+    code: str
+
+    def __str__(self) -> str:
+        return self.code
+
+
 def squeeze(text: str) -> str:
     """Return text trimmed, with every run of white space (non-breaking too) as one space."""
     return _SPACES.sub(" ", text).strip()
@@ -66,6 +82,8 @@ def show(cell: Cell) -> str:
     """Return a cell as a person would read it in the sheet, at most 200 characters."""
     if isinstance(cell, datetime):
         text = cell.date().isoformat() if cell.time() == time() else cell.isoformat(" ")
+    elif isinstance(cell, bool):
+        text = str(cell).upper()
     elif isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
         text = str(int(cell))
     else:
@@ -80,7 +98,7 @@ def exact(number: int | float) -> Decimal:
     than 15 digits (0.1 + 0.2 is stored as 0.30000000000000004): Excel shows 15, and so do we.
     """
     text = repr(number)
-    if len(text) <= 16 and "e" not in text and "n" not in text:
+    if len(text) <= NOISE_DIGITS + 2 and "e" not in text and "n" not in text:
         return Decimal(text.removesuffix(".0")) + 0
     value = Decimal(text)
     if len(value.as_tuple().digits) > 15:
@@ -127,7 +145,7 @@ def cast_zip(cell: Cell) -> str | None:
         return digits.zfill(5)
     if digits.isascii() and digits.isdigit() and 8 <= len(digits) <= 9:
         return f"{digits.zfill(9)[:5]}-{digits[-4:]}"
-    if digits.isascii() and digits.isdigit():
+    if not isinstance(cell, str) or (digits.isascii() and digits.isdigit()):
         raise CastError(
             "A zip code has five digits, or nine.", "Type the zip code as five digits, such as 02138."
         )
@@ -180,6 +198,8 @@ def cast_whole(cell: Cell) -> int | None:
         return None
     if value != value.to_integral_value():
         raise CastError("This is not a whole number.", "Type a whole number.")
+    if abs(value) >= 1 << 63:
+        raise CastError("This number is too large.", "Type a number of at most 18 digits.")
     return int(value)
 
 
@@ -255,6 +275,11 @@ def cast_cells(cells: Iterable[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
             values.append(seen[cell])
             continue
         try:
+            if isinstance(cell, ExcelError):
+                raise CastError(
+                    f"This cell holds the Excel error {cell}.",
+                    "Correct the formula, or type the value that the supplier's document shows.",
+                )
             value = None if cell is None or cell == "" or cell != cell else cast(cell)
         except CastError as error:
             value = None
@@ -276,34 +301,15 @@ def _number(cell: Cell, what: str, example: str) -> Decimal:
 def _amount_from_text(
     text: str, what: str = "an amount", example: str = "such as 1234.50, or (1234.50) for a credit"
 ) -> Decimal | None:
-    plain = squeeze(text).replace("$", "").replace(" ", "").replace("\u2212", "-")
+    plain = squeeze(text).replace("\u2212", "-")
     if not plain:
-        if squeeze(text):
-            raise CastError(f"This is not {what}.", f"Type {what}, {example}.")
         return None
-    is_credit = False
-    for opening, closing in (("(", ")"), ("-", ""), ("", "-")):
-        if plain.startswith(opening) and plain.endswith(closing) and len(plain) > 1:
-            plain = plain[len(opening) : len(plain) - len(closing)]
-            is_credit = True
-            break
-    try:
-        if not is_credit and not _MONEY.fullmatch(plain):
-            value = _scientific(plain)
-        elif _MONEY.fullmatch(plain):
-            value = Decimal(plain.replace(",", ""))
-        else:
-            raise InvalidOperation
-    except InvalidOperation:
-        raise CastError(f"This is not {what}.", f"Type {what}, {example}.") from None
-    return -value if is_credit and value else value
-
-
-def _scientific(text: str) -> Decimal:
-    """Text that a program wrote from a number, such as 1e3; anything else is no number."""
-    if not re.fullmatch(r"\d+(\.\d+)?[eE][-+]?\d{1,2}", text):
-        raise InvalidOperation
-    return Decimal(text)
+    match = _AMOUNT.fullmatch(plain)
+    # One sign says it is a credit; of two nobody knows what they mean together.
+    if match is None or plain.count("$") > 1 or (match[1] or "") + (match[3] or "") not in {"", "-", "()"}:
+        raise CastError(f"This is not {what}.", f"Type {what}, {example}.")
+    value = Decimal(match[2].replace(",", "").replace(" ", ""))
+    return -value if match[1] or match[3] else value + 0
 
 
 def _factor(cell: Cell, *, largest_factor_is_one: bool) -> Decimal | None:

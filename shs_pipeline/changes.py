@@ -118,7 +118,8 @@ class Books:
     Attributes:
         fingerprints: what was last ingested, by folder key.
         references: file_id of each reference table's version in force.
-        freed: folders with a file that was rejected as the copy of one that is no longer in force.
+        freed: folders with a file that was rejected as a copy, where the other one, or any file of
+            the source that may have had the same lines, is no longer in force.
     """
 
     fingerprints: Mapping[str, str]
@@ -128,11 +129,15 @@ class Books:
 
 def read_books(connection: psycopg.Connection) -> Books:
     """Read what the warehouse knows, in three small queries."""
-    fingerprints = dict(connection.execute("select folder, fingerprint from ops.folders").fetchall())
+    fingerprints: dict[str, str] = dict(
+        connection.execute("select folder, fingerprint from ops.folders").fetchall()
+    )
     freed = connection.execute(
-        "select distinct copy.path from ops.files as copy"
+        "select copy.path from ops.files as copy"
         " inner join ops.files as original on original.file_id = copy.blocked_by"
-        " where copy.status = 'rejected' and original.status <> 'loaded'"
+        " where copy.status = 'rejected' and (original.status <> 'loaded' or exists ("
+        "select from ops.files as gone where gone.source = copy.source and gone.finished > copy.finished"
+        " and gone.status in ('superseded', 'withdrawn') and gone.rows_loaded > 0))"
     )
     from shs_pipeline.landing import place_of
 
@@ -207,9 +212,10 @@ def plan_runs(folders: Sequence[Folder]) -> list[PlannedRun]:
         runs.append(PlannedRun(tables))
     months: dict[str, list[date]] = {}
     for folder in folders:
-        if folder.is_partition and folder.name and folder.month:
-            if not set(tables) & set(source_named(folder.name).needs):
-                months.setdefault(folder.name, []).append(folder.month)
+        if not (folder.is_partition and folder.name and folder.month):
+            continue
+        if not set(tables) & set(source_named(folder.name).needs):
+            months.setdefault(folder.name, []).append(folder.month)
     ranges: dict[tuple[date, date], list[str]] = {}
     for name, wanted in months.items():
         for span in _spans(sorted(wanted)):

@@ -113,8 +113,8 @@ def _totals_agree(connection: psycopg.Connection, name: str) -> CheckOutcome:
         return CheckOutcome(TOTALS_AGREE, True, "warning", "Every printed total is the sum of its lines.")
     path, sheet, row, column, printed, computed = found[0]
     sentence = (
-        f"{path}, {sheet} row {row}: {column} prints {printed}, its lines add up to {computed}; ask the supplier "
-        f"which is right ({len(found)} totals differ)."
+        f"{path}, {sheet} row {row}: {column} prints {printed}, its lines add up to {computed}; "
+        f"ask the supplier which is right ({len(found)} totals differ)."
     )
     header = ("file", "sheet", "row", "column", "printed", "sum of the lines")
     return CheckOutcome(TOTALS_AGREE, False, "warning", sentence, [header, *found])
@@ -130,8 +130,8 @@ def _nothing_shrank(connection: psycopg.Connection, name: str) -> CheckOutcome:
         return CheckOutcome(NOTHING_SHRANK, True, "warning", "No month lost more than half of its lines.")
     month, before, now = found[0]
     sentence = (
-        f"{month} had {before} lines and has {now}; look whether a file was cut or deleted by mistake. If it is "
-        "right, materialize the partition once more."
+        f"{month} had {before} lines and has {now}; look whether a file was cut or deleted by mistake. "
+        "If it is right, materialize the partition once more."
     )
     return CheckOutcome(
         NOTHING_SHRANK, False, "warning", sentence, [("month", "lines before", "lines now"), *found]

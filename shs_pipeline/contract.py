@@ -7,9 +7,9 @@ each cell, the checks, the sentences for what is wrong, the raw table and the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ import pandera.pandas as pa
 from pandera.engines import pandas_engine
 
 from shs_pipeline.casting import NOISE_DIGITS, Kind, cast_cells, is_blank, show
-from shs_pipeline.reading import ROW, SHEET, Problem
+from shs_pipeline.reading import ROW, SHEET, CellsAt, Problem
 
 Amount = Annotated[pandas_engine.Decimal, 25, NOISE_DIGITS, None]
 """Dollars, exactly as the cell holds them."""
@@ -137,6 +137,7 @@ def apply(
     lines: pd.DataFrame,
     found: Sequence[Problem] = (),
     missing: frozenset[str] = frozenset(),
+    cells_at: Mapping[str, CellsAt] | None = None,
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Cast and check every cell of `lines` against the contract.
 
@@ -145,6 +146,7 @@ def apply(
         lines: (n, k) cells as delivered, columns named as in the file, with `SHEET` and `ROW`.
         found: problems that the reader found: no second one is reported for their cells.
         missing: columns that the file lacks, which is one problem and not one for each cell.
+        cells_at: columns whose cells stand elsewhere than in the row of their line.
 
     Returns:
         (n, m) values, columns named as in the database, with `SHEET` and `ROW`; and every problem,
@@ -152,9 +154,9 @@ def apply(
     """
     problems: list[Problem] = []
     reported = {(problem.sheet, problem.row, problem.column) for problem in found}
+    where = _Whereabouts(lines, cells_at or {})
     columns = columns_of(model)
     values: dict[str, pd.Series] = {}
-    places = list(zip(lines[SHEET], lines[ROW], strict=True))
     for column in columns:
         if column.header not in lines:
             values[column.header] = _series([None] * len(lines), column.kind)
@@ -163,24 +165,21 @@ def apply(
         cast, errors = cast_cells(cells, column.kind)
         values[column.header] = _series(cast, column.kind)
         for position, error in errors.items():
-            sheet, row = places[position]
-            reported.add((sheet, row, column.header))
+            place = where.of(column.header, position)
+            if place in reported:
+                continue
+            reported.add(place)
             problems.append(
-                Problem(
-                    problem=error.problem,
-                    remedy=column.remedy or error.remedy,
-                    sheet=sheet,
-                    row=int(row),
-                    column=column.header,
-                    value=show(cells[position]),
-                )
+                _problem_at(place, error.problem, column.remedy or error.remedy, show(cells[position]))
             )
     typed = pd.DataFrame(values, index=pd.RangeIndex(len(lines)))
-    problems += _broken_checks(model, typed, lines, reported, missing)
+    problems += _broken_checks(model, typed, lines, where, reported, missing)
     typed = typed.rename(columns={column.header: column.name for column in columns})
     typed.insert(0, SHEET, lines[SHEET].to_numpy())
     typed.insert(1, ROW, lines[ROW].to_numpy())
-    return typed, sorted(problems, key=_place)
+    order = {column.header: number for number, column in enumerate(columns)}
+    problems.sort(key=lambda problem: order.get(problem.column or "", 0))
+    return typed, in_file_order(problems)
 
 
 def missing_value(column: Column) -> tuple[str, str]:
@@ -189,6 +188,24 @@ def missing_value(column: Column) -> tuple[str, str]:
         f"{column.header} is empty.",
         column.remedy or f"Fill in {column.header}, or delete the whole row if it is no line.",
     )
+
+
+class _Whereabouts:
+    """Where the cell of a column and line stands in the file: sheet, row, and header there."""
+
+    def __init__(self, lines: pd.DataFrame, cells_at: Mapping[str, CellsAt]) -> None:
+        self._sheets = lines[SHEET].tolist()
+        self._rows = lines[ROW].tolist()
+        self._cells_at = cells_at
+
+    def of(self, header: str, position: int) -> tuple[str, int, str]:
+        at = self._cells_at.get(header) or CellsAt(header, self._rows)
+        return self._sheets[position], int(at.rows[position]), at.header
+
+
+def _problem_at(place: tuple[str, int, str], problem: str, remedy: str, value: str | None) -> Problem:
+    sheet, row, header = place
+    return Problem(problem=problem, remedy=remedy, sheet=sheet, row=row, column=header, value=value)
 
 
 def _series(values: list[Any], kind: Kind) -> pd.Series:
@@ -203,6 +220,7 @@ def _broken_checks(
     model: type[pa.DataFrameModel],
     typed: pd.DataFrame,
     lines: pd.DataFrame,
+    where: _Whereabouts,
     reported: set[tuple[str | None, int | None, str | None]],
     missing: frozenset[str],
 ) -> list[Problem]:
@@ -219,21 +237,13 @@ def _broken_checks(
         if position is None or pd.isna(position):
             raise AssertionError(f"contract {model.__name__} is at odds with itself: {failure}")
         position = int(position)
-        sheet, row = lines[SHEET].iat[position], int(lines[ROW].iat[position])
-        if (sheet, row, header) in reported or header in missing:
+        place = where.of(header, position)
+        if place in reported or header in missing:
             continue
+        reported.add(place)
         cell = lines[header].iat[position] if header in lines else None
         problem, remedy = _sentence(by_header[header], str(failure.check), cell)
-        problems.append(
-            Problem(
-                problem=problem,
-                remedy=remedy,
-                sheet=sheet,
-                row=row,
-                column=header,
-                value=None if is_blank(cell) else show(cell),
-            )
-        )
+        problems.append(_problem_at(place, problem, remedy, None if is_blank(cell) else show(cell)))
     return problems
 
 
@@ -251,13 +261,14 @@ def _sentence(column: Column, check: str, cell: Any) -> tuple[str, str]:
     )
 
 
-def _place(problem: Problem) -> tuple[str, int, str]:
-    return (problem.sheet or "", problem.row or 0, problem.column or "")
+def in_file_order(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the problems by sheet and row; `page 10` comes after `page 9`."""
 
+    def place(problem: Problem) -> tuple[list[tuple[int, str]], int]:
+        parts = re.split(r"(\d+)", problem.sheet or "")
+        return [(int(part), "") if part.isdecimal() else (0, part) for part in parts], problem.row or 0
 
-def month_of(value: date) -> date:
-    """Return the first day of the month."""
-    return value.replace(day=1)
+    return sorted(problems, key=place)
 
 
 def headers_of(model: type[pa.DataFrameModel]) -> Sequence[str]:

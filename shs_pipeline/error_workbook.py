@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
 UNPACKED_LIMIT = 120_000_000
-"""Bytes that a workbook may unpack to for a copy to be made: openpyxl needs ten times as much memory."""
+"""Bytes that a workbook may unpack to for a copy to be made.
+
+openpyxl takes ten times as much memory and a second per MB: 100,000 rows of 20 cells are 100 MB.
+"""
 LISTED = 100_000
 """Problems that are listed; nobody reads more, and each costs memory."""
 COMMENTED = 5_000
@@ -193,8 +196,8 @@ class _Sheet:
 
     Args:
         wanted: column names, as `match_key` gives them.
-        rows: the header is not below this row.
-        is_whole: whether `wanted` are all columns of the contract.
+        last_row: the header is not below this row.
+        is_whole: whether `wanted` is all columns of the contract.
     """
 
     def __init__(self, page: Worksheet, wanted: set[str], last_row: int, is_whole: bool) -> None:

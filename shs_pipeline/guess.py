@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LEAST_SHARE = 0.5
 """Share of a declaration's columns below which the file is not taken for it."""
-CLEAR_LEAD = 0.8
+CLEAR_LEAD = 0.75
 """Where the second best is at least this share of the best, a person has to say which it is."""
 
 

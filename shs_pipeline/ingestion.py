@@ -22,7 +22,7 @@ from shs_pipeline import bookkeeping as books
 from shs_pipeline.bookkeeping import FileReport, FolderReport, InForce
 from shs_pipeline.casting import match_key
 from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, fingerprint_of, folder_of, reference_versions
-from shs_pipeline.database import connect, is_connection_lost
+from shs_pipeline.database import connect, is_connection_lost, prepare
 from shs_pipeline.errors import ShsError
 from shs_pipeline.landing import Drop, Landing, errors_path
 from shs_pipeline.loading import (
@@ -40,9 +40,13 @@ from shs_pipeline.warehouse import ensure_tables, has_tables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shs_pipeline.settings import Settings
+
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 Known = Mapping[str, frozenset[str]]
+# How often a folder is begun when the server goes away or another run is in the way.
+_TRIES, _PAUSE_SECONDS = 6, 0.5
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,21 @@ class Ingestion:
     wait_seconds: float
     run_id: str
 
+    @classmethod
+    def from_settings(cls, settings: Settings, run_id: str) -> Ingestion:
+        """Return what the settings name, with the database started if it is the embedded one.
+
+        Raises:
+            ShsError: the database cannot be reached.
+        """
+        return cls(
+            landing=Landing(settings.landing),
+            database_url=prepare(settings).warehouse_url.get_secret_value(),
+            max_bytes=settings.max_file_mb * 2**20,
+            wait_seconds=settings.database_wait_seconds,
+            run_id=run_id,
+        )
+
     def __repr__(self) -> str:
         """Leave out the URL, which holds a password."""
         return f"Ingestion({self.landing.url}, run {self.run_id})"
@@ -76,30 +95,35 @@ class Ingestion:
         return self._patiently(work)
 
     def _patiently(self, work: Callable[[psycopg.Connection], Result]) -> Result:
-        deadline = time.monotonic() + self.wait_seconds
-        while True:
+        for left in range(_TRIES - 1, -1, -1):
             try:
-                with connect(self.database_url, max(0.0, deadline - time.monotonic())) as connection:
+                # The whole wait each time: a long load may lose the server after more than that.
+                with connect(self.database_url, self.wait_seconds) as connection:
                     if not has_tables(connection):
                         ensure_tables(connection)
                     connection.commit()
                     return work(connection)
             except psycopg.Error as error:
-                if not _is_worth_retrying(error) or time.monotonic() > deadline:
+                if not left or not _is_worth_retrying(error, self.wait_seconds):
                     raise _as_sentence(error) from error
-                _log.warning("The database went away (%s); trying again.", type(error).__name__)
-                time.sleep(0.5)
+                _log.warning("The database gave up the load (%s); trying again.", type(error).__name__)
+                time.sleep(_PAUSE_SECONDS)
+        raise AssertionError("the last try returns or raises")
 
 
-def _is_worth_retrying(error: psycopg.Error) -> bool:
-    # Two runs that loaded the same bytes at once: the second one finds the first when it looks again.
-    same_bytes = isinstance(error, psycopg.errors.UniqueViolation)
-    return same_bytes or is_connection_lost(error) or isinstance(error, psycopg.errors.DeadlockDetected)
+def _is_worth_retrying(error: psycopg.Error, wait_seconds: float) -> bool:
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        # Two runs that loaded the same bytes at once: the second one finds the first when it looks again.
+        return error.diag.table_name == "files"
+    if isinstance(error, psycopg.errors.DeadlockDetected):
+        return True
+    return wait_seconds > 0 and is_connection_lost(error)
 
 
 def _as_sentence(error: psycopg.Error) -> ShsError:
+    said = str(error).strip().splitlines() or [repr(error)]
     return ShsError(
-        f"The database refused the load: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}",
+        f"The database refused the load: {said[0]}",
         "Check the server with `shs doctor`; nothing was loaded, and the next run does it again.",
     )
 
@@ -168,9 +192,10 @@ def _read(job: Ingestion, folder: Folder, drop: Drop, known: Known) -> _Read | N
     if drop.size > job.max_bytes:
         # Not fetched: its size alone rejects it.
         content, digest = b"", ""
+        size, limit = drop.size / 2**20, job.max_bytes / 2**20
         outcome = FileOutcome.rejected(
             Problem(
-                problem=f"{drop.path} has {drop.size / 2**20:.1f} MB, more than the limit of {job.max_bytes / 2**20:.0f} MB.",
+                problem=f"{drop.path} has {size:.1f} MB, more than the limit of {limit:.0f} MB.",
                 remedy="Split it into several files, or have SHS_MAX_FILE_MB raised.",
             )
         )
@@ -206,9 +231,13 @@ def _settle(
     connection: psycopg.Connection,
     folder: Folder,
     reads: Sequence[_Read],
-    before: Sequence[InForce],
+    before: list[InForce],
 ) -> list[FileReport]:
-    """Withdraw what is gone, then load or reject each file that is there."""
+    """Withdraw what is gone, then load or reject each file that is there.
+
+    Args:
+        before: what is in force; loses what has to give way to a file that changed places.
+    """
     for path in books.withdraw(connection, folder, [read.drop.path for read in reads], job.run_id):
         job.landing.delete(errors_path(path))
     # A file that is in force already comes first: a newcomer is the copy, whatever its name.
@@ -218,6 +247,8 @@ def _settle(
     for read in ordered:
         judged, blocked_by = _look_for_copies(connection, folder, read)
         if judged.lines is None:
+            if blocked_by is not None:
+                _give_way(job, connection, folder, read.drop.path, blocked_by, before)
             reports.append(_reject(job, connection, folder, replace(read, outcome=judged), blocked_by))
         else:
             reports.append(_load(job, connection, folder, replace(read, outcome=judged)))
@@ -231,39 +262,69 @@ def _look_for_copies(
     outcome, drop = read.outcome, read.drop
     if outcome.lines is None or folder.declaration is None:
         return outcome, None
+    own = books.file_in_force(connection, drop.path)
+    if own is not None and own.sha256 == read.sha256:
+        # Judged when it was loaded: of two that are alike, the one that came later is the copy.
+        return outcome, None
     if twin := books.loaded_with_bytes(connection, read.sha256, drop.path):
         return _as_copy(outcome, *_same_bytes(drop, twin)), twin.file_id
-    source = folder.declaration
-    if not isinstance(source, Source) or drop.place.is_overlap_ok:
+    if not isinstance(folder.declaration, Source) or drop.place.is_overlap_ok:
         return outcome, None
+    return _look_for_same_lines(connection, folder.declaration, read, own)
+
+
+def _look_for_same_lines(
+    connection: psycopg.Connection, source: Source, read: _Read, own: InForce | None
+) -> tuple[FileOutcome, int | None]:
+    """Return the outcome as `_look_for_copies`, by the lines of the source's other files."""
+    outcome, drop = read.outcome, read.drop
     if not other_files_in_force(connection, source.name, drop.path):
         return outcome, None
-    own = books.file_in_force(connection, drop.path)
-    common = copies_elsewhere(connection, source, read.keys, own.file_id if own else None)
-    if sum(common.values()) * 2 <= len(read.keys):
+    common, by_file = copies_elsewhere(connection, source, read.keys, own.file_id if own else None)
+    if common * 2 <= len(read.keys):
         return outcome, None
-    file_id = max(common, key=lambda key: (common[key], -key))
+    file_id = max(by_file, key=lambda key: (by_file[key], -key))
     twin = books.file_by_id(connection, file_id)
-    return _as_copy(outcome, *_same_lines(drop, twin, sum(common.values()), len(read.keys))), file_id
+    return _as_copy(outcome, *_same_lines(drop, twin, common, len(read.keys))), file_id
+
+
+def _give_way(
+    job: Ingestion,
+    connection: psycopg.Connection,
+    folder: Folder,
+    path: str,
+    twin: int,
+    before: list[InForce],
+) -> None:
+    """Take the old version of a path out of force where the file in its way waits for just that."""
+    own = next((old for old in before if old.path == path), None)
+    is_source = isinstance(folder.declaration, Source)
+    if own is None or not is_source or not books.is_waited_for(connection, own.file_id, twin):
+        return
+    books.take_out_of_force(connection, folder, own.file_id, "superseded", job.run_id)
+    before.remove(own)
 
 
 def _same_bytes(drop: Drop, twin: InForce) -> tuple[str, str]:
-    return (
-        f"{drop.path} holds the same bytes as {twin.path}, which is loaded.",
+    problem = f"{drop.path} holds the same bytes as {twin.path}, which is loaded."
+    remedy = (
         "Delete one of the two: nothing is paid twice. If the other is the wrong one, delete that; "
-        "this one is then read by itself.",
+        "this one is then read by itself."
     )
+    return problem, remedy
 
 
 def _same_lines(drop: Drop, twin: InForce, common: int, lines: int) -> tuple[str, str]:
-    name = PurePosixPath(drop.path).name
-    folder = "/".join(drop.path.split("/")[:3])
-    return (
+    folder, _, name = drop.path.rpartition("/")
+    problem = (
         f"{common} of the {lines} lines of {drop.path} are already loaded, most of them from {twin.path}: "
-        "it looks like a corrected copy.",
-        f"To replace that file, drop this one under its name, or delete it. If both count, drop this one as "
-        f"{folder}/overlap=ok/{name}.",
+        "it looks like a corrected copy."
     )
+    remedy = (
+        "To replace that file, drop this one under its name, or delete it. If both count, drop this one as "
+        f"{folder}/overlap=ok/{name}."
+    )
+    return problem, remedy
 
 
 def _as_copy(outcome: FileOutcome, problem: str, remedy: str) -> FileOutcome:

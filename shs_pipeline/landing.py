@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from shs_pipeline.errors import ShsError
 from shs_pipeline.months import FIRST_MONTH, last_month, month_text, parse_month
@@ -21,6 +21,7 @@ from shs_pipeline.reference import NAMES as REFERENCE_NAMES
 from shs_pipeline.sources import NAMES as SOURCE_NAMES
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
 INCOMING, REFERENCE, REJECTED = "incoming", "reference", "rejected"
@@ -29,6 +30,17 @@ _REVENUE = re.compile(r"rev=(.+)", re.IGNORECASE)
 _OVERLAP_OK = "overlap=ok"
 # What operating systems and Office leave beside people's files; nobody dropped these.
 _LITTER = re.compile(r"(\.|~\$).*|thumbs\.db|desktop\.ini", re.IGNORECASE)
+# An S3 that does not answer is said within a minute or so, instead of the library's three; a large
+# file over a slow line still has the time that it needs.
+_CONNECT_SECONDS, _REQUEST_SECONDS, _RETRIES, _RETRY_SECONDS = 10, 300, 4, 30
+
+_CREDENTIALS = "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let them use the bucket."
+_S3_ANSWERS = (
+    ("NoSuchBucket", "The bucket of {url} does not exist.", "Create it, or correct SHS_LANDING."),
+    ("InvalidAccessKeyId", "The store of {url} does not know the access key.", _CREDENTIALS),
+    ("SignatureDoesNotMatch", "The store of {url} refuses the secret key.", _CREDENTIALS),
+    ("AccessDenied", "The store of {url} denies access to these credentials.", _CREDENTIALS),
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,14 @@ class Landing:
                     "Set SHS_LANDING to a folder that this user may write.",
                 ) from None
             return LocalStore(prefix=folder)
-        return from_url(self.url)
+        return from_url(
+            self.url,
+            client_options={
+                "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+                "timeout": timedelta(seconds=_REQUEST_SECONDS),
+            },
+            retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
+        )
 
     @property
     def is_folder(self) -> bool:
@@ -100,7 +119,7 @@ class Landing:
 
     def uri(self, path: str) -> str:
         """Return the full address of a path."""
-        return f"{self.url}/{path}"
+        return f"{self.url}/{quote(path) if self.is_folder else path}"
 
     def drops(self, under: str = "") -> list[Drop]:
         """List the dropped files under a folder, by path; all of them by default.
@@ -116,7 +135,7 @@ class Landing:
             ]
         return sorted(found, key=lambda drop: drop.path)
 
-    def _metas(self, under: str) -> Iterator[dict]:
+    def _metas(self, under: str) -> Iterator[ObjectMeta]:
         import obstore
 
         if under:
@@ -170,14 +189,29 @@ class _reaching:  # noqa: N801 - reads as a phrase: `with _reaching(url)`.
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         from obstore.exceptions import BaseError
 
-        if isinstance(error, (BaseError, PermissionError)):
-            first_line = (
-                str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-            )
-            raise ShsError(
-                f"The landing zone {self.url} cannot be reached: {first_line}",
-                "Check SHS_LANDING, the network and the credentials (AWS_* variables), then run again.",
-            ) from error
+        if isinstance(error, (BaseError, OSError, ValueError)):
+            raise _unreachable(self.url, error) from error
+
+
+def _unreachable(url: str, error: Exception) -> ShsError:
+    from obstore.exceptions import InvalidPathError
+
+    said = str(error).strip()
+    if isinstance(error, InvalidPathError):
+        found = re.search(r'[Pp]ath "(.*?)"', said, re.DOTALL)
+        name = found.group(1) if found else said
+        return ShsError(
+            f"The landing zone {url} holds a file whose name cannot be read: {name!r}.",
+            "Give it a name without line breaks, tabs and other unprintable characters.",
+        )
+    for sign, problem, remedy in _S3_ANSWERS:
+        if sign in said:
+            return ShsError(problem.format(url=url), remedy)
+    first_line = said.splitlines()[0][:300] if said else type(error).__name__
+    return ShsError(
+        f"The landing zone {url} cannot be reached: {first_line}",
+        "Check SHS_LANDING, the network and the credentials (AWS_* variables), then run again.",
+    )
 
 
 def errors_path(path: str) -> str:
@@ -221,7 +255,7 @@ def _source_place(path: str, parts: tuple[str, ...]) -> Place:
     revenue_month, is_overlap_ok = None, False
     for folder in parts[3:-1]:
         given = _REVENUE.fullmatch(folder)
-        if given and (revenue_month := parse_month(given.group(1))):
+        if given and revenue_month is None and (revenue_month := parse_month(given.group(1))):
             continue
         if folder == _OVERLAP_OK:
             is_overlap_ok = True

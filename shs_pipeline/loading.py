@@ -56,20 +56,28 @@ def copy_lines(
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
         sql.Identifier(schema, declaration.name), sql.SQL(", ").join(map(sql.Identifier, types))
     )
-    columns = [_column(lines, name, constants) for name in types]
+    columns = [_column(lines, name, kind, constants) for name, kind in types.items()]
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types([_COPY_TYPES[kind] for kind in types.values()])
         for row in zip(*columns, strict=True):
             copy.write_row(row)
 
 
-def _column(lines: pd.DataFrame, name: str, constants: dict[str, Any]) -> Sequence[Any]:
+def _column(lines: pd.DataFrame, name: str, kind: str, constants: dict[str, Any]) -> Sequence[Any]:
     if name in constants:
         return [constants[name]] * len(lines)
     column = lines[name]
     if name not in (SHEET, ROW) and column.dtype != object:
         column = column.astype(object).where(column.notna(), None)
-    return column.tolist()
+    cells = column.tolist()
+    return _without_nul(cells) if kind == "text" else cells
+
+
+def _without_nul(texts: list[str | None]) -> list[str | None]:
+    """Return texts without the one character that PostgreSQL cannot hold; no person ever typed it."""
+    if "\x00" not in "".join(filter(None, texts)):
+        return texts
+    return [text.replace("\x00", "") if text else text for text in texts]
 
 
 def delete_lines(connection: psycopg.Connection, schema: str, declaration: Declaration, file_id: int) -> None:
@@ -80,7 +88,7 @@ def delete_lines(connection: psycopg.Connection, schema: str, declaration: Decla
 
 def copies_elsewhere(
     connection: psycopg.Connection, source: Source, keys: Sequence[int], not_in: int | None
-) -> dict[int, int]:
+) -> tuple[int, dict[int, int]]:
     """Count how many of a file's lines are already loaded from other files.
 
     Args:
@@ -88,18 +96,24 @@ def copies_elsewhere(
         not_in: the file whose place this one takes.
 
     Returns:
-        Lines in common by `file_id`.
+        Lines of the file that are loaded elsewhere, each counted once however many other files have
+        it; and lines in common by `file_id`.
     """
     statement = sql.SQL(
-        "with mine as (select key, count(*) as lines from unnest(%(keys)s::bigint[]) as k (key) group by key),"
+        "with mine as"
+        " (select key, count(*) as lines from unnest(%(keys)s::bigint[]) as k (key) group by key),"
         " theirs as (select r.file_id, r.line_key as key, count(*) as lines from {} as r"
         " where r.line_key = any(%(keys)s) and r.file_id is distinct from %(not_in)s"
-        " group by r.file_id, r.line_key)"
-        " select file_id, sum(least(mine.lines, theirs.lines))::bigint from mine"
+        " group by r.file_id, r.line_key),"
+        " together as (select key, sum(lines)::bigint as lines from theirs group by key)"
+        " select null, coalesce(sum(least(mine.lines, together.lines)), 0)::bigint from mine"
+        " inner join together using (key)"
+        " union all select file_id, sum(least(mine.lines, theirs.lines))::bigint from mine"
         " inner join theirs using (key) group by file_id"
     ).format(sql.Identifier("raw", source.name))
     rows = connection.execute(statement, {"keys": list(keys), "not_in": not_in}).fetchall()
-    return {int(file_id): int(count) for file_id, count in rows}
+    by_file: dict[Any, int] = dict(rows)
+    return by_file.pop(None), by_file
 
 
 def sums_of(source: Source, lines: pd.DataFrame) -> dict[str, str]:

@@ -139,7 +139,9 @@ def read_overview(connection: psycopg.Connection, today: date, due_day: int) -> 
     for (source, month), (loaded, _, _) in counts.items():
         if loaded:
             first_loaded[source] = min(month, first_loaded.get(source, month))
-    return Overview(_grid(counts, first_loaded, today, due_day), _tables(connection), rejected_now(connection))
+    return Overview(
+        _grid(counts, first_loaded, today, due_day), _tables(connection), rejected_now(connection)
+    )
 
 
 def _grid(
@@ -179,7 +181,8 @@ def rejected_now(connection: psycopg.Connection) -> list[RejectedFile]:
         'select f.file_id, f.path, f.source, f.error_count, f.error_workbook, e.severity, e.sheet, e."row",'
         ' e."column", e.value, coalesce(e.problem, f.problem), coalesce(e.remedy, f.remedy)'
         " from ops.files as f left join lateral (select * from ops.file_errors as every"
-        " where every.file_id = f.file_id and every.severity = 'error' order by error_no limit 1) as e on true"
+        " where every.file_id = f.file_id and every.severity = 'error' order by error_no limit 1) as e"
+        " on true"
         " where f.status = 'rejected' order by f.path"
     )
     return [
@@ -211,8 +214,8 @@ def is_loaded(connection: psycopg.Connection, path_end: str) -> bool:
 def source_totals(connection: psycopg.Connection) -> list[SourceTotal]:
     """Return what is in force of each source, in the order of the sources."""
     counted = {
-        source: numbers
-        for source, *numbers in connection.execute(
+        source: (files, rejected, lines, left_out)
+        for source, files, rejected, lines, left_out in connection.execute(
             "select source, count(*) filter (where status = 'loaded'),"
             " count(*) filter (where status = 'rejected'),"
             " coalesce(sum(rows_loaded) filter (where status = 'loaded'), 0)::bigint,"
@@ -227,9 +230,7 @@ def source_totals(connection: psycopg.Connection) -> list[SourceTotal]:
         " where status = 'loaded' group by source, key"
     ):
         sums.setdefault(source, {})[column] = total
-    return [
-        SourceTotal(name, *counted.get(name, (0, 0, 0, 0)), sums=sums.get(name, {})) for name in SOURCE_NAMES
-    ]
+    return [SourceTotal(name, *counted.get(name, (0, 0, 0, 0)), sums.get(name, {})) for name in SOURCE_NAMES]
 
 
 def table_rows(connection: psycopg.Connection, table: str) -> list[dict[str, object]]:

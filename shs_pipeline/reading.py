@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -72,6 +72,19 @@ class PrintedTotal:
         return self.printed == self.computed
 
 
+@dataclass(frozen=True)
+class CellsAt:
+    """Where the cells of a column stand that are not in the row and column of their line.
+
+    Attributes:
+        header: the column's header in the sheet.
+        rows: (n,) 1-based row of each line's cell.
+    """
+
+    header: str
+    rows: Sequence[int]
+
+
 @dataclass
 class Reading:
     """The outcome of reading one file.
@@ -84,6 +97,7 @@ class Reading:
         totals: printed totals with amounts.
         problems: structural problems; cell problems come from the contract.
         missing: columns that the file does not have, each among `problems` and blank in `lines`.
+        cells_at: columns whose cells stand elsewhere than in the row of their line.
     """
 
     lines: pd.DataFrame
@@ -91,3 +105,4 @@ class Reading:
     totals: list[PrintedTotal] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     missing: frozenset[str] = frozenset()
+    cells_at: Mapping[str, CellsAt] = field(default_factory=dict)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from shs_pipeline.bookkeeping import FolderReport
     from shs_pipeline.ingestion import Ingestion
 
-# A moved file takes two rounds (withdrawn there, loaded here); more would mean a circle.
+# A moved file takes two rounds (withdrawn there, loaded here), files that changed places four; where
+# a row of months was shifted, each waits for the next. More would mean a file that always changes.
 _ROUNDS = 4
 
 Progress = Callable[[Folder, int, int], None]
@@ -32,24 +33,36 @@ def run_changed(job: Ingestion, progress: Progress | None = None) -> list[Folder
     Returns:
         One report per folder, the last where a folder was read twice.
     """
-    reports: dict[Folder, FolderReport] = {}
-    for _ in range(_ROUNDS):
-        folders = changed_now(job)
-        if not folders:
-            break
-        reports |= _ingest(job, folders, progress)
-    return list(reports.values())
+    return list(_until_quiet(job, progress, changed_now(job)).values())
 
 
 def run_all(
     job: Ingestion, progress: Progress | None = None, only: Sequence[str] | None = None
 ) -> list[FolderReport]:
     """Read every folder of the bucket again, changed or not; `only` names sources or tables."""
+    changed = changed_now(job)
     present = {folder_of(drop.place) for drop in job.landing.drops()}
-    folders = {*present, *changed_now(job)}
-    wanted = [folder for folder in folders if only is None or folder.name in only]
-    ordered = sorted(wanted, key=lambda folder: (not folder.is_reference, folder.key))
-    return list(_ingest(job, ordered, progress).values())
+    rest = sorted(present - set(changed), key=lambda folder: (not folder.is_reference, folder.key))
+    # What changed keeps its order, in which moved files are withdrawn before they are seen again.
+    ordered = sorted([*changed, *rest], key=lambda folder: not folder.is_reference)
+    wanted = [folder for folder in ordered if only is None or folder.name in only]
+    return list(_until_quiet(job, progress, wanted, only).values())
+
+
+def _until_quiet(
+    job: Ingestion,
+    progress: Progress | None,
+    folders: Sequence[Folder],
+    only: Sequence[str] | None = None,
+) -> dict[Folder, FolderReport]:
+    """Ingest the folders, then whatever changed through that, until nothing does."""
+    reports: dict[Folder, FolderReport] = {}
+    for _ in range(_ROUNDS + len(folders)):
+        if not folders:
+            break
+        reports |= _ingest(job, folders, progress)
+        folders = [folder for folder in changed_now(job) if only is None or folder.name in only]
+    return reports
 
 
 def _ingest(

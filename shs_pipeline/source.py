@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 from shs_pipeline.errors import UnreadableFileError
-from shs_pipeline.reading import PrintedTotal, Problem, Reading, SourceFile
+from shs_pipeline.reading import ROW, SHEET, PrintedTotal, Problem, Reading, SourceFile
 
 Reader = Callable[[SourceFile], Reading]
 LineCheck = Callable[["pd.DataFrame"], Sequence[Problem]]
@@ -151,10 +150,13 @@ def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: i
 
 
 def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> FileOutcome:
-    from shs_pipeline.contract import apply
+    from shs_pipeline.contract import apply, in_file_order
 
-    lines, problems = apply(declaration.rows, reading.lines, reading.problems, reading.missing)
-    problems = [*reading.problems, *problems]
+    _count_days_from_1900(declaration, file, reading.lines)
+    lines, problems = apply(
+        declaration.rows, reading.lines, reading.problems, reading.missing, reading.cells_at
+    )
+    problems = in_file_order([*reading.problems, *problems])
     rows_read = len(lines) + sum(reading.left_out.values())
     if rows_read == 0 and not problems:
         problems.append(
@@ -163,10 +165,14 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
                 remedy="Check that the right report was exported; to empty a month, delete its files.",
             )
         )
-    if declaration.check is not None and not any(problem.severity == "error" for problem in problems):
-        problems += declaration.check(lines)
+    if declaration.check is not None and not reading.missing:
+        # Rows with a bad cell are left out, so that the others are checked in the same pass.
+        bad = {(problem.sheet, problem.row) for problem in problems if problem.severity == "error"}
+        is_good = [place not in bad for place in zip(lines[SHEET], lines[ROW], strict=True)]
+        problems += declaration.check(lines[is_good])
     if isinstance(declaration, Source):
-        problems += _date_revenue(declaration, file, lines, is_sound=not problems)
+        is_sound = not any(problem.severity == "error" for problem in problems)
+        problems += _date_revenue(declaration, file, lines, is_sound=is_sound)
     has_error = any(problem.severity == "error" for problem in problems)
     return FileOutcome(
         lines=None if has_error else lines,
@@ -175,6 +181,22 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
         totals=reading.totals,
         problems=problems,
     )
+
+
+def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.DataFrame) -> None:
+    """Give the days that a workbook of an old Mac holds as plain numbers their usual number."""
+    import pandas as pd
+
+    from shs_pipeline.contract import columns_of
+    from shs_pipeline.workbook import DAYS_TO_1904, counts_days_from_1904
+
+    if _extension(file.name) != ".xlsx" or not counts_days_from_1904(file):
+        return
+    for column in columns_of(declaration.rows):
+        if column.kind == "day" and column.header in lines:
+            cells = lines[column.header].tolist()
+            shifted = [cell + DAYS_TO_1904 if isinstance(cell, float) else cell for cell in cells]
+            lines[column.header] = pd.Series(shifted, dtype=object, index=lines.index)
 
 
 def _date_revenue(source: Source, file: SourceFile, lines: pd.DataFrame, *, is_sound: bool) -> list[Problem]:
@@ -211,8 +233,3 @@ def _date_revenue(source: Source, file: SourceFile, lines: pd.DataFrame, *, is_s
 
 def _extension(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
-
-
-def first_of_month(year: int, month: int) -> date:
-    """Return the day that stands for a month."""
-    return date(year, month, 1)

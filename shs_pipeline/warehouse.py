@@ -56,6 +56,8 @@ create unique index if not exists files_one_in_force on ops.files (path) where s
 create unique index if not exists files_one_rejected on ops.files (path) where status = 'rejected';
 create unique index if not exists files_bytes_once on ops.files (sha256) where status = 'loaded';
 create index if not exists files_by_partition on ops.files (source, commission_month);
+create index if not exists files_gone on ops.files (source, finished)
+    where status in ('superseded', 'withdrawn') and rows_loaded > 0;
 
 create table if not exists ops.file_errors (
     file_id bigint not null references ops.files on delete cascade,
@@ -153,8 +155,8 @@ def _ensure_table(connection: psycopg.Connection, schema: str, declaration: Decl
 
     table = sql.Identifier(schema, declaration.name)
     columns = columns_of(declaration.rows)
-    definitions = [
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))  # type: ignore[arg-type]
+    definitions: list[sql.Composable] = [
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
         for name, kind in added_columns(schema)
     ]
     definitions += [_definition(column) for column in columns]
@@ -177,7 +179,7 @@ def _ensure_table(connection: psycopg.Connection, schema: str, declaration: Decl
 
 def _definition(column: Column) -> sql.Composable:
     kind = column.sql_type + (" not null" if column.is_required else "")
-    return sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(kind))  # type: ignore[arg-type]
+    return sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(kind))
 
 
 def _follow_contract(
@@ -198,7 +200,7 @@ def _follow_contract(
         if column.name not in found:
             # Older lines have no value for it, so it cannot be required of them.
             add = sql.SQL("alter table {} add column {} {}")
-            connection.execute(add.format(table, identifier, sql.SQL(column.sql_type)))  # type: ignore[arg-type]
+            connection.execute(add.format(table, identifier, sql.SQL(column.sql_type)))
         elif found[column.name][0] != column.sql_type:
             raise ShsError(
                 f"{schema}.{name}.{column.name} is {found[column.name][0]} in the database, but the contract "

@@ -6,17 +6,20 @@ an Excel error (calamine hands them out empty) and numbers that are shown with l
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from shs_pipeline.casting import match_key
+from shs_pipeline.casting import ExcelError, match_key
 from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import ROW, SHEET, Problem, SourceFile
 
@@ -24,19 +27,39 @@ HEADER_WITHIN = 20
 """Rows of a sheet in which the header is looked for."""
 UNPACKED_PER_PACKED_LIMIT = 20
 """A workbook may unpack to this many times the size limit of a file (`SHS_MAX_FILE_MB`)."""
+PLAUSIBLE_RATIO = 100
+"""A workbook unpacks to 5 to 30 times its size; above this it is a bomb, unless it is small."""
+SMALL = 100_000_000
+"""Bytes that any workbook may unpack to, however small it is packed."""
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _CHUNK = 1 << 20
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 # Deflate cannot shrink more than this, so what is packed smaller cannot unpack to more.
 _DEFLATE_LIMIT = 1032
+# Some programs write each element with a prefix: <x:c r="A1">.
 _ERROR_CELL = re.compile(
-    rb'<c (?=[^>]*\bt="e")[^>]*\br="([A-Z]+)(\d+)"[^>]*>(?:(?:(?!</c>).)*?<v>([^<]*)</v>)?', re.DOTALL
+    rb'<(?:\w+:)?c (?=[^>]*\bt="e")[^>]*\br="([A-Z]+)(\d+)"[^>]*>(?:(?:(?!<(?:/\w+:|/)?c\b).)*?<(?:\w+:)?v>([^<]*)<)?',
+    re.DOTALL,
 )
-_STYLED_NUMBER = re.compile(rb'<c (?=[^>]*\br="([A-Z]+)(\d+)")(?=[^>]*\bs="(\d+)")(?![^>]*\bt=)[^>]*>')
-_ZERO_FORMAT = re.compile(rb'<numFmt (?=[^>]*\bnumFmtId="(\d+)")(?=[^>]*\bformatCode="(0{2,})")[^>]*>')
-_CELL_FORMATS = re.compile(rb"<cellXfs.*?</cellXfs>", re.DOTALL)
-_CELL_FORMAT = re.compile(rb"<xf [^>]*\bnumFmtId=\"(\d+)\"")
+_STYLED_NUMBER = re.compile(
+    rb'<(?:\w+:)?c (?=[^>]*\br="([A-Z]+)(\d+)")(?=[^>]*\bs="(\d+)")(?![^>]*\bt="[^n])[^>]*>'
+)
+_ZERO_FORMAT = re.compile(rb'<(?:\w+:)?numFmt (?=[^>]*\bnumFmtId="(\d+)")(?=[^>]*\bformatCode="(0{2,})")[^>]*>')
+_CELL_FORMATS = re.compile(rb"<(?:\w+:)?cellXfs\b.*?</(?:\w+:)?cellXfs>", re.DOTALL)
+_CELL_FORMAT = re.compile(rb'<(?:\w+:)?xf\b(?:[^>]*?\bnumFmtId="(\d+)")?')
+DAYS_TO_1904 = 1462
+"""From the day 0 of most workbooks to that of those that count from 1904."""
+_FROM_1904 = re.compile(rb'<(?:\w+:)?workbookPr\b[^>]*\bdate1904="(?:1|true)"')
 
 
 @dataclass
@@ -45,8 +68,8 @@ class Table:
 
     Attributes:
         lines: cells of the rows below the header that are not wholly blank, as delivered with None
-            for empty, columns named as asked for, with `SHEET` and `ROW` (1-based).
-        problems: missing and doubled columns, and cells that hold an Excel error.
+            for empty and `ExcelError`, columns named as asked for, with `SHEET` and `ROW` (1-based).
+        problems: missing and doubled columns.
         missing: columns asked for that the header does not have; blank in `lines`.
     """
 
@@ -89,7 +112,7 @@ def read_table(
     lines = _cells_below(sheet, header_row, where)
     name = sheet.name
     del book, sheet  # Calamine holds the whole workbook, which is needed no more.
-    problems += _mend_from_xml(file, name, header_row, lines, where)
+    lines = _mend_from_xml(file, name, header_row, lines, where)
     missing = frozenset(columns) - frozenset(where)
     for column in missing:
         lines[column] = pd.Series([None] * len(lines), dtype=object)
@@ -134,8 +157,9 @@ def check_is_workbook(file: SourceFile, max_bytes: int) -> None:
         )
     try:
         with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
-            _check_archive(file, archive, max_bytes * UNPACKED_PER_PACKED_LIMIT)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError):
+            plausible = max(len(file.content) * PLAUSIBLE_RATIO, SMALL)
+            _check_archive(file, archive, min(max_bytes * UNPACKED_PER_PACKED_LIMIT, plausible))
+    except _ZIP_ERRORS:
         raise _damaged(file) from None
 
 
@@ -161,7 +185,9 @@ def _check_archive(file: SourceFile, archive: zipfile.ZipFile, limit: int) -> No
 
 def _unpacked_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> int:
     size = 0
-    with archive.open(entry) as stream:
+    honest = copy.copy(entry)
+    honest.file_size = limit + 1  # Python reads no further than this; the header may lie, Calamine reads all.
+    with archive.open(honest) as stream:
         while size <= limit and (chunk := stream.read(_CHUNK)):
             size += len(chunk)
     return size
@@ -271,37 +297,57 @@ def _doubled(sheet: str, row: int, name: str) -> Problem:
 
 def _mend_from_xml(
     file: SourceFile, sheet: str, header_row: int, lines: pd.DataFrame, where: dict[str, int]
-) -> list[Problem]:
-    """Give back the leading zeros of numbers that are shown with them; return the Excel errors."""
-    with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
-        widths = _zero_padded_styles(archive)
-        xml = archive.read(_sheet_path(archive, sheet))
+) -> pd.DataFrame:
+    """Return the lines with the Excel errors in them, and with the leading zeros that numbers are shown with."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
+            widths = _zero_padded_styles(archive)
+            xml = archive.read(_sheet_path(archive, sheet))
+    except (*_ZIP_ERRORS, KeyError, ElementTree.ParseError):
+        raise _damaged(file) from None
     names = {position: name for name, position in where.items()}
-    problems = []
-    for letters, row, value in _ERROR_CELL.findall(xml) if b't="e"' in xml else ():
-        name = names.get(_column_number(letters))
-        if name is not None and int(row) > header_row:
-            problems.append(_excel_error(sheet, int(row), name, value.decode()))
-    if widths:
+    if b't="e"' in xml:
+        found = (
+            (int(row), names.get(_column_number(letters)), ExcelError(code.decode() or "of a formula"))
+            for letters, row, code in _ERROR_CELL.findall(xml)
+        )
+        errors = [(row, name, error) for row, name, error in found if name is not None and row > header_row]
+        lines = _with_rows(lines, sheet, {row for row, *_ in errors})
         index_of = {number: index for index, number in enumerate(lines[ROW])}
-        for letters, row, style in _STYLED_NUMBER.findall(xml):
-            name, index = names.get(_column_number(letters)), index_of.get(int(row))
-            if name is not None and index is not None and (width := widths.get(int(style))):
-                cell = lines.at[index, name]
-                if isinstance(cell, (int, float)) and float(cell).is_integer():
-                    lines.at[index, name] = str(int(cell)).zfill(width)
-    return problems
+        for row, name, error in errors:
+            lines.at[index_of[row], name] = error
+    if widths:
+        _pad_numbers(xml, lines, names, widths)
+    return lines
 
 
-def _excel_error(sheet: str, row: int, name: str, value: str) -> Problem:
-    return Problem(
-        problem=f"{name} holds the Excel error {value or 'of a formula'}.",
-        remedy="Correct the formula, or type the value that the supplier's document shows.",
-        sheet=sheet,
-        row=row,
-        column=name,
-        value=value or None,
-    )
+def _with_rows(lines: pd.DataFrame, sheet: str, rows: set[int]) -> pd.DataFrame:
+    """Return the lines with these rows too: what holds nothing but errors came as a blank row."""
+    absent = sorted(rows.difference(lines[ROW]))
+    if not absent:
+        return lines
+    blank = pd.DataFrame([[None] * len(lines.columns)] * len(absent), columns=lines.columns, dtype=object)
+    blank[SHEET], blank[ROW] = sheet, absent
+    return pd.concat([lines, blank]).sort_values(ROW, ignore_index=True)
+
+
+def _pad_numbers(xml: bytes, lines: pd.DataFrame, names: dict[int, str], widths: dict[int, int]) -> None:
+    index_of = {number: index for index, number in enumerate(lines[ROW])}
+    for letters, row, style in _STYLED_NUMBER.findall(xml):
+        name, index = names.get(_column_number(letters)), index_of.get(int(row))
+        if name is not None and index is not None and (width := widths.get(int(style))):
+            cell = lines.at[index, name]
+            if isinstance(cell, (int, float)) and float(cell).is_integer():
+                lines.at[index, name] = str(int(cell)).zfill(width)
+
+
+def counts_days_from_1904(file: SourceFile) -> bool:
+    """Whether day numbers count from 1904, as in workbooks of old Macs.
+
+    Calamine knows it of cells with a date format, but not of a day that is left as a plain number.
+    """
+    with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
+        return bool(_FROM_1904.search(archive.read("xl/workbook.xml")))
 
 
 def _zero_padded_styles(archive: zipfile.ZipFile) -> dict[int, int]:
@@ -313,14 +359,12 @@ def _zero_padded_styles(archive: zipfile.ZipFile) -> dict[int, int]:
     formats = _CELL_FORMATS.search(styles)
     if not widths or formats is None:
         return {}
-    numbers = [int(number) for number in _CELL_FORMAT.findall(formats.group(0))]
+    numbers = [int(number or 0) for number in _CELL_FORMAT.findall(formats.group(0))]
     return {style: widths[number] for style, number in enumerate(numbers) if number in widths}
 
 
 def _sheet_path(archive: zipfile.ZipFile, sheet: str) -> str:
     """Return where in the archive the XML of a sheet lies."""
-    from xml.etree import ElementTree
-
     book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
     links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
     targets = {entry.get("Id"): entry.get("Target", "") for entry in links}

@@ -1,7 +1,7 @@
 """The command line `shs`: what people and scripts call.
 
-Exit codes: 0 done, 1 a problem that a person can mend, 2 wrong usage, 70 a fault of the program
-(its traceback is in a log file, not on the terminal), 130 interrupted.
+Exit codes: 0 done, 1 a problem that a person can mend, 2 wrong usage, 3 a file is rejected, 70 a
+fault of the program (its traceback is in a log file, not on the terminal), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     import typer
 
 # Each has `register(app)`. They import what they do inside their commands, so that help is quick.
-COMMAND_MODULES = ("shs_pipeline.cli.system",)
+COMMAND_MODULES = (
+    "shs_pipeline.cli.samples",
+    "shs_pipeline.cli.system",
+    "shs_pipeline.cli.run",
+    "shs_pipeline.cli.status",
+    "shs_pipeline.cli.drop",
+    "shs_pipeline.cli.check",
+    "shs_pipeline.cli.errors",
+    "shs_pipeline.cli.reference",
+    "shs_pipeline.cli.scaffold",
+)
 
 EXIT_PROBLEM = 1
 EXIT_FAULT = 70
@@ -33,7 +43,11 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="shs",
         help="Sales Performance Tracker: from suppliers' files to payouts that can be explained.",
-        epilog="Start with: shs demo. If something does not work: shs doctor.",
+        epilog=(
+            "Start with: shs demo. If something does not work: shs doctor.\n\n"
+            "Exit codes: 0 done, 1 a problem to mend, 2 wrong usage, 3 a file is rejected, 70 a fault "
+            "of shs, 130 interrupted."
+        ),
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -69,8 +69,12 @@ def file_content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise ShsError(f"There is no file {path}.", "Check the path; put it in quotes if it has blanks.") from None
+        raise ShsError(
+            f"There is no file {path}.", "Check the path; put it in quotes if it has blanks."
+        ) from None
     except IsADirectoryError:
         raise ShsError(f"{path} is a folder.", "Name one file in it.") from None
     except OSError as error:
-        raise ShsError(f"{path} cannot be read ({error.strerror}).", "Check the file and its rights.") from None
+        raise ShsError(
+            f"{path} cannot be read ({error.strerror}).", "Check the file and its rights."
+        ) from None

@@ -32,12 +32,12 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    everything: Annotated[
-        bool, typer.Option("--all", help="Read every file again, changed or not.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Read every file again, changed or not.")] = False,
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", metavar="NAME", help="Only this source or reference table; may be repeated."),
+        typer.Option(
+            "--source", metavar="NAME", help="Only this source or reference table; may be repeated."
+        ),
     ] = None,
 ) -> None:
     """Ingest everything that changed in the landing zone, in one process and without a daemon.
@@ -89,9 +89,7 @@ def open_job(settings: Settings, command: str, most_seconds: float | None = None
     )
 
 
-def _ingest(
-    job: Ingestion, progress: Progress, everything: bool, names: Sequence[str]
-) -> list[FolderReport]:
+def _ingest(job: Ingestion, progress: Progress, everything: bool, names: Sequence[str]) -> list[FolderReport]:
     from shs_pipeline.run import changed_now, run_all, run_changed
 
     if everything:
@@ -226,15 +224,15 @@ def _show_totals(console: Console, files: Iterable[FileReport]) -> None:
     _show_some(
         console,
         wrong,
-        lambda found: f"{found[0]}, {found[1].sheet} row {found[1].row}: {found[1].column} prints "
-        f"{found[1].printed}, its lines add up to {found[1].computed}; ask the supplier which is right.",
+        lambda found: (
+            f"{found[0]}, {found[1].sheet} row {found[1].row}: {found[1].column} prints "
+            f"{found[1].printed}, its lines add up to {found[1].computed}; ask the supplier which is right."
+        ),
         "yellow",
     )
 
 
-def _show_some(
-    console: Console, items: Sequence[Item], sentence: Callable[[Item], str], style: str
-) -> None:
+def _show_some(console: Console, items: Sequence[Item], sentence: Callable[[Item], str], style: str) -> None:
     from shs_pipeline.cli.terminal import say
 
     for item in items[:_REJECTIONS_SHOWN]:

@@ -62,7 +62,9 @@ def cells(*values: object) -> list[RenderableType]:
     """Return the cells of a table row, free of markup that a file may hold by chance."""
     from rich.text import Text
 
-    return [value if isinstance(value, Text) else Text("" if value is None else str(value)) for value in values]
+    return [
+        value if isinstance(value, Text) else Text("" if value is None else str(value)) for value in values
+    ]
 
 
 def dollars(amount: Decimal) -> str:

@@ -16,12 +16,13 @@ import pandera.pandas as pa
 from shs_pipeline import contract
 from shs_pipeline.casting import is_blank, match_key, show
 from shs_pipeline.grouped_report import fill_down, printed_totals, says_total
-from shs_pipeline.reading import ROW, SHEET, Problem, Reading, SourceFile
+from shs_pipeline.reading import ROW, SHEET, CellsAt, Problem, Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
 
 CLIENT = "Client Name"
 HEADER = ["Date", "Transaction Type", "Memo/Description", "Num", "Invoiced", "Paid"]
+INVOICE_ROW = "row of the invoice"
 FROM_INVOICE = ["Memo/Description", "Num", "Invoiced"]
 
 
@@ -57,7 +58,10 @@ def read_ternio(file: SourceFile) -> Reading:
     totals = printed_totals(table.lines, ~is_total, is_total, ("Invoiced", "Paid"))
     dropped = set(table.lines.loc[is_total, ROW])
     found = [problem for problem in table.problems if problem.row not in dropped]
-    return Reading(lines, totals=totals, problems=[*found, *problems])
+    invoice_rows = lines.pop(INVOICE_ROW).tolist()
+    cells_at = {name: CellsAt(name, invoice_rows) for name in FROM_INVOICE}
+    cells_at["Invoice Date"] = CellsAt("Date", invoice_rows)
+    return Reading(lines, totals=totals, problems=[*found, *problems], cells_at=cells_at)
 
 
 def _pairs(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
@@ -69,7 +73,12 @@ def _pairs(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
         kind = match_key(show(row["Transaction Type"] or ""))
         if kind == "invoice" and payment is not None:
             lines.append(
-                {**payment, "Invoice Date": row["Date"], **{name: row[name] for name in FROM_INVOICE}}
+                {
+                    **payment,
+                    **{name: row[name] for name in FROM_INVOICE},
+                    "Invoice Date": row["Date"],
+                    INVOICE_ROW: row[ROW],
+                }
             )
             payment = None
             continue
@@ -88,7 +97,7 @@ def _pairs(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
 
 
 def _no_lines() -> pd.DataFrame:
-    return pd.DataFrame(columns=[SHEET, ROW, CLIENT, *HEADER, "Invoice Date"], dtype=object)
+    return pd.DataFrame(columns=[SHEET, ROW, CLIENT, *HEADER, "Invoice Date", INVOICE_ROW], dtype=object)
 
 
 def _at_type(row: dict[str, Any], problem: str, remedy: str) -> Problem:

@@ -1,0 +1,312 @@
+"""`shs check`: hold a file against its contract without loading it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shs_pipeline.cli.terminal import EXIT_REJECTED
+from shs_pipeline.errors import ShsError, UnreadableFileError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shs_pipeline.landing import Place
+    from shs_pipeline.overview import FileError
+    from shs_pipeline.reading import Problem, SourceFile
+    from shs_pipeline.settings import Settings
+    from shs_pipeline.source import Declaration, FileOutcome
+
+PANEL = "Data"
+_MAP = "service_to_product"
+_SHOWN = 50
+
+Known = Mapping[str, frozenset[str]]
+
+
+class _Everything(frozenset[str]):
+    """A set that has every name, for what cannot be checked."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked.
+
+    Attributes:
+        because: how it is known what the file is.
+    """
+
+    declaration: Declaration
+    because: str
+    revenue_month: date | None = None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(rich_help_panel=PANEL)(check)
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A supplier's file or a reference workbook.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="NAME", help="Source or reference table; else its columns tell."),
+    ] = None,
+    revenue_month: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM", help="Revenue month that the drop would name.")
+    ] = None,
+    errors_to: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the marked error workbook here (.xlsx).")
+    ] = None,
+) -> None:
+    """Check a file without loading it: every problem, the sums, the printed totals.
+
+    Ends with exit code 3 when the file would be rejected. That it is no copy of a loaded file is
+    only checked when it is ingested.
+
+    Examples: [bold]shs check "March report.xlsx"[/bold],
+    [bold]shs check report.xlsx --source novo --errors-to errors.xlsx[/bold]
+    """
+    from shs_pipeline.cli.arguments import file_content, month_typed
+    from shs_pipeline.cli.terminal import remarks, results, say
+    from shs_pipeline.reading import Problem, SourceFile
+    from shs_pipeline.settings import load_settings
+    from shs_pipeline.source import FileOutcome, read_file
+
+    settings = load_settings()
+    max_bytes = settings.max_file_mb * 2**20
+    given = month_typed(revenue_month, "--revenue-month") if revenue_month else None
+    dropped = SourceFile(file.name, file_content(file))
+    console = results()
+    subject: Subject | None = None
+    try:
+        subject = _subject(settings, file, dropped, source, given)
+    except UnreadableFileError as error:
+        outcome = FileOutcome.rejected(Problem(error.problem, error.remedy))
+    else:
+        say(console, f"{file.name} is checked as {subject.declaration.name} ({subject.because}).")
+        month = subject.revenue_month or _stand_in_month(subject.declaration, file.name)
+        known, doubts = known_values(settings, subject.declaration)
+        for doubt in doubts:
+            say(remarks(), doubt, "yellow")
+        outcome = read_file(
+            subject.declaration, SourceFile(file.name, dropped.content, month, known), max_bytes
+        )
+    _show_outcome(console, subject, outcome)
+    if errors_to is not None:
+        _write_errors(console, errors_to, file.name, dropped.content, outcome)
+    if outcome.errors:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def _subject(
+    settings: Settings, path: Path, file: SourceFile, source: str | None, given: date | None
+) -> Subject:
+    from shs_pipeline.cli.arguments import declaration_named
+    from shs_pipeline.guess import guess
+
+    place = _place_in_landing(settings, path)
+    month = given or (place.revenue_month if place else None)
+    if source is not None:
+        return Subject(declaration_named(source), "as told", month)
+    if place is not None and place.name is not None:
+        return Subject(declaration_named(place.name), "it lies there", month)
+    found = guess(file, settings.max_file_mb * 2**20)
+    because = f"it has {found.found} of its {found.wanted} columns" if found.wanted else "by its extension"
+    return Subject(found.declaration, because, month)
+
+
+def _place_in_landing(settings: Settings, path: Path) -> Place | None:
+    """Return what the place of a file in the landing zone says; None for a file elsewhere."""
+    from shs_pipeline.cli.terminal import shown_address
+    from shs_pipeline.landing import place_of
+
+    root = Path(shown_address(settings.landing))
+    try:
+        return place_of(path.resolve().relative_to(root.resolve()).as_posix())
+    except ValueError:
+        return None
+
+
+def _stand_in_month(declaration: Declaration, name: str) -> date | None:
+    """Return a month for a file whose drop must name one, so that the rest of it can be checked."""
+    from shs_pipeline.cli.terminal import remarks, say
+    from shs_pipeline.months import today
+    from shs_pipeline.source import Source
+
+    extension = PurePosixPath(name).suffix.lower()
+    if not isinstance(declaration, Source) or not declaration.revenue_month_given.get(extension):
+        return None
+    say(remarks(), f"{name} carries no date: drop it with --revenue-month YYYY-MM.", "yellow")
+    return today().replace(day=1)
+
+
+# --- what the file is checked against ----------------------------------------------------
+
+
+def known_values(settings: Settings, declaration: Declaration) -> tuple[Known, list[str]]:
+    """Return the reference values that a reader needs, and what cannot be checked for lack of them.
+
+    They come from the database if it is running, else from the workbook in the landing zone.
+    """
+    if _MAP not in getattr(declaration, "needs", ()):
+        return {}, []
+    known = _from_database(settings, declaration) or _from_landing(settings)
+    if known is not None:
+        return known, []
+    doubt = (
+        f"Service lines are not checked: no {_MAP} table is in force, and none that can be read lies in the "
+        "landing zone."
+    )
+    return {_MAP: _Everything()}, [doubt]
+
+
+def _from_database(settings: Settings, declaration: Declaration) -> Known | None:
+    """Return the values in force; None without a running database, which is not started for this."""
+    import psycopg
+
+    from shs_pipeline.database import connect, prepare
+    from shs_pipeline.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.ingestion import _known_values
+
+    url = settings.database_url
+    try:
+        if url is None:
+            if EmbeddedPostgres(settings.home, settings.pg_bin).status().state != "running":
+                return None
+            url = prepare(settings).warehouse_url
+        with connect(url) as connection:
+            known = _known_values(connection, declaration)
+    except (ShsError, psycopg.Error):  # away, or without tables so far
+        return None
+    return known if known.get(_MAP) else None
+
+
+def _from_landing(settings: Settings) -> Known | None:
+    """Return the values of the workbook in the landing zone, if one is there that can be read."""
+    from shs_pipeline.casting import match_key
+    from shs_pipeline.landing import REFERENCE, Landing
+    from shs_pipeline.reading import SourceFile
+    from shs_pipeline.reference import table_named
+    from shs_pipeline.source import read_file
+
+    path = f"{REFERENCE}/{_MAP}.xlsx"
+    try:
+        content = Landing(settings.landing).read(path)
+    except ShsError:
+        return None
+    if content is None:
+        return None
+    outcome = read_file(table_named(_MAP), SourceFile(path, content), settings.max_file_mb * 2**20)
+    if outcome.lines is None:
+        return None
+    return {_MAP: frozenset(match_key(name) for name in outcome.lines["service_lines"])}
+
+
+# --- what was found ----------------------------------------------------------------------
+
+
+def _show_outcome(console: Console, subject: Subject | None, outcome: FileOutcome) -> None:
+    from shs_pipeline.cli.terminal import count_of, say
+
+    show_errors(console, outcome.problems)
+    if outcome.rows_read:
+        left_out = ", ".join(f"{count} left out ({why})" for why, count in outcome.left_out.items())
+        say(console, f"{count_of(outcome.rows_read, 'line')} read{', ' + left_out if left_out else ''}.")
+    if subject is not None:
+        _show_sums(console, subject.declaration, outcome)
+    _show_totals(console, outcome)
+    warnings = len(outcome.problems) - len(outcome.errors)
+    also = f" ({count_of(warnings, 'warning')})" if warnings else ""
+    if outcome.errors:
+        say(console, f"It would be rejected: {count_of(len(outcome.errors), 'error')}{also}.", "bold red")
+    else:
+        say(console, f"It would be loaded{also}.", "green")
+
+
+def show_errors(console: Console, found: Iterable[Problem | FileError], limit: int = _SHOWN) -> None:
+    """Print problems as a table: sheet, row, column, value, what is wrong, how to mend it."""
+    from rich.text import Text
+
+    from shs_pipeline.cli.terminal import cells, say, table_of
+
+    rows: Sequence[Problem | FileError] = list(found)
+    if not rows:
+        return
+    table = table_of("Sheet", "Row", "Column", "Value", "What is wrong", "How to mend it", numbers=("Row",))
+    for one in rows[:limit]:
+        style = "red" if one.severity == "error" else "yellow"
+        table.add_row(
+            *cells(one.sheet, one.row, one.column, one.value, Text(one.problem, style=style), one.remedy)
+        )
+    console.print(table)
+    if len(rows) > limit:
+        say(console, f"… and {len(rows) - limit} more; the error workbook has all of them.", "dim")
+
+
+def _show_sums(console: Console, declaration: Declaration, outcome: FileOutcome) -> None:
+    from shs_pipeline.cli.terminal import dollars, say
+    from shs_pipeline.contract import columns_of
+    from shs_pipeline.source import Source
+
+    if outcome.lines is None or not isinstance(declaration, Source):
+        return
+    from decimal import Decimal
+
+    from shs_pipeline.loading import sums_of
+
+    headers = {column.name: column.header for column in columns_of(declaration.rows)}
+    sums = sums_of(declaration, outcome.lines)
+    say(
+        console,
+        "Sums: " + ", ".join(f"{headers[n]} {dollars(Decimal(v))}" for n, v in sums.items()) + " USD.",
+    )
+
+
+def _show_totals(console: Console, outcome: FileOutcome) -> None:
+    from shs_pipeline.cli.terminal import cells, count_of, dollars, say, table_of
+
+    if not outcome.totals:
+        return
+    differing = [total for total in outcome.totals if not total.agrees]
+    if not differing:
+        all_of_them = (
+            f"All {len(outcome.totals)} printed totals agree"
+            if outcome.totals[1:]
+            else "The printed total agrees"
+        )
+        say(console, f"{all_of_them} with the lines.", "green")
+        return
+    say(console, f"{len(differing)} of {count_of(len(outcome.totals), 'printed total')} differ:", "yellow")
+    table = table_of(
+        "Sheet", "Row", "Total", "Column", "Printed", "Sum of lines", numbers=("Printed", "Sum of lines")
+    )
+    for total in differing[:_SHOWN]:
+        amounts = (dollars(total.printed), dollars(total.computed))
+        table.add_row(*cells(total.sheet, total.row, total.label, total.column, *amounts))
+    console.print(table)
+
+
+def _write_errors(console: Console, path: Path, name: str, content: bytes, outcome: FileOutcome) -> None:
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.error_workbook import write_error_workbook
+
+    if path.suffix.lower() != ".xlsx":
+        raise ShsError(f"{path} is no name of a workbook.", "Let --errors-to end in .xlsx.")
+    if not outcome.problems:
+        say(console, "There is nothing to write into an error workbook.")
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(write_error_workbook(name, content, outcome.problems))
+    except OSError as error:
+        raise ShsError(f"{path} cannot be written ({error.strerror}).", "Name another place.") from None
+    say(console, f"Error workbook: {path}")

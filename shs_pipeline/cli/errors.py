@@ -1,0 +1,102 @@
+"""`shs errors`: what is wrong with the files that are rejected now."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shs_pipeline.errors import ShsError
+
+if TYPE_CHECKING:
+    from shs_pipeline.overview import FileError, RejectedFile
+
+PANEL = "Data"
+_PATIENCE_SECONDS = 5
+_PLACE = ("sheet", "row", "column", "value")
+_HEADER = ("file", "severity", *_PLACE, "what is wrong", "how to mend it", "error workbook")
+
+Found = Sequence[tuple["RejectedFile", Sequence["FileError"]]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(rich_help_panel=PANEL)(errors)
+
+
+def errors(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Only this one: its path, or the end of it.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print all errors as CSV, for programs.")] = False,
+) -> None:
+    """List the errors of the files that are rejected now, and where their error workbooks are.
+
+    Examples: [bold]shs errors[/bold], [bold]shs errors 2025-03/report.xlsx[/bold],
+    [bold]shs errors --csv > errors.csv[/bold]
+    """
+    from shs_pipeline.cli.check import show_errors
+    from shs_pipeline.cli.terminal import count_of, results, say, shown_address
+
+    found = _find(file)
+    if as_csv:
+        _print_csv(found)
+        return
+    console = results()
+    if not found:
+        say(console, "No file is rejected.", "green")
+    for rejected, rows in found:
+        say(console, f"{rejected.path}: {count_of(rejected.error_count, 'error')}", "bold")
+        show_errors(console, rows)
+        say(console, f"Error workbook: {shown_address(rejected.error_workbook)}\n")
+
+
+def _find(file: str | None) -> Found:
+    from shs_pipeline.cli.run import open_job
+    from shs_pipeline.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.overview import errors_of, is_loaded, rejected_now
+    from shs_pipeline.settings import load_settings
+
+    settings = load_settings()
+    server = EmbeddedPostgres(settings.home, settings.pg_bin)
+    if settings.database_url is None and server.status().state == "not made yet":
+        if file is not None:
+            raise _not_rejected(file, [])
+        return []
+    job = open_job(settings, "errors", _PATIENCE_SECONDS)
+    rejected = job.query(rejected_now)
+    if file is not None:
+        end = _path_end(file, settings.landing)
+        everything, rejected = rejected, [one for one in rejected if f"/{one.path}".endswith(f"/{end}")]
+        if not rejected and job.query(lambda connection: is_loaded(connection, end)):
+            raise ShsError(f"{file} is not rejected: it is loaded.", "Nothing has to be mended in it.")
+        if not rejected:
+            raise _not_rejected(file, everything)
+    return job.query(lambda connection: [(one, errors_of(connection, one.file_id)) for one in rejected])
+
+
+def _path_end(file: str, landing: str) -> str:
+    """Return a path relative to the landing zone, also where the full one was typed."""
+    from shs_pipeline.cli.terminal import shown_address
+
+    return file.removeprefix(landing).removeprefix(shown_address(landing)).strip("/")
+
+
+def _not_rejected(file: str, rejected: Sequence[RejectedFile]) -> ShsError:
+    names = ", ".join(one.path for one in rejected[:10])
+    remedy = (
+        f"Rejected now: {names}." if rejected else "No file is rejected now; shs run ingests what changed."
+    )
+    return ShsError(f"No rejected file has the path {file}.", remedy)
+
+
+def _print_csv(found: Found) -> None:
+    writer = csv.writer(sys.stdout)
+    writer.writerow(_HEADER)
+    for rejected, rows in found:
+        for row in rows:
+            place = (row.severity, row.sheet, row.row, row.column, row.value)
+            writer.writerow((rejected.path, *place, row.problem, row.remedy, rejected.error_workbook))

@@ -1,0 +1,228 @@
+"""`shs status`: where everything is, which months are there, what waits for somebody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shs_pipeline.errors import ShsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shs_pipeline.overview import Month, Overview
+    from shs_pipeline.settings import Settings
+
+PANEL = "Data"
+_PATIENCE_SECONDS = 5
+_LISTED = 20
+_SIGNS = {
+    "loaded": ("L", "green", "loaded"),
+    "rejected": ("R", "bold red", "rejected, nothing loaded"),
+    "both": ("LR", "yellow", "loaded, and a rejected file beside it"),
+    "missing": ("M", "magenta", "missing although due"),
+    "nothing": ("·", "dim", "nothing expected"),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(rich_help_panel=PANEL)(status)
+
+
+@dataclass(frozen=True)
+class State:
+    """All that the command shows.
+
+    Attributes:
+        ui: address of the Dagster UI, None when it does not run.
+        database: name and server, without a password.
+        waiting: folders that changed and are not ingested yet; None where that is not known.
+        trouble: why the landing zone cannot be listed.
+    """
+
+    ui: str | None
+    landing: str
+    database: str
+    has_run: bool
+    overview: Overview
+    waiting: Sequence[str] | None
+    trouble: ShsError | None = None
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False,
+) -> None:
+    """Show addresses, the last twelve months of each source, rejected files and what waits for a run.
+
+    Examples: [bold]shs status[/bold], [bold]shs status --json | jq .rejected[/bold]
+    """
+    from shs_pipeline.cli.terminal import results
+    from shs_pipeline.settings import load_settings
+
+    settings = load_settings()
+    state = look(settings)
+    if as_json:
+        typer.echo(json.dumps(_as_json(settings, state), indent=2))
+        return
+    console = results()
+    _show_places(console, settings, state)
+    _show_grid(console, state.overview.months)
+    _show_tables(console, state.overview)
+    _show_open_ends(console, state)
+
+
+def look(settings: Settings) -> State:
+    """Return the state of everything; a system that never ran is not made by looking at it.
+
+    Raises:
+        ShsError: a database that cannot be reached.
+    """
+    from shs_pipeline.cli.run import open_job
+    from shs_pipeline.database import place
+    from shs_pipeline.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.months import today
+    from shs_pipeline.overview import nothing_yet, read_overview
+    from shs_pipeline.supervisor import running_system
+
+    running = running_system(settings)
+    ui = running.url if running else None
+    server = EmbeddedPostgres(settings.home, settings.pg_bin)
+    if settings.database_url is None and server.status().state == "not made yet":
+        waiting, trouble = _folders_lying(settings)
+        return State(ui, settings.landing, "not made yet", False, nothing_yet(today()), waiting, trouble)
+    job = open_job(settings, "status", _PATIENCE_SECONDS)
+    overview = job.query(lambda connection: read_overview(connection, today(), settings.due_day))
+    waiting, trouble = None, None
+    try:
+        from shs_pipeline.run import changed_now
+
+        waiting = [folder.key for folder in changed_now(job)]
+    except ShsError as error:
+        trouble = error
+    return State(ui, settings.landing, place(job.database_url), True, overview, waiting, trouble)
+
+
+def _folders_lying(settings: Settings) -> tuple[list[str] | None, ShsError | None]:
+    """Return the folders that hold files, all of which wait where nothing was ever ingested."""
+    from shs_pipeline.changes import folder_of
+    from shs_pipeline.landing import Landing
+
+    try:
+        drops = Landing(settings.landing).drops()
+    except ShsError as error:
+        return None, error
+    return sorted({folder_of(drop.place).key for drop in drops}), None
+
+
+def _show_places(console: Console, settings: Settings, state: State) -> None:
+    from shs_pipeline.cli.terminal import say, shown_address
+
+    say(console, f"Landing zone:  {shown_address(state.landing)}")
+    say(console, f"Database:      {state.database}{' (shs url prints its URL)' if state.has_run else ''}")
+    say(console, f"Dagster UI:    {state.ui or 'not running (shs up starts it)'}")
+    say(console, f"State:         {settings.home}")
+    if not state.has_run:
+        say(
+            console,
+            "Nothing was ever ingested here: shs demo makes example data, shs run ingests files.",
+            "yellow",
+        )
+
+
+def _show_grid(console: Console, months: Sequence[Month]) -> None:
+    from rich.text import Text
+
+    from shs_pipeline.cli.terminal import say, table_of
+    from shs_pipeline.months import month_text
+
+    by_source: dict[str, list[Month]] = {}
+    for month in months:
+        by_source.setdefault(month.source, []).append(month)
+    shown = [month_text(month.month) for month in next(iter(by_source.values()))]
+    table = table_of("Source", *(f"{name[2:4]}\n{name[5:]}" for name in shown))
+    for source, row in by_source.items():
+        signs = (_SIGNS[month.state] for month in row)
+        table.add_row(Text(source), *(Text(sign, style=style) for sign, style, _ in signs))
+    say(console, f"\nCommission months {shown[0]} to {shown[-1]}:")
+    console.print(table)
+    say(console, "; ".join(f"{sign} = {meaning}" for sign, _, meaning in _SIGNS.values()), "dim")
+
+
+def _show_tables(console: Console, overview: Overview) -> None:
+    from shs_pipeline.cli.terminal import cells, table_of
+
+    table = table_of("Reference table", "In force since (UTC)", "Lines", numbers=("Lines",))
+    for entry in overview.tables:
+        since = f"{entry.in_force_from:%Y-%m-%d %H:%M}" if entry.in_force_from else "never accepted"
+        table.add_row(*cells(entry.table, since, entry.lines))
+    console.print(table)
+
+
+def _show_open_ends(console: Console, state: State) -> None:
+    from shs_pipeline.cli.run import show_rejection
+    from shs_pipeline.cli.terminal import count_of, say
+
+    rejected = state.overview.rejected
+    if rejected:
+        say(console, f"{count_of(len(rejected), 'file')} rejected now:", "bold red")
+        for file in rejected[:_LISTED]:
+            show_rejection(console, file.path, file.error_count, file.first, file.error_workbook)
+        if len(rejected) > _LISTED:
+            say(console, f"… and {len(rejected) - _LISTED} more: shs errors lists all of them.")
+    else:
+        say(console, "No file is rejected.", "green")
+    if state.trouble is not None:
+        say(console, str(state.trouble), "bold red")
+    elif state.waiting:
+        names = ", ".join(state.waiting[:_LISTED]) + (" …" if len(state.waiting) > _LISTED else "")
+        by = "the running system takes them up" if state.ui else "shs run ingests what changed"
+        say(console, f"{count_of(len(state.waiting), 'folder')} changed since ({by}): {names}", "yellow")
+    else:
+        say(console, "Nothing in the landing zone waits to be ingested.", "green")
+
+
+def _as_json(settings: Settings, state: State) -> dict[str, Any]:
+    from shs_pipeline.months import month_text
+
+    return {
+        "landing": state.landing,
+        "database": state.database,
+        "ui": state.ui,
+        "home": str(settings.home),
+        "months": [
+            {
+                "source": month.source,
+                "month": month_text(month.month),
+                "state": month.state,
+                "files_loaded": month.loaded,
+                "files_rejected": month.rejected,
+                "lines": month.lines,
+            }
+            for month in state.overview.months
+        ],
+        "reference": [
+            {
+                "table": entry.table,
+                "in_force_from": entry.in_force_from.isoformat() if entry.in_force_from else None,
+                "lines": entry.lines,
+            }
+            for entry in state.overview.tables
+        ],
+        "rejected": [
+            {
+                "path": file.path,
+                "errors": file.error_count,
+                "problem": file.first.problem,
+                "remedy": file.first.remedy,
+                "error_workbook": file.error_workbook,
+            }
+            for file in state.overview.rejected
+        ],
+        "waiting": list(state.waiting) if state.waiting is not None else None,
+        "trouble": str(state.trouble) if state.trouble else None,
+    }

@@ -1,0 +1,69 @@
+"""The page of a source or reference table in `docs/sources`, written from its declaration."""
+
+from __future__ import annotations
+
+import sys
+
+from shs_pipeline.casting import Kind
+from shs_pipeline.contract import Column, columns_of
+from shs_pipeline.source import Declaration, ReferenceTable, Source
+
+_FORMS: dict[Kind, str] = {
+    "text": "text; extra and non-breaking spaces are dropped",
+    "identifier": "identifier; leading zeros stay, `10482.0` is `10482`",
+    "zip": "zip code; the number `2138` is `02138`",
+    "amount": "dollars; `$1,234.50`, `(123.45)`, `-123.45` or a number",
+    "quantity": "number",
+    "rate": "percentage; `7%`, `7,0%`, `0.07` and `7` are 7 %",
+    "share": "share; `50%`, `0.5` and `50` are 50 %, `1` is all of it",
+    "whole": "whole number",
+    "day": "date; a date cell, `MM/DD/YYYY`, `MM-DD-YYYY` or `YYYY-MM-DD`",
+    "flag": "`Yes` or `No`",
+}
+
+
+def page_of(declaration: Declaration) -> str:
+    """Return the page as Markdown."""
+    about = (sys.modules[declaration.rows.__module__].__doc__ or "").strip()
+    title, _, rest = about.partition("\n")
+    table = [
+        "| column | must be filled | holds | meaning | in the database |",
+        "| --- | --- | --- | --- | --- |",
+        *(_row(column) for column in columns_of(declaration.rows)),
+    ]
+    summary = (declaration.rows.__doc__ or "").strip().splitlines()[0]
+    schema = "raw" if isinstance(declaration, Source) else "reference"
+    parts = [
+        f"# {title.rstrip('.')}",
+        rest.strip(),
+        "## Where to drop it",
+        _place(declaration),
+        "## Columns",
+        f"{summary} The header is found by its names within the first 20 rows; columns may stand in any order, "
+        f"and others are ignored. The lines go to `{schema}.{declaration.name}`.",
+        "\n".join(table),
+    ]
+    note = "<!-- Written by `make docs` from the declaration; change that instead. -->"
+    return "\n\n".join([note, *(part for part in parts if part)]) + "\n"
+
+
+def _row(column: Column) -> str:
+    filled = "yes" if column.is_required else "no"
+    name = column.header if column.is_in_header else f"{column.header} (need not be in the header)"
+    cells = (name, filled, _FORMS[column.kind], column.description, f"`{column.name}` {column.sql_type}")
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _place(declaration: Declaration) -> str:
+    if isinstance(declaration, ReferenceTable):
+        return f"`reference/{declaration.name}.xlsx`. A new version replaces the whole table."
+    kinds = " or ".join(f"`{extension}`" for extension in declaration.readers)
+    text = f"`incoming/{declaration.name}/<YYYY-MM>/`, where YYYY-MM is the commission month; {kinds}."
+    if isinstance(declaration, Source):
+        for extension, must in declaration.revenue_month_given.items():
+            verb = "must" if must else "may"
+            text += (
+                f" The drop of an `{extension}` {verb} name the revenue month: "
+                f"`incoming/{declaration.name}/<YYYY-MM>/rev=<YYYY-MM>/`."
+            )
+    return text

@@ -1,0 +1,270 @@
+"""A new source in a copy of the checkout: it works at once, and the drift test names what is missing."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import shs_pipeline
+from shs_pipeline.errors import ShsError
+from shs_pipeline.scaffold import scaffold
+from shs_pipeline.sources import NAMES
+
+HERE = Path(shs_pipeline.__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what a source touches, with the pages of the sources there are."""
+    root = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(HERE / "shs_pipeline", root / "shs_pipeline", ignore=ignored)
+    (root / "tests").mkdir()
+    shutil.copy(HERE / "tests" / "test_drift.py", root / "tests")
+    shutil.copy(HERE / "dagster.yaml", root)
+    pages = root / "docs" / "sources"
+    pages.mkdir(parents=True)
+    for name in NAMES:
+        (pages / f"{name}.md").write_text(f"# {name}\n")
+    return root
+
+
+def python(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python on the copy, not on the installed package."""
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def drift(root: Path) -> tuple[int, str]:
+    """Run the drift test on the copy: how many tests fail, and what they say."""
+    done = python(
+        root, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "tests/test_drift.py"
+    )
+    failed = re.search(r"(\d+) failed", done.stdout)
+    assert failed or done.returncode == 0, done.stdout + done.stderr
+    return int(failed.group(1)) if failed else 0, done.stdout
+
+
+def snapshot(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.py")}
+
+
+def test_a_new_source_works_at_once_and_lacks_only_its_page(checkout: Path) -> None:
+    done = scaffold(checkout, "acme_medical", "Acme & Sons (Medical)")
+
+    assert [str(path.relative_to(checkout)) for path in done.written] == [
+        "shs_pipeline/sources/acme_medical.py",
+        "shs_pipeline/samples/acme_medical.py",
+        "tests/test_source_acme_medical.py",
+    ]
+    tests = python(
+        checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib",
+        "tests/test_source_acme_medical.py",
+    )  # fmt: skip
+    assert tests.returncode == 0, tests.stdout + tests.stderr
+    failed, said = drift(checkout)
+    assert failed == 1
+    assert "page docs/sources/acme_medical.md: make docs" in said
+    (checkout / "docs" / "sources" / "acme_medical.md").write_text("# Acme\n")
+    assert drift(checkout)[0] == 0
+
+
+def test_the_system_knows_the_new_source(checkout: Path) -> None:
+    scaffold(checkout, "zeta9")
+
+    shown = python(
+        checkout,
+        "-c",
+        "from shs_pipeline.sources import source_named, NAMES\n"
+        "from shs_pipeline.landing import place_of\n"
+        "from shs_pipeline.samples import make_sample, SAMPLES\n"
+        "from shs_pipeline.guess import guess\n"
+        "from shs_pipeline.reading import SourceFile\n"
+        "from datetime import date\n"
+        "print(NAMES[-1], source_named('zeta9').title, place_of('incoming/zeta9/2025-03/a.xlsx').kind)\n"
+        "sample = make_sample('zeta9', date(2025, 3, 1), lines=5, seed=1)\n"
+        "print(guess(SourceFile('a.xlsx', sample.content), 10**7).declaration.name, list(SAMPLES)[-1])",
+    )
+
+    assert shown.stdout.split("\n")[:2] == ["zeta9 Zeta9 source", "zeta9 zeta9"], shown.stderr
+
+
+def test_the_lists_keep_everything_else_as_it_was(checkout: Path) -> None:
+    before = snapshot(checkout)
+
+    done = scaffold(checkout, "acme_medical")
+
+    for path in done.edited:
+        text, old = path.read_text(), before[str(path.relative_to(checkout))]
+        added = [line for line in text.splitlines() if line not in old.splitlines()]
+        assert [line for line in text.splitlines() if line not in added] == old.splitlines()
+        assert all("acme_medical" in line for line in added)
+    imports = [
+        line for line in done.edited[1].read_text().splitlines() if line.startswith("from shs_pipeline.s")
+    ]
+    assert imports == sorted(imports)
+
+
+def test_what_is_written_keeps_the_house_style(checkout: Path) -> None:
+    done = scaffold(checkout, "acme_medical", "Acme")
+    ruff = Path(sys.executable).with_name("ruff")
+    if not ruff.is_file():
+        pytest.skip("ruff is not installed beside this Python")
+    configuration = HERE / "pyproject.toml"
+
+    checked = subprocess.run(
+        [ruff, "check", "--no-cache", "--config", configuration, *done.written, *done.edited],
+        cwd=checkout, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("shs_pipeline/sources/novo.py", "module shs_pipeline/sources/novo.py"),
+        ("docs/sources/novo.md", "page docs/sources/novo.md"),
+    ],
+)
+def test_the_drift_test_names_a_part_that_is_missing(checkout: Path, part: str, said: str) -> None:
+    assert drift(checkout)[0] == 0
+    (checkout / part).unlink()
+
+    failed, shown = drift(checkout)
+
+    assert failed == 1
+    assert said in shown
+
+
+def test_the_drift_test_names_a_wrong_name_a_stranger_and_a_missing_sample(checkout: Path) -> None:
+    sources = checkout / "shs_pipeline" / "sources"
+    module = sources / "novo.py"
+    module.write_text(module.read_text().replace('name="novo"', 'name="nova"'))
+    shutil.copy(sources / "cygnus.py", sources / "stranger.py")
+    samples = checkout / "shs_pipeline" / "samples" / "__init__.py"
+    samples.write_text(samples.read_text().replace('    "ternio": ternio,\n', ""))
+
+    failed, shown = drift(checkout)
+
+    assert failed == 3
+    assert "SOURCE.name of shs_pipeline/sources/novo.py: it is 'nova'" in shown
+    assert "stranger" in shown
+    assert "sample of ternio" in shown
+
+
+def test_the_drift_test_asks_for_the_models_once_there_are_some(checkout: Path) -> None:
+    models = checkout / "dbt_project" / "models"
+    (models / "staging").mkdir(parents=True)
+    (models / "intermediate").mkdir()
+    for name in NAMES:
+        (models / "staging" / f"stg_{name}.sql").write_text("select 1")
+    union = models / "intermediate" / "int_lines_unioned.sql"
+    union.write_text("\n".join(f"{{{{ ref('stg_{name}') }}}}" for name in NAMES))
+    assert drift(checkout)[0] == 0
+
+    scaffold(checkout, "acme")
+    (checkout / "docs" / "sources" / "acme.md").write_text("# Acme\n")
+    failed, shown = drift(checkout)
+
+    assert failed == 1
+    assert "staging model of acme" in shown
+    assert "word of acme in the union model" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "remedy"),
+    [
+        ("Acme Medical", "no name for a source", "Write it as acme_medical"),
+        ("acme-medical", "no name for a source", "Write it as acme_medical"),
+        ("9lives", "no name for a source", "like acme_medical"),
+        ("acme__x", "no name for a source", "acme_x"),
+        ("../evil", "no name for a source", "evil"),
+        ("", "no name for a source", "acme_medical"),
+        ("a" * 41, "more than 40 characters", "Shorten"),
+        ("class", "something else", "another name"),
+        ("reference", "something else", "another name"),
+        ("cygnus", "There is a cygnus already", "another name"),
+        ("territories", "There is a territories already", "another name"),
+        ("world", "There is a world already", "another name"),
+        ("inspector", "", ""),
+        ("logiquipp", "easily taken for logiquip", "nobody mistakes"),
+    ],
+)
+def test_a_name_that_cannot_be_used_changes_nothing(
+    checkout: Path, name: str, problem: str, remedy: str
+) -> None:
+    if not problem:
+        scaffold(checkout, name)  # near, but not too near
+        return
+    before = snapshot(checkout)
+
+    with pytest.raises(ShsError) as raised:
+        scaffold(checkout, name)
+
+    assert problem in raised.value.problem
+    assert remedy in raised.value.remedy
+    assert snapshot(checkout) == before
+
+
+@pytest.mark.parametrize("title", ['Ac"me', "Acme\n", "Acme\\", "", "{x}", "A" * 61, "Acme/Sons"])
+def test_a_title_that_would_break_the_module_is_refused(checkout: Path, title: str) -> None:
+    before = snapshot(checkout)
+
+    with pytest.raises(ShsError, match="no title"):
+        scaffold(checkout, "acme", title if title != "Acme\n" else "Ac\nme")
+
+    assert snapshot(checkout) == before
+
+
+def test_a_second_time_and_a_left_over_test_are_refused(checkout: Path) -> None:
+    scaffold(checkout, "acme")
+    with pytest.raises(ShsError, match="There is a acme already"):
+        scaffold(checkout, "acme")
+
+    (checkout / "tests" / "test_source_brisk.py").write_text("")
+    with pytest.raises(ShsError, match=r"tests/test_source_brisk\.py exists already"):
+        scaffold(checkout, "brisk")
+    assert not (checkout / "shs_pipeline" / "sources" / "brisk.py").exists()
+
+
+def test_a_list_that_was_rewritten_is_said_and_nothing_is_written(checkout: Path) -> None:
+    lists = checkout / "shs_pipeline" / "sources" / "__init__.py"
+    lists.write_text("NAMES = tuple('abc')\n")
+
+    with pytest.raises(ShsError, match="NAMES of the sources cannot be found"):
+        scaffold(checkout, "acme")
+
+    assert not (checkout / "shs_pipeline" / "sources" / "acme.py").exists()
+
+
+def test_outside_of_a_checkout_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ShsError, match="in a checkout"):
+        scaffold(tmp_path, "acme")
+
+
+def test_the_command_says_what_it_wrote_and_what_is_next(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shs_pipeline.cli import build_app
+
+    monkeypatch.setattr("shs_pipeline.settings.project_root", lambda: checkout)
+
+    result = CliRunner().invoke(build_app(), ["new-source", "acme", "--title", "Acme Inc."])
+
+    assert result.exit_code == 0, result.output
+    assert "Written:  shs_pipeline/sources/acme.py" in result.output
+    assert "Edited:   shs_pipeline/samples/__init__.py" in result.output
+    assert "make docs" in result.output
+    assert 'title="Acme Inc."' in (checkout / "shs_pipeline" / "sources" / "acme.py").read_text()
+    ast.parse((checkout / "shs_pipeline" / "sources" / "acme.py").read_text())
