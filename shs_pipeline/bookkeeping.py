@@ -264,15 +264,18 @@ def book_load(
 
 def put_in_force(connection: psycopg.Connection, table: str, file_id: int) -> None:
     """Make a file the version in force of its reference table from now on."""
+    # One moment for both, so that at any time just one version is in force.
+    moment = connection.execute("select clock_timestamp()").fetchone()
+    assert moment is not None
     connection.execute(
-        "update reference.versions set in_force_until = clock_timestamp()"
+        "update reference.versions set in_force_until = %s"
         " where table_name = %s and in_force_until is null and file_id <> %s",
-        [table, file_id],
+        [moment[0], table, file_id],
     )
     connection.execute(
         "insert into reference.versions (file_id, table_name, in_force_from)"
-        " values (%s, %s, clock_timestamp()) on conflict (file_id) do nothing",
-        [file_id, table],
+        " values (%s, %s, %s) on conflict (file_id) do nothing",
+        [file_id, table, moment[0]],
     )
 
 

@@ -7,6 +7,7 @@ printed in a PDF. Each function returns the value, `None` for an empty cell, or 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
@@ -39,6 +40,9 @@ _EXCEL_EPOCH = date(1899, 12, 30)
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 
 _REMEMBERED = 20_000
+
+MOST_WHOLE_DIGITS = 15
+"""Digits that an amount may have before the point."""
 
 NOISE_DIGITS = 10
 """Decimals kept of a number that Excel stored: what lies below is binary noise."""
@@ -75,7 +79,11 @@ def match_key(text: str) -> str:
 
 def is_blank(cell: Cell) -> bool:
     """Whether a cell holds nothing a person could see."""
-    return cell is None or (isinstance(cell, str) and not squeeze(cell)) or cell != cell
+    return cell is None or (isinstance(cell, str) and not squeeze(cell)) or _is_nan(cell)
+
+
+def _is_nan(cell: Cell) -> bool:
+    return bool(cell != cell)  # noqa: PLR0124 - the one value that is not itself, of any type
 
 
 def show(cell: Cell) -> str:
@@ -110,11 +118,17 @@ def exact(number: int | float) -> Decimal:
 
 
 def cast_text(cell: Cell) -> str | None:
-    """Return squeezed text; numbers and dates as a person reads them."""
+    """Return squeezed text; numbers and dates as a person reads them.
+
+    Raises:
+        CastError: the cell holds an Excel error.
+    """
     if isinstance(cell, str):
         return squeeze(cell) or None
     if isinstance(cell, float):
         return format(exact(cell), "f")
+    if isinstance(cell, ExcelError):
+        raise _no_value(cell)
     return squeeze(show(cell))
 
 
@@ -276,11 +290,8 @@ def cast_cells(cells: Iterable[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
             continue
         try:
             if isinstance(cell, ExcelError):
-                raise CastError(
-                    f"This cell holds the Excel error {cell}.",
-                    "Correct the formula, or type the value that the supplier's document shows.",
-                )
-            value = None if cell is None or cell == "" or cell != cell else cast(cell)
+                raise _no_value(cell)
+            value = None if cell is None or cell == "" or _is_nan(cell) else cast(cell)
         except CastError as error:
             value = None
             errors[position] = error
@@ -291,11 +302,19 @@ def cast_cells(cells: Iterable[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
     return values, errors
 
 
+def _no_value(error: ExcelError) -> CastError:
+    return CastError(
+        f"This cell holds the Excel error {error}.",
+        "Correct the formula, or type the value that the supplier's document shows.",
+    )
+
+
 def _number(cell: Cell, what: str, example: str) -> Decimal:
     is_number = isinstance(cell, (int, float)) and not isinstance(cell, bool)
-    if not is_number or cell != cell or cell in (float("inf"), float("-inf")):
+    if not is_number or not math.isfinite(cell):
         raise CastError(f"This is not {what}.", f"Type {what}, {example}.")
-    return exact(cell)
+    value = exact(cell)
+    return value if abs(cell) < 1e15 else _within_digits(value)
 
 
 def _amount_from_text(
@@ -309,7 +328,16 @@ def _amount_from_text(
     if match is None or plain.count("$") > 1 or (match[1] or "") + (match[3] or "") not in {"", "-", "()"}:
         raise CastError(f"This is not {what}.", f"Type {what}, {example}.")
     value = Decimal(match[2].replace(",", "").replace(" ", ""))
-    return -value if match[1] or match[3] else value + 0
+    return -_within_digits(value) if match[1] or match[3] else _within_digits(value) + 0
+
+
+def _within_digits(value: Decimal) -> Decimal:
+    """Return an amount that has no more digits than amounts have."""
+    if value.adjusted() >= MOST_WHOLE_DIGITS or value != round(value, NOISE_DIGITS):
+        raise CastError(
+            "This has more digits than an amount can have.", "Round it to what the supplier's document shows."
+        )
+    return value
 
 
 def _factor(cell: Cell, *, largest_factor_is_one: bool) -> Decimal | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import compress
+from typing import Any
 
 import pandas as pd
 
 from shs_pipeline.casting import CastError, cast_amount, is_blank, show
-from shs_pipeline.reading import ROW, SHEET, PrintedTotal, Reading
+from shs_pipeline.reading import ROW, SHEET, CellsAt, PrintedTotal, Reading
 from shs_pipeline.workbook import Table
 
 
@@ -17,22 +20,42 @@ def says_total(cells: pd.Series) -> pd.Series:
     return cells.map(lambda cell: isinstance(cell, str) and "total" in cell.casefold()).astype(bool)
 
 
-def is_total_row(rows: pd.DataFrame, key: str) -> pd.Series:
-    """Return (n,) booleans: rows that say total somewhere and have nothing else in the key column.
+def is_total_row(rows: pd.DataFrame, *keys: str) -> pd.Series:
+    """Return (n,) booleans: rows that say total somewhere and have nothing else in the key columns.
 
-    An item may be called "Total knee kit"; its row has a key.
+    An item may be called "Total knee kit": its row has a key, and is a line as long as it has one
+    of them, since a line that lacks the other must be reported and not taken for a total.
     """
-    says = rows.drop(columns=[SHEET, ROW]).apply(says_total)
-    return (rows[key].map(is_blank).astype(bool) | says[key]) & says.any(axis="columns")
+    is_total = pd.Series(True, index=rows.index)
+    for key in keys:
+        is_total &= rows[key].map(is_blank).astype(bool) | says_total(rows[key])
+    candidates = rows[is_total]
+    says = [_total_label(cells) is not None for cells in _cells(candidates)]
+    return pd.Series(says, dtype=bool, index=candidates.index).reindex(rows.index, fill_value=False)
 
 
-def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the lines with the blanks of `columns` taking the value above."""
+def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, list[int]]]:
+    """Give the blanks of `columns` the value above.
+
+    Returns:
+        the filled lines; and by column (n,) 1-based rows in which the cells are printed, which for
+        those above the first printed one is the first row.
+    """
     filled = lines.copy()
+    rows = lines[ROW].tolist()
+    printed_in: dict[str, list[int]] = {}
     for column in columns:
-        blank = filled[column].map(lambda cell: isinstance(cell, str) and not cell.strip()).astype(bool)
-        filled[column] = filled[column].mask(blank, None).ffill()
-    return filled
+        above, row_above = None, rows[0] if rows else 0
+        cells: list[Any] = []
+        places: list[int] = []
+        for cell, row in zip(lines[column].tolist(), rows, strict=True):
+            if not (cell is None or (isinstance(cell, str) and not cell.strip())):
+                above, row_above = cell, row
+            cells.append(above)
+            places.append(row_above)
+        filled[column] = pd.Series(cells, dtype=object, index=lines.index)
+        printed_in[column] = places
+    return filled, printed_in
 
 
 def reading_of(
@@ -43,6 +66,8 @@ def reading_of(
     amounts: Sequence[str],
     left_out: dict[str, int] | None = None,
     is_covered: pd.Series | None = None,
+    written_once: Sequence[str] = (),
+    is_fed_by: pd.Series | None = None,
 ) -> Reading:
     """Return the sale lines of a table, with its totals held against the lines they cover.
 
@@ -52,12 +77,18 @@ def reading_of(
         amounts: columns whose printed totals are compared.
         left_out: rows that are neither, by reason.
         is_covered: (n,) which rows the printed totals cover, where that is more than the sale lines.
+        written_once: columns that are printed on the first row of a group.
+        is_fed_by: (n,) which rows pass these on to the lines below, where that is more than the lines.
     """
-    lines = table.lines[is_line].reset_index(drop=True)
-    dropped = set(table.lines.loc[~is_line, ROW])
-    problems = [problem for problem in table.problems if problem.row not in dropped]
     totals = printed_totals(table.lines, is_line if is_covered is None else is_covered, is_total, amounts)
-    return Reading(lines, left_out or {}, totals, problems, table.missing)
+    feeding = is_line if is_fed_by is None else is_fed_by
+    rows, printed_in = fill_down(table.lines[feeding], written_once)
+    kept = is_line[feeding]
+    lines = rows[kept].reset_index(drop=True)
+    cells_at = {
+        column: CellsAt(column, list(compress(places, kept))) for column, places in printed_in.items()
+    }
+    return Reading(lines, left_out or {}, totals, table.problems, table.missing, cells_at)
 
 
 def printed_totals(
@@ -65,34 +96,64 @@ def printed_totals(
 ) -> list[PrintedTotal]:
     """Hold every printed total against the lines that it covers.
 
-    Which lines those are is not printed: a total covers the lines back to some earlier total, or to
-    the top. If one such group adds up to it, that is the one; else the nearest group is shown.
+    Which lines those are is not printed: a total covers the lines back to some earlier total or to
+    the top, or, printed above its lines, those down to some later total or to the end. If one such
+    group adds up to it, that is the one; else the nearest group above is shown.
     """
-    found: list[PrintedTotal] = []
+    places = {
+        position: (str(sheet), int(row), _total_label(cells) or "Total")
+        for position, sheet, row, cells in zip(
+            is_total.to_numpy().nonzero()[0].tolist(),
+            rows.loc[is_total, SHEET],
+            rows.loc[is_total, ROW],
+            _cells(rows[is_total]),
+            strict=True,
+        )
+    }
+    found = []
     for column in amounts:
-        found += _totals_of_column(rows, is_line.tolist(), is_total.tolist(), column)
+        found += _totals_of_column(rows[column].tolist(), is_line.tolist(), places, column)
     return sorted(found, key=lambda total: total.row)
 
 
 def _totals_of_column(
-    rows: pd.DataFrame, is_line: list[bool], is_total: list[bool], column: str
+    cells: list[Any], is_line: list[bool], places: dict[int, tuple[str, int, str]], column: str
 ) -> list[PrintedTotal]:
-    running = last_mark = Decimal(0)
-    marks = {last_mark}  # Running sums at which a group may have begun.
-    found = []
-    for position, cell in enumerate(rows[column].tolist()):
+    running = Decimal(0)
+    printed: list[tuple[int, Decimal]] = []
+    sums: list[Decimal] = []  # Of all lines above each printed total.
+    for position, cell in enumerate(cells):
         if is_line[position]:
             running += _amount(cell) or 0
-        elif is_total[position]:
-            if (printed := _amount(cell)) is not None:
-                computed = printed if running - printed in marks else running - last_mark
-                row = rows.iloc[position]
-                place = (str(row[SHEET]), int(row[ROW]), _label(row))
-                found.append(PrintedTotal(*place, column, printed, computed))
-            if running not in marks:
-                last_mark = running
-                marks.add(running)
-    return found
+        elif position in places and (amount := _amount(cell)) is not None:
+            printed.append((position, amount))
+            sums.append(running)
+    covered = _covered([amount for _, amount in printed], sums, running)
+    return [
+        PrintedTotal(*places[position], column, amount, computed)
+        for (position, amount), computed in zip(printed, covered, strict=True)
+    ]
+
+
+def _covered(printed: list[Decimal], sums: list[Decimal], end: Decimal) -> list[Decimal]:
+    """Return for each printed total the sum of the lines that it covers."""
+    above = {Decimal(0)}  # Running sums at which a group may have begun …
+    below = Counter([*sums, end])  # … or may end.
+    last_total = Decimal(0)
+    covered = []
+    for amount, running in zip(printed, sums, strict=True):
+        below[running] -= 1
+        if running - amount in above or (amount and below[running + amount] > 0):
+            covered.append(amount)
+        elif running != last_total:
+            covered.append(running - last_total)
+        else:
+            # No line since the last total: it is a total of totals, and the group nearest to it is meant.
+            groups = (running - mark for mark in above if mark != running)
+            covered.append(min(groups, key=lambda group: abs(group - amount), default=Decimal(0)))
+        above.add(running)
+        last_total = running
+    return covered
 
 
 def _amount(cell: object) -> Decimal | None:
@@ -102,8 +163,11 @@ def _amount(cell: object) -> Decimal | None:
         return None
 
 
-def _label(row: pd.Series) -> str:
-    texts = (
-        show(cell) for cell in row.drop([SHEET, ROW]) if isinstance(cell, str) and "total" in cell.casefold()
-    )
-    return next(texts, "Total")
+def _cells(rows: pd.DataFrame) -> list[list[Any]]:
+    cells: list[list[Any]] = rows.drop(columns=[SHEET, ROW]).to_numpy(dtype=object).tolist()
+    return cells
+
+
+def _total_label(cells: Sequence[Any]) -> str | None:
+    """Return the first text that says total."""
+    return next((show(cell) for cell in cells if isinstance(cell, str) and "total" in cell.casefold()), None)

@@ -10,7 +10,7 @@ FIRST_MONTH = date(2020, 1, 1)
 MONTHS_AHEAD = 2
 """How far beyond the current month a commission month may lie."""
 
-_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
 def parse_month(text: str) -> date | None:

@@ -108,9 +108,7 @@ def _check_name(package: Path, name: str) -> None:
         if path.stem != "__init__"
     }
     if name in taken:
-        raise ShsError(
-            f"There is a {name} already.", "Choose another name, or edit the source that is there."
-        )
+        raise ShsError(f"The name {name} is taken.", "Choose another name, or edit the source that is there.")
     # `cygnus_` or `cygnuss` would be dropped into by mistake.
     for close in difflib.get_close_matches(name, sorted(taken), n=1, cutoff=0.93):
         raise ShsError(f"{name} is easily taken for {close}.", "Choose a name that nobody mistakes.")

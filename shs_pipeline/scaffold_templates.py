@@ -25,11 +25,11 @@ class $rows(pa.DataFrameModel):
     """One row per invoice and item, named as delivered."""
 
     # Replace these by the columns of the file; what they mean becomes comments and documentation.
-    customer_number: str = contract.identifier("Customer Number", "Customer: the territory key.")
-    customer_name: str = contract.text("Customer Name", "Customer by name.", blank=True)
-    zip_code: str = contract.zip_code("Zip", "Zip code.", blank=True)
-    invoice_number: str = contract.identifier("Invoice Number", "Invoice number.")
-    item: str = contract.identifier("Item", "Item.", blank=True)
+    customer_number: contract.Text = contract.identifier("Customer Number", "Customer: the territory key.")
+    customer_name: contract.Text = contract.text("Customer Name", "Customer by name.", blank=True)
+    zip_code: contract.Text = contract.zip_code("Zip", "Zip code.", blank=True)
+    invoice_number: contract.Text = contract.identifier("Invoice Number", "Invoice number.")
+    item: contract.Text = contract.identifier("Item", "Item.", blank=True)
     invoice_date: contract.Day = contract.day("Invoice Date", "Date of the invoice: the revenue date.")
     quantity: contract.Number = contract.quantity("Quantity", "Pieces, negative for a return.", blank=True)
     sales_amount: contract.Amount = contract.amount("Sales Amount", "USD sold, negative for a credit.")
@@ -48,7 +48,7 @@ def read_$name(file: SourceFile) -> Reading:
         UnreadableFileError: no visible sheet holds the header.
     """
     table = read_table(file, headers_of($rows))
-    is_total = is_total_row(table.lines, "Invoice Number")
+    is_total = is_total_row(table.lines, "Invoice Number", "Invoice Date")
     return reading_of(
         table, ~is_total, is_total=is_total, amounts=("Sales Amount", "Commission Amount")
     )
@@ -151,7 +151,7 @@ def test_every_line_is_read_as_it_was_written(month: int) -> None:
     assert outcome.lines is not None
     assert all(total.agrees for total in outcome.totals)
     for column in columns_of($rows):
-        found = [None if value != value else value for value in outcome.lines[column.name]]
+        found = outcome.lines[column.name].tolist()
         assert found == [line[column.header] for line in sample.lines], column.header
 
 

@@ -142,7 +142,8 @@ def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: i
         raise UnreadableFileError(f"{file.name} is empty (0 bytes).", "Export it again and drop it again.")
     if len(file.content) > max_bytes:
         raise UnreadableFileError(
-            f"{file.name} has {len(file.content) / 2**20:.1f} MB, more than the limit of {max_bytes / 2**20:.0f} MB.",
+            f"{file.name} has {len(file.content) / 2**20:.1f} MB, "
+            f"more than the limit of {max_bytes / 2**20:.0f} MB.",
             "Split it into several files, or have SHS_MAX_FILE_MB raised.",
         )
     if extension == ".xlsx":

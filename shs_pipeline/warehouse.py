@@ -156,8 +156,7 @@ def _ensure_table(connection: psycopg.Connection, schema: str, declaration: Decl
     table = sql.Identifier(schema, declaration.name)
     columns = columns_of(declaration.rows)
     definitions: list[sql.Composable] = [
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-        for name, kind in added_columns(schema)
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in added_columns(schema)
     ]
     definitions += [_definition(column) for column in columns]
     connection.execute(

@@ -245,6 +245,32 @@ def test_all_kinds_of_totals_are_held_against_their_own_lines() -> None:
     assert net_sales["page 3", "Total"] == Decimal("15.00")
 
 
+def test_the_total_of_a_client_under_two_rep_codes_covers_the_lines_of_each() -> None:
+    lines = [
+        sale(LONG, "1.00", "0.10"),
+        sale(LONG, "2.00", "0.20"),
+        sale(LONG, "4.00", "0.40", rep_code="SHS-015"),
+        sale(LONG, "8.00", "0.80", rep_code="SHS-015"),
+    ]
+
+    def with_total(net_sales: str, commission: str) -> Callable[[list[PrintedRow]], list[PrintedRow]]:
+        cells = (f"Total {LONG}", "", "", net_sales, "", commission)
+        return lambda rows: [*rows[:-2], replace(rows[-2], cells=cells), rows[-1]]
+
+    first, second = pages_of(lines, has_client_totals=True)
+    reading = read(write([first, second]))
+    net_sales = [total.computed for total in reading.totals if "Net" in total.column]
+    assert errors(reading) == []
+    assert net_sales == [Decimal("3.00"), Decimal("12.00"), Decimal("15.00")]
+
+    without_first_total = replace(first, rows=first.rows[:-1])
+    assert errors(read(write([without_first_total, with_rows(second, with_total("15.00", "1.50"))]))) == []
+
+    wrong = read(write([first, with_rows(second, with_total("11.00", "1.10"))]))
+    assert wrong.lines.empty
+    assert "11.00" in errors(wrong)[0]
+
+
 def test_a_second_rep_code_in_the_middle_of_a_page_begins_another_agency_code() -> None:
     def second_code(rows: list[PrintedRow]) -> list[PrintedRow]:
         return [*rows[:2], PrintedRow(("SHS-015", "", "", "", "", "")), *rows[2:]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
@@ -76,35 +76,40 @@ def check(
     [bold]shs check report.xlsx --source novo --errors-to errors.xlsx[/bold]
     """
     from shs_pipeline.cli.arguments import file_content, month_typed
-    from shs_pipeline.cli.terminal import remarks, results, say
+    from shs_pipeline.cli.terminal import results
     from shs_pipeline.reading import Problem, SourceFile
     from shs_pipeline.settings import load_settings
-    from shs_pipeline.source import FileOutcome, read_file
+    from shs_pipeline.source import FileOutcome
 
     settings = load_settings()
-    max_bytes = settings.max_file_mb * 2**20
     given = month_typed(revenue_month, "--revenue-month") if revenue_month else None
     dropped = SourceFile(file.name, file_content(file))
     console = results()
     subject: Subject | None = None
     try:
         subject = _subject(settings, file, dropped, source, given)
+        outcome = _judged(console, settings, subject, dropped)
     except UnreadableFileError as error:
         outcome = FileOutcome.rejected(Problem(error.problem, error.remedy))
-    else:
-        say(console, f"{file.name} is checked as {subject.declaration.name} ({subject.because}).")
-        month = subject.revenue_month or _stand_in_month(subject.declaration, file.name)
-        known, doubts = known_values(settings, subject.declaration)
-        for doubt in doubts:
-            say(remarks(), doubt, "yellow")
-        outcome = read_file(
-            subject.declaration, SourceFile(file.name, dropped.content, month, known), max_bytes
-        )
     _show_outcome(console, subject, outcome)
     if errors_to is not None:
         _write_errors(console, errors_to, file.name, dropped.content, outcome)
     if outcome.errors:
         raise typer.Exit(EXIT_REJECTED)
+
+
+def _judged(console: Console, settings: Settings, subject: Subject, file: SourceFile) -> FileOutcome:
+    from shs_pipeline.cli.terminal import remarks, say
+    from shs_pipeline.source import read_file
+
+    declaration = subject.declaration
+    say(console, f"{file.name} is checked as {declaration.name} ({subject.because}).")
+    known, doubts = known_values(settings, declaration)
+    for doubt in doubts:
+        say(remarks(), doubt, "yellow")
+    month = subject.revenue_month or _stand_in_month(declaration, file.name)
+    whole = replace(file, revenue_month=month, known=known)
+    return read_file(declaration, whole, settings.max_file_mb * 2**20)
 
 
 def _subject(

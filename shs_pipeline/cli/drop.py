@@ -48,8 +48,6 @@ def drop(
     [bold]shs drop tiers.xlsx --source commission_tiers[/bold]
     """
     from shs_pipeline.cli.arguments import declaration_named, file_content, month_typed
-    from shs_pipeline.cli.terminal import results, say, shown_address
-    from shs_pipeline.landing import Landing
     from shs_pipeline.reading import SourceFile
     from shs_pipeline.settings import load_settings
     from shs_pipeline.source import check_can_be_opened
@@ -61,11 +59,18 @@ def drop(
     path = path_of(declaration, file.name, commission, revenue, overlap_ok)
     content = file_content(file)
     check_can_be_opened(declaration, SourceFile(file.name, content), settings.max_file_mb * 2**20)
+    _put(settings, path, content, may_replace=replace)
+
+
+def _put(settings: Settings, path: str, content: bytes, *, may_replace: bool) -> None:
+    from shs_pipeline.cli.terminal import results, say, shown_address
+    from shs_pipeline.landing import Landing
+
     console, landing = results(), Landing(settings.landing)
     there = landing.read(path)
     if there == content:
         say(console, f"The same file lies there already: {shown_address(landing.uri(path))}")
-    elif there is not None and not replace:
+    elif there is not None and not may_replace:
         raise ShsError(
             f"Another file lies there already: {path}.",
             "Add --replace to put this one in its place (its lines then replace the other's), or rename the "

@@ -181,9 +181,10 @@ def fill(settings: Settings, landing: Landing, recipe: Recipe, progress: object)
     begun = _noted(note, landing.url)
     there = {drop.path for drop in landing.drops()}
     if there and begun is None:
+        whose = "file that is" if len(there) == 1 else "files that are"
         return (
-            f"The landing zone holds {len(there)} files that are not the demo's: they are left alone and "
-            "ingested as they are. For a demo, set SHS_HOME to another folder."
+            f"The landing zone holds {len(there)} {whose} not the demo's: nothing is written there, and what "
+            "lies there is ingested. For a demo, set SHS_HOME to another folder."
         )
     if there and begun is not None and begun[1]:
         return "The demo's files lie in the landing zone already; what changed there is ingested."

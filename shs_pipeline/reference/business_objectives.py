@@ -28,8 +28,8 @@ def _objective(month: str) -> Any:
 class BusinessObjectivesRows(pa.DataFrameModel):
     """One row per rep, product line and calendar year."""
 
-    sales_rep_name: str = contract.text("Sales Rep Name", "The rep, as in sales_reps.")
-    product_line: str = contract.text("Product Line", "Product line.")
+    sales_rep_name: contract.Text = contract.text("Sales Rep Name", "The rep, as in sales_reps.")
+    product_line: contract.Text = contract.text("Product Line", "Product line.")
     year: contract.Whole = contract.whole(
         "Year",
         "Calendar year of the revenue months, with four digits.",

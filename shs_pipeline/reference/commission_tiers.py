@@ -31,8 +31,8 @@ _SHARE = "Type a percentage from 0% to 100%, such as 30% or 0.3."
 class CommissionTiersRows(pa.DataFrameModel):
     """One row per rep, product line and period of validity."""
 
-    sales_rep_name: str = contract.text("Sales Rep Name", "The rep, as in sales_reps.")
-    product_line: str = contract.text(
+    sales_rep_name: contract.Text = contract.text("Sales Rep Name", "The rep, as in sales_reps.")
+    product_line: contract.Text = contract.text(
         "Product Line",
         "Product line; blank for all, but a row for the product line itself goes first.",
         blank=True,

@@ -20,16 +20,18 @@ PERMISSIONS = ("admin", "user")
 class SalesRepsRows(pa.DataFrameModel):
     """One row per person."""
 
-    sales_rep_name: str = contract.text("Sales Rep Name", "The person's name, as all reports show it.")
-    rep_category: str = contract.text("Rep Category", "Group of reps, for reports.", blank=True)
-    email: str = contract.text(
+    sales_rep_name: contract.Text = contract.text(
+        "Sales Rep Name", "The person's name, as all reports show it."
+    )
+    rep_category: contract.Text = contract.text("Rep Category", "Group of reps, for reports.", blank=True)
+    email: contract.Text = contract.text(
         "Email",
         "Address by which the person logs in; required of an active person.",
         blank=True,
         str_matches=r"^[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+$",
         remedy="Type one e-mail address, such as dana.whitfield@example.com.",
     )
-    permission: str = contract.text(
+    permission: contract.Text = contract.text(
         "Permission",
         "admin sees everything, user only the own sales.",
         isin=list(PERMISSIONS),

@@ -19,8 +19,8 @@ from shs_pipeline.source import ReferenceTable
 class ServiceToProductRows(pa.DataFrameModel):
     """One row per service line."""
 
-    service_lines: str = contract.text("Service Lines", "Service line, as QuickBooks names it.")
-    product_lines: str = contract.text("Product Lines", "Product line that its sales count for.")
+    service_lines: contract.Text = contract.text("Service Lines", "Service line, as QuickBooks names it.")
+    product_lines: contract.Text = contract.text("Product Lines", "Product line that its sales count for.")
 
 
 def read_service_to_product(file: SourceFile) -> Reading:

@@ -41,12 +41,16 @@ KEY = ("Source", "Customer field", "Data field value")
 class TerritoriesRows(pa.DataFrameModel):
     """One row per customer of a source and period of validity."""
 
-    source: str = contract.text("Source", "Source whose lines are credited; stored by its name.")
-    customer_field: str = contract.text("Customer field", "Field of the source that names the customer.")
-    data_field_value: str = contract.text(
+    source: contract.Text = contract.text("Source", "Source whose lines are credited; stored by its name.")
+    customer_field: contract.Text = contract.text(
+        "Customer field", "Field of the source that names the customer."
+    )
+    data_field_value: contract.Text = contract.text(
         "Data field value", "What the field holds for this customer; for SteppingStone zip; customer."
     )
-    sales_rep_name: str = contract.text("Sales Rep Name", "The rep who owns the customer, as in sales_reps.")
+    sales_rep_name: contract.Text = contract.text(
+        "Sales Rep Name", "The rep who owns the customer, as in sales_reps."
+    )
     valid_from: contract.Day = contract.day(VALID_FROM, "First day of the ownership.")
     valid_until: contract.Day = contract.day(
         VALID_UNTIL, "First day on which it has ended; blank for no end.", blank=True

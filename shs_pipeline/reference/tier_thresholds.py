@@ -17,8 +17,8 @@ from shs_pipeline.source import ReferenceTable
 class TierThresholdsRows(pa.DataFrameModel):
     """One row per rep, product line and commission year."""
 
-    sales_rep_name: str = contract.text("Sales Rep Name", "The rep, as in sales_reps.")
-    product_line: str = contract.text("Product Line", "Product line.")
+    sales_rep_name: contract.Text = contract.text("Sales Rep Name", "The rep, as in sales_reps.")
+    product_line: contract.Text = contract.text("Product Line", "Product line.")
     year: contract.Whole = contract.whole(
         "Year",
         "Calendar year of the commission months, with four digits.",

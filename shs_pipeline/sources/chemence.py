@@ -19,25 +19,25 @@ from shs_pipeline.workbook import read_table
 class ChemenceRows(pa.DataFrameModel):
     """One row per account, item and invoice date, named as delivered."""
 
-    source: str = contract.text("Source", "Channel of the sale.", blank=True)
-    sales_group: str = contract.text("Sales Group", "Sales group.", blank=True)
-    source_id: str = contract.identifier("Source ID", "Number in the channel.", blank=True)
-    account_number: str = contract.identifier("Account Number", "Customer: the territory key.")
-    account_name: str = contract.text("Account Name", "Customer by name.", blank=True)
-    street: str = contract.text("Street", "Street.", blank=True)
-    city: str = contract.text("City", "City.", blank=True)
-    state: str = contract.text("State", "State.", blank=True)
-    zip_code: str = contract.zip_code("Zip", "Zip code.", blank=True)
-    description: str = contract.text("Description", "Item in words.", blank=True)
-    part_number: str = contract.identifier("Part #", "Item.", blank=True)
+    source: contract.Text = contract.text("Source", "Channel of the sale.", blank=True)
+    sales_group: contract.Text = contract.text("Sales Group", "Sales group.", blank=True)
+    source_id: contract.Text = contract.identifier("Source ID", "Number in the channel.", blank=True)
+    account_number: contract.Text = contract.identifier("Account Number", "Customer: the territory key.")
+    account_name: contract.Text = contract.text("Account Name", "Customer by name.", blank=True)
+    street: contract.Text = contract.text("Street", "Street.", blank=True)
+    city: contract.Text = contract.text("City", "City.", blank=True)
+    state: contract.Text = contract.text("State", "State.", blank=True)
+    zip_code: contract.Text = contract.zip_code("Zip", "Zip code.", blank=True)
+    description: contract.Text = contract.text("Description", "Item in words.", blank=True)
+    part_number: contract.Text = contract.identifier("Part #", "Item.", blank=True)
     invoice_date: contract.Day = contract.day("Invoice Date", "Date of the invoice: the revenue date.")
     qty_shipped: contract.Number = contract.quantity("Qty Shipped", "Pieces shipped.", blank=True)
-    uom: str = contract.text("UOM", "Unit of measure.", blank=True)
+    uom: contract.Text = contract.text("UOM", "Unit of measure.", blank=True)
     sales_price: contract.Amount = contract.amount("Sales Price", "USD per unit as sold.", blank=True)
     sales_total: contract.Amount = contract.amount("Sales Total", "USD sold, negative for a credit.")
     commission: contract.Amount = contract.amount("Commission", "USD of commission, negative for a credit.")
     unit_price: contract.Amount = contract.amount("Unit Price", "USD per piece.", blank=True)
-    agreement: str = contract.text("Agreement", "Price agreement.", blank=True)
+    agreement: contract.Text = contract.text("Agreement", "Price agreement.", blank=True)
 
 
 def read_chemence(file: SourceFile) -> Reading:
@@ -48,7 +48,7 @@ def read_chemence(file: SourceFile) -> Reading:
     """
     table = read_table(file, headers_of(ChemenceRows))
     rows = table.lines
-    is_total = is_total_row(rows, "Account Number")
+    is_total = is_total_row(rows, "Account Number", "Invoice Date")
     return reading_of(table, ~is_total, is_total=is_total, amounts=("Sales Total", "Commission"))
 
 

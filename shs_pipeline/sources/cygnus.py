@@ -11,7 +11,7 @@ import pandera.pandas as pa
 
 from shs_pipeline import contract
 from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import fill_down, reading_of, says_total
+from shs_pipeline.grouped_report import reading_of, says_total
 from shs_pipeline.reading import Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
@@ -22,15 +22,19 @@ WRITTEN_ONCE = ["Sales Rep", "Cust. ID", "Cust- Name", "Name", "Address", "City"
 class CygnusRows(pa.DataFrameModel):
     """One row per invoice and item, named as delivered."""
 
-    sales_rep: str = contract.text("Sales Rep", "Rep as Cygnus names it; not used for crediting.", blank=True)
-    cust_id: str = contract.identifier("Cust. ID", "Cygnus's number of the billed customer.", blank=True)
-    cust_name: str = contract.text("Cust- Name", "Billed customer.", blank=True)
-    name: str = contract.text("Name", "Hospital or clinic served: the territory key.")
-    address: str = contract.text("Address", "Street.", blank=True)
-    city: str = contract.text("City", "City.", blank=True)
-    state: str = contract.text("State", "State.", blank=True)
-    invoice: str = contract.identifier("Invoice", "Invoice number.")
-    sku: str = contract.identifier("SKU", "Item sold.", blank=True)
+    sales_rep: contract.Text = contract.text(
+        "Sales Rep", "Rep as Cygnus names it; not used for crediting.", blank=True
+    )
+    cust_id: contract.Text = contract.identifier(
+        "Cust. ID", "Cygnus's number of the billed customer.", blank=True
+    )
+    cust_name: contract.Text = contract.text("Cust- Name", "Billed customer.", blank=True)
+    name: contract.Text = contract.text("Name", "Hospital or clinic served: the territory key.")
+    address: contract.Text = contract.text("Address", "Street.", blank=True)
+    city: contract.Text = contract.text("City", "City.", blank=True)
+    state: contract.Text = contract.text("State", "State.", blank=True)
+    invoice: contract.Text = contract.identifier("Invoice", "Invoice number.")
+    sku: contract.Text = contract.identifier("SKU", "Item sold.", blank=True)
     inv_date: contract.Day = contract.day("Inv Date", "Date of the invoice.", blank=True)
     due_date: contract.Day = contract.day("Due Date", "Date the invoice is due.", blank=True)
     closed_date: contract.Day = contract.day("ClosedDate", "Date the invoice was paid: the revenue date.")
@@ -53,9 +57,13 @@ def read_cygnus(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(CygnusRows))
     rows = table.lines
     is_total = says_total(rows["Sales Rep"]) | says_total(rows["Cust. ID"])
-    reading = reading_of(table, ~is_total, is_total=is_total, amounts=("Invoice Total", "Total Rep Due"))
-    reading.lines = fill_down(reading.lines, WRITTEN_ONCE)
-    return reading
+    return reading_of(
+        table,
+        ~is_total,
+        is_total=is_total,
+        amounts=("Invoice Total", "Total Rep Due"),
+        written_once=WRITTEN_ONCE,
+    )
 
 
 SOURCE = Source(

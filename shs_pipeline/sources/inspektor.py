@@ -21,21 +21,23 @@ from shs_pipeline.workbook import read_table
 class InspektorRows(pa.DataFrameModel):
     """One row per document and item, named as delivered."""
 
-    company: str = contract.text("Company", "Company that is billed.", blank=True)
+    company: contract.Text = contract.text("Company", "Company that is billed.", blank=True)
     date: contract.Day = contract.day("Date", "Date of the document: the revenue date.")
-    document_number: str = contract.identifier("Document Number", "Invoice number.")
-    customer_project: str = contract.text("Customer:Project", "Customer and project.", blank=True)
-    item_name: str = contract.text("Item: Name", "Item.", blank=True)
-    description: str = contract.text("Description", "Item in words.", blank=True)
+    document_number: contract.Text = contract.identifier("Document Number", "Invoice number.")
+    customer_project: contract.Text = contract.text("Customer:Project", "Customer and project.", blank=True)
+    item_name: contract.Text = contract.text("Item: Name", "Item.", blank=True)
+    description: contract.Text = contract.text("Description", "Item in words.", blank=True)
     quantity: contract.Number = contract.quantity("Quantity", "Pieces sold.", blank=True)
     total: contract.Amount = contract.amount("Total", "USD sold, negative for a credit.")
     commission_percent: contract.Rate = contract.rate(
         "Commission %", "Commission rate as a factor.", blank=True
     )
     formula: contract.Amount = contract.amount("Formula", "USD of commission, negative for a credit.")
-    ship_to: str = contract.text("Ship To", "Where it was shipped.", blank=True)
-    sales_rep: str = contract.text("Sales Rep", "Not used: `Name` is the rep.", blank=True, in_header=False)
-    name: str = contract.text("Name", "The rep who is credited.")
+    ship_to: contract.Text = contract.text("Ship To", "Where it was shipped.", blank=True)
+    sales_rep: contract.Text = contract.text(
+        "Sales Rep", "Not used: `Name` is the rep.", blank=True, in_header=False
+    )
+    name: contract.Text = contract.text("Name", "The rep who is credited.")
 
 
 def read_inspektor(file: SourceFile) -> Reading:
@@ -46,7 +48,7 @@ def read_inspektor(file: SourceFile) -> Reading:
     """
     table = read_table(file, headers_of(InspektorRows), optional=["Sales Rep"])
     rows = table.lines
-    is_total = is_total_row(rows, "Name")
+    is_total = is_total_row(rows, "Document Number", "Date")
     has_name = ~is_total & ~rows["Name"].map(is_blank).astype(bool)
     nameless = int((~has_name & ~is_total).sum())
     left_out = {"no Name": nameless} if nameless else {}

@@ -8,12 +8,13 @@ are subtotals; unnamed filler columns.
 
 from __future__ import annotations
 
+import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
 from shs_pipeline.casting import is_blank
 from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import fill_down, reading_of, says_total
+from shs_pipeline.grouped_report import reading_of, says_total
 from shs_pipeline.reading import Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
@@ -34,15 +35,19 @@ WRITTEN_ONCE = [
 class LogiquipRows(pa.DataFrameModel):
     """One row per document and item class, named as delivered."""
 
-    agency: str = contract.text("Agency", "Agency that is paid.", blank=True)
-    rep: str = contract.text("Rep", "Rep as Logiquip names it; not used for crediting.", blank=True)
-    doc_num: str = contract.identifier("Doc Num", "Invoice number.")
-    customer: str = contract.text("Customer", "Customer: second half of the territory key.")
-    po_number: str = contract.identifier("PO Number", "Customer's order number, as typed.", blank=True)
-    ship_to_zip: str = contract.zip_code("Ship To Zip", "Five-digit zip: first half of the territory key.")
+    agency: contract.Text = contract.text("Agency", "Agency that is paid.", blank=True)
+    rep: contract.Text = contract.text("Rep", "Rep as Logiquip names it; not used for crediting.", blank=True)
+    doc_num: contract.Text = contract.identifier("Doc Num", "Invoice number.")
+    customer: contract.Text = contract.text("Customer", "Customer: second half of the territory key.")
+    po_number: contract.Text = contract.identifier(
+        "PO Number", "Customer's order number, as typed.", blank=True
+    )
+    ship_to_zip: contract.Text = contract.zip_code(
+        "Ship To Zip", "Five-digit zip: first half of the territory key."
+    )
     date_paid: contract.Day = contract.day("Date Paid", "Date of payment: the revenue date.")
-    contract_: str = contract.text("Contract", "Purchasing contract.", blank=True)
-    item_class: str = contract.text("Item Class", "Kind of item.", blank=True)
+    contract_: contract.Text = contract.text("Contract", "Purchasing contract.", blank=True)
+    item_class: contract.Text = contract.text("Item Class", "Kind of item.", blank=True)
     comm_rate: contract.Rate = contract.rate("Comm Rate", "Commission rate as a factor.")
     doc_amt: contract.Amount = contract.amount("Doc Amt", "USD sold, negative for a credit.")
     comm_amt: contract.Amount = contract.amount("Comm Amt", "USD of commission, negative for a credit.")
@@ -57,10 +62,22 @@ def read_logiquip(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(LogiquipRows))
     rows = table.lines
     is_total = says_total(rows["Doc Num"])
-    table.lines = rows.copy()
-    table.lines.loc[~is_total] = fill_down(rows[~is_total], WRITTEN_ONCE)
-    is_heading = ~is_total & rows["Comm Rate"].map(is_blank).astype(bool)
-    return reading_of(table, ~is_total & ~is_heading, is_total=is_total, amounts=("Doc Amt", "Comm Amt"))
+    has_rate = ~rows["Comm Rate"].map(is_blank).astype(bool)
+    return reading_of(
+        table,
+        ~is_total & has_rate,
+        is_total=is_total,
+        amounts=("Doc Amt", "Comm Amt"),
+        left_out=_headings_with_amounts(rows[~is_total & ~has_rate]),
+        written_once=WRITTEN_ONCE,
+        is_fed_by=~is_total,
+    )
+
+
+def _headings_with_amounts(headings: pd.DataFrame) -> dict[str, int]:
+    """Count the headings that might have been sales: plain ones look like no data."""
+    count = int((~headings[["Doc Amt", "Comm Amt"]].map(is_blank)).any(axis="columns").sum())
+    return {"no Comm Rate": count} if count else {}
 
 
 SOURCE = Source(

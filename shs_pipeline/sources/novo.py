@@ -20,21 +20,27 @@ from shs_pipeline.workbook import read_table
 class NovoRows(pa.DataFrameModel):
     """One row per invoice and item, named as delivered."""
 
-    salesperson_number: str = contract.identifier(
+    salesperson_number: contract.Text = contract.identifier(
         "Salesperson Number", "Novo's number of the rep.", blank=True
     )
-    ar_division_number: str = contract.identifier("AR Division Number", "Novo's division.", blank=True)
-    customer_number: str = contract.identifier("Customer Number", "Customer: the territory key.")
-    bill_to_name: str = contract.text("Bill To Name", "Customer that is billed.", blank=True)
-    ship_to_name: str = contract.text("Ship To Name", "Where it was shipped.", blank=True)
-    invoice_number: str = contract.identifier("Invoice Number", "Invoice number.")
+    ar_division_number: contract.Text = contract.identifier(
+        "AR Division Number", "Novo's division.", blank=True
+    )
+    customer_number: contract.Text = contract.identifier("Customer Number", "Customer: the territory key.")
+    bill_to_name: contract.Text = contract.text("Bill To Name", "Customer that is billed.", blank=True)
+    ship_to_name: contract.Text = contract.text("Ship To Name", "Where it was shipped.", blank=True)
+    invoice_number: contract.Text = contract.identifier("Invoice Number", "Invoice number.")
     invoice_date: contract.Day = contract.day("Invoice Date", "Date of the invoice: the revenue date.")
-    customer_po_number: str = contract.identifier(
+    customer_po_number: contract.Text = contract.identifier(
         "Customer PO Number", "Customer's order number, as typed.", blank=True
     )
-    item_code: str = contract.identifier("Item Code", "Item.", blank=True)
-    alias_item_number: str = contract.identifier("Alias Item Number", "Customer's item number.", blank=True)
-    item_code_description: str = contract.text("Item Code Description", "Item in words.", blank=True)
+    item_code: contract.Text = contract.identifier("Item Code", "Item.", blank=True)
+    alias_item_number: contract.Text = contract.identifier(
+        "Alias Item Number", "Customer's item number.", blank=True
+    )
+    item_code_description: contract.Text = contract.text(
+        "Item Code Description", "Item in words.", blank=True
+    )
     quantity_ordered: contract.Number = contract.quantity("Quantity Ordered", "Pieces ordered.", blank=True)
     qty_shipped: contract.Number = contract.quantity("Qty Shipped", "Pieces shipped.", blank=True)
     quantity_backordered: contract.Number = contract.quantity(
@@ -42,12 +48,12 @@ class NovoRows(pa.DataFrameModel):
     )
     unit_price: contract.Amount = contract.amount("Unit Price", "USD per piece.", blank=True)
     extension: contract.Amount = contract.amount("Extension", "USD sold, negative for a credit.")
-    comment: str = contract.text("Comment", "Remark.", blank=True)
+    comment: contract.Text = contract.text("Comment", "Remark.", blank=True)
     order_date: contract.Day = contract.day("Order Date", "Date of the order.", blank=True)
-    sales_order_number: str = contract.identifier("Sales Order Number", "Order number.", blank=True)
-    ship_to_state: str = contract.text("Ship To State", "State.", blank=True)
-    ship_to_zip_code: str = contract.zip_code("Ship To Zip Code", "Zip code.", blank=True)
-    udf_lotbus: str = contract.identifier("UD F LOTBUS", "Lot.", blank=True)
+    sales_order_number: contract.Text = contract.identifier("Sales Order Number", "Order number.", blank=True)
+    ship_to_state: contract.Text = contract.text("Ship To State", "State.", blank=True)
+    ship_to_zip_code: contract.Text = contract.zip_code("Ship To Zip Code", "Zip code.", blank=True)
+    udf_lotbus: contract.Text = contract.identifier("UD F LOTBUS", "Lot.", blank=True)
     commission_percentage: contract.Rate = contract.rate(
         "Commission Percentage", "Commission rate as a factor.", blank=True
     )
@@ -64,7 +70,7 @@ def read_novo(file: SourceFile) -> Reading:
     """
     table = read_table(file, headers_of(NovoRows))
     rows = table.lines
-    is_total = is_total_row(rows, "Invoice Number")
+    is_total = is_total_row(rows, "Invoice Number", "Invoice Date")
     return reading_of(table, ~is_total, is_total=is_total, amounts=("Extension", "Commission Amount"))
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
-from shs_pipeline.casting import CastError, cast_quantity, is_blank, match_key, show
+from shs_pipeline.casting import CastError, ExcelError, cast_quantity, is_blank, match_key, show
 from shs_pipeline.contract import headers_of
 from shs_pipeline.grouped_report import is_total_row, reading_of
 from shs_pipeline.reading import ROW, SHEET, Problem, Reading, SourceFile
@@ -28,26 +28,28 @@ class QuickbooksRows(pa.DataFrameModel):
     """One row per line of a transaction, named as delivered."""
 
     date: contract.Day = contract.day("Date", "Date of the transaction: the revenue date.")
-    service_lines: str = contract.text(
+    service_lines: contract.Text = contract.text(
         "Service Lines", "Service line, mapped to a product line by service_to_product."
     )
-    customer: str = contract.text("Customer", "Customer.", blank=True)
-    transaction_type: str = contract.text("Transaction type", "Invoice, credit memo ….", blank=True)
+    customer: contract.Text = contract.text("Customer", "Customer.", blank=True)
+    transaction_type: contract.Text = contract.text("Transaction type", "Invoice, credit memo ….", blank=True)
     amount_line: contract.Amount = contract.amount("Amount line", "USD sold, negative for a credit.")
     purchase_price: contract.Amount = contract.amount(
         "Purchase price", "USD that one piece cost; blank counts as 0.", blank=True
     )
     quantity: contract.Number = contract.quantity("Quantity", "Pieces sold.")
-    num: str = contract.identifier("Num", "Invoice number.", blank=True)
+    num: contract.Text = contract.identifier("Num", "Invoice number.", blank=True)
     line_order: contract.Number = contract.quantity("Line order", "Position in the transaction.", blank=True)
-    purchase_description: str = contract.text("Purchase description", "Item as bought.", blank=True)
-    description: str = contract.text("Description", "Item as sold.", blank=True)
-    company_name: str = contract.text("Company name", "Customer's company.", blank=True)
-    sales_rep_name: str = contract.text(
+    purchase_description: contract.Text = contract.text("Purchase description", "Item as bought.", blank=True)
+    description: contract.Text = contract.text("Description", "Item as sold.", blank=True)
+    company_name: contract.Text = contract.text("Company name", "Customer's company.", blank=True)
+    sales_rep_name: contract.Text = contract.text(
         "Sales Rep Name", "The rep who is credited; a line without one is listed as uncredited.", blank=True
     )
-    sales_rep_territory: str = contract.text("Sales Rep Territory", "Territory; not used.", blank=True)
-    product_service: str = contract.text("Product/Service", "Item.", blank=True)
+    sales_rep_territory: contract.Text = contract.text(
+        "Sales Rep Territory", "Territory; not used.", blank=True
+    )
+    product_service: contract.Text = contract.text("Product/Service", "Item.", blank=True)
 
 
 def read_quickbooks(file: SourceFile) -> Reading:
@@ -59,10 +61,11 @@ def read_quickbooks(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(QuickbooksRows))
     rows = table.lines
     reasons = _reasons_to_leave_out(rows)
-    is_line = reasons == ""
-    counts = reasons[~is_line].value_counts(sort=False)
+    is_total = is_total_row(rows, "Date")
+    # A total that adds up quantities too has no reason to be left out, and yet is no line.
+    is_line = (reasons == "") & ~is_total
+    counts = reasons[reasons != ""].value_counts(sort=False)
     left_out = {str(reason): int(count) for reason, count in counts.items()}
-    is_total = ~is_line & is_total_row(rows, "Date")
     reading = reading_of(
         table, is_line, is_total=is_total, amounts=("Amount line",), left_out=left_out, is_covered=~is_total
     )
@@ -115,15 +118,15 @@ def _unknown_service_lines(lines: pd.DataFrame, file: SourceFile) -> list[Proble
     return [
         Problem(
             problem=f"The service line {show(cell)!r} is not in the service-to-product map.",
-            remedy="Add it with its product line to reference/service_to_product.xlsx (`shs reference export` "
-            "writes the current one); this file is then read again by itself.",
+            remedy="Add it with its product line to reference/service_to_product.xlsx (`shs reference "
+            "export` writes the current one); this file is then read again by itself.",
             sheet=sheet,
             row=int(row),
             column="Service Lines",
             value=show(cell),
         )
         for sheet, row, cell in zip(lines[SHEET], lines[ROW], lines["Service Lines"], strict=True)
-        if not is_blank(cell) and match_key(show(cell)) not in known
+        if not (is_blank(cell) or isinstance(cell, ExcelError)) and match_key(show(cell)) not in known
     ]
 
 

@@ -14,7 +14,7 @@ import pandera.pandas as pa
 from shs_pipeline import contract
 from shs_pipeline.casting import is_blank
 from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import fill_down, reading_of
+from shs_pipeline.grouped_report import reading_of
 from shs_pipeline.reading import Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
@@ -25,11 +25,11 @@ BLANK_IN_SUBTOTALS = ["St", "ZIP Code", "Invoice #", "Item", "CommRate"]
 class SummitMedicalRows(pa.DataFrameModel):
     """One row per invoice and item, named as in the pivot export."""
 
-    client_name: str = contract.text("Row Labels", "Client Name: the first territory key.")
-    state: str = contract.text("St", "State: the last territory key.", blank=True)
-    zip_code: str = contract.zip_code("ZIP Code", "ZIP Code: the second territory key.", blank=True)
-    invoice_number: str = contract.identifier("Invoice #", "Invoice number.")
-    item_id: str = contract.identifier("Item", "Item ID.", blank=True)
+    client_name: contract.Text = contract.text("Row Labels", "Client Name: the first territory key.")
+    state: contract.Text = contract.text("St", "State: the last territory key.", blank=True)
+    zip_code: contract.Text = contract.zip_code("ZIP Code", "ZIP Code: the second territory key.", blank=True)
+    invoice_number: contract.Text = contract.identifier("Invoice #", "Invoice number.")
+    item_id: contract.Text = contract.identifier("Item", "Item ID.", blank=True)
     comm_rate: contract.Rate = contract.rate("CommRate", "Commission rate as a factor.", blank=True)
     net_sales_amount: contract.Amount = contract.amount(
         "Sum of Net Sales Amount", "USD sold, negative for a credit."
@@ -51,10 +51,14 @@ def read_pivot(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(SummitMedicalRows))
     rows = table.lines
     is_total = rows[BLANK_IN_SUBTOTALS].map(is_blank).all(axis="columns")
-    # A subtotal row carries the client's name: it is printed there or on the first line, so both feed it.
-    table.lines = fill_down(rows, ["Row Labels"])
     return reading_of(
-        table, ~is_total, is_total=is_total, amounts=("Sum of Net Sales Amount", "Sum of Comm $")
+        table,
+        ~is_total,
+        is_total=is_total,
+        amounts=("Sum of Net Sales Amount", "Sum of Comm $"),
+        written_once=["Row Labels"],
+        # The client's name is printed on the first line, or on the subtotal above it.
+        is_fed_by=~is_total | is_total,
     )
 
 

@@ -23,24 +23,24 @@ BLANK_IN_PADDING = 15
 class SunopticRows(pa.DataFrameModel):
     """One row per invoice and item, named as delivered."""
 
-    invoice_id: str = contract.identifier("Invoice ID", "Invoice number.")
+    invoice_id: contract.Text = contract.identifier("Invoice ID", "Invoice number.")
     invoice_date: contract.Day = contract.day(
         "Invoice Date", "Date of the invoice: the revenue date unless the drop names a month."
     )
-    customer_id: str = contract.identifier("Customer ID", "Customer: the territory key.")
-    bill_name: str = contract.text("Bill Name", "Customer that is billed.", blank=True)
-    sales_order_id: str = contract.identifier("Sales Order ID", "Order number.", blank=True)
-    item_id: str = contract.identifier("Item ID", "Item.", blank=True)
-    item_name: str = contract.text("Item Name", "Item in words.", blank=True)
-    prod_fam: str = contract.text("Prod Fam", "Product family.", blank=True)
+    customer_id: contract.Text = contract.identifier("Customer ID", "Customer: the territory key.")
+    bill_name: contract.Text = contract.text("Bill Name", "Customer that is billed.", blank=True)
+    sales_order_id: contract.Text = contract.identifier("Sales Order ID", "Order number.", blank=True)
+    item_id: contract.Text = contract.identifier("Item ID", "Item.", blank=True)
+    item_name: contract.Text = contract.text("Item Name", "Item in words.", blank=True)
+    prod_fam: contract.Text = contract.text("Prod Fam", "Product family.", blank=True)
     unit_price: contract.Amount = contract.amount("Unit Price", "USD per piece.", blank=True)
     ship_qty: contract.Number = contract.quantity("Ship Qty", "Pieces, possibly fractional.", blank=True)
-    customer_type: str = contract.text("Customer Type", "Kind of customer.", blank=True)
-    ship_to_name: str = contract.text("Ship To Name", "Where it was shipped.", blank=True)
-    address_ship_to: str = contract.text("Address Ship to", "Street.", blank=True)
-    ship_to_city: str = contract.text("Ship To City", "City.", blank=True)
-    ship_to_state: str = contract.text("Ship To State", "State.", blank=True)
-    sales_rep_name: str = contract.text(
+    customer_type: contract.Text = contract.text("Customer Type", "Kind of customer.", blank=True)
+    ship_to_name: contract.Text = contract.text("Ship To Name", "Where it was shipped.", blank=True)
+    address_ship_to: contract.Text = contract.text("Address Ship to", "Street.", blank=True)
+    ship_to_city: contract.Text = contract.text("Ship To City", "City.", blank=True)
+    ship_to_state: contract.Text = contract.text("Ship To State", "State.", blank=True)
+    sales_rep_name: contract.Text = contract.text(
         "Sales Rep Name", "Usually blank; not used.", blank=True, in_header=False
     )
     line_amount: contract.Amount = contract.amount("Line Amount", "USD sold, negative for a credit.")
@@ -61,7 +61,7 @@ def read_sunoptic(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(SunopticRows), optional=["Sales Rep Name"])
     rows = table.lines
     is_padding = rows[list(headers_of(SunopticRows)[:BLANK_IN_PADDING])].map(is_blank).all(axis="columns")
-    is_total = ~is_padding & is_total_row(rows, "Invoice ID")
+    is_total = ~is_padding & is_total_row(rows, "Invoice ID", "Invoice Date")
     return reading_of(
         table, ~is_padding & ~is_total, is_total=is_total, amounts=("Line Amount", "Commission $")
     )

@@ -15,29 +15,30 @@ import pandera.pandas as pa
 
 from shs_pipeline import contract
 from shs_pipeline.casting import is_blank, match_key, show
-from shs_pipeline.grouped_report import fill_down, printed_totals, says_total
+from shs_pipeline.grouped_report import fill_down, printed_totals
 from shs_pipeline.reading import ROW, SHEET, CellsAt, Problem, Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
 
 CLIENT = "Client Name"
 HEADER = ["Date", "Transaction Type", "Memo/Description", "Num", "Invoiced", "Paid"]
-INVOICE_ROW = "row of the invoice"
+INVOICE_ROW, CLIENT_ROW = "row of the invoice", "row of the client"
+TOTAL = r"(grand )?totals?(:| for .*)?"
 FROM_INVOICE = ["Memo/Description", "Num", "Invoiced"]
 
 
 class TernioRows(pa.DataFrameModel):
     """One row per payment with the invoice that it settles; `source_row` is the payment's."""
 
-    client_name: str = contract.text(
+    client_name: contract.Text = contract.text(
         CLIENT, "Client, from the column without a heading: the territory key.", in_header=False
     )
     date: contract.Day = contract.day("Date", "Date of the payment: the revenue date.")
     invoice_date: contract.Day = contract.day(
         "Invoice Date", "Date of the invoice, from the row below the payment.", in_header=False
     )
-    memo_description: str = contract.text("Memo/Description", "Memo of the invoice.", blank=True)
-    num: str = contract.identifier("Num", "Invoice number.")
+    memo_description: contract.Text = contract.text("Memo/Description", "Memo of the invoice.", blank=True)
+    num: contract.Text = contract.identifier("Num", "Invoice number.")
     invoiced: contract.Amount = contract.amount("Invoiced", "USD of the invoice.")
     paid: contract.Amount = contract.amount("Paid", "USD paid: the sale.")
 
@@ -51,17 +52,25 @@ def read_ternio(file: SourceFile) -> Reading:
     table = read_table(file, HEADER, unnamed_first=CLIENT)
     if table.missing:
         return Reading(_no_lines(), problems=table.problems, missing=table.missing)
-    is_total = says_total(table.lines[CLIENT])
-    rows = fill_down(table.lines[~is_total], [CLIENT])
+    is_total = _is_total(table.lines)
+    rows, printed_in = fill_down(table.lines[~is_total], [CLIENT])
+    rows[CLIENT_ROW] = printed_in[CLIENT]
     rows = rows[~rows[HEADER].map(is_blank).all(axis="columns")]
     lines, problems = _pairs(rows)
     totals = printed_totals(table.lines, ~is_total, is_total, ("Invoiced", "Paid"))
-    dropped = set(table.lines.loc[is_total, ROW])
-    found = [problem for problem in table.problems if problem.row not in dropped]
     invoice_rows = lines.pop(INVOICE_ROW).tolist()
     cells_at = {name: CellsAt(name, invoice_rows) for name in FROM_INVOICE}
     cells_at["Invoice Date"] = CellsAt("Date", invoice_rows)
-    return Reading(lines, totals=totals, problems=[*found, *problems], cells_at=cells_at)
+    cells_at[CLIENT] = CellsAt(CLIENT, lines.pop(CLIENT_ROW).tolist())
+    return Reading(lines, totals=totals, problems=[*table.problems, *problems], cells_at=cells_at)
+
+
+def _is_total(rows: pd.DataFrame) -> pd.Series:
+    """Return (n,) booleans: which rows are totals and not the line of a client such as `Total Care`."""
+    labels = rows[CLIENT].map(lambda cell: match_key(cell) if isinstance(cell, str) else "")
+    has_amount = ~rows[["Invoiced", "Paid"]].map(is_blank).all(axis="columns")
+    says = labels.str.fullmatch(TOTAL) | (labels.str.match("(grand )?totals?\\b") & has_amount)
+    return says & rows["Transaction Type"].map(is_blank).astype(bool)
 
 
 def _pairs(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
@@ -71,7 +80,7 @@ def _pairs(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
     payment: dict[str, Any] | None = None
     for row in rows.to_dict("records"):
         kind = match_key(show(row["Transaction Type"] or ""))
-        if kind == "invoice" and payment is not None:
+        if kind == "invoice" and payment is not None and _client(row) == _client(payment):
             lines.append(
                 {
                     **payment,
@@ -96,8 +105,14 @@ def _pairs(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
     return pd.DataFrame(lines, columns=_no_lines().columns, dtype=object), problems
 
 
+def _client(row: dict[str, Any]) -> str:
+    return match_key(show(row[CLIENT] or ""))
+
+
 def _no_lines() -> pd.DataFrame:
-    return pd.DataFrame(columns=[SHEET, ROW, CLIENT, *HEADER, "Invoice Date", INVOICE_ROW], dtype=object)
+    return pd.DataFrame(
+        columns=[SHEET, ROW, CLIENT, *HEADER, "Invoice Date", INVOICE_ROW, CLIENT_ROW], dtype=object
+    )
 
 
 def _at_type(row: dict[str, Any], problem: str, remedy: str) -> Problem:

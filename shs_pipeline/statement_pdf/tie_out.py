@@ -27,9 +27,10 @@ _PAGE_LABEL = re.compile(r"(this )?page( \d+)?( totals?)?:?", re.IGNORECASE)
 class TieOut:
     """The totals of one statement.
 
-    A page, client or rep total covers what its label says; the last total below all sales is the
-    grand total. A total whose label says none of it covers the page, the client, the rep code, what
-    came since the total before, or all so far: whichever agrees.
+    A page, client or rep total covers what its label says, a client's perhaps only what came under
+    this rep code or since the client's last total; the last total below all sales is the grand
+    total. A total whose label says none of it covers the page, the client, the rep code, what came
+    since the total before, or all so far: whichever agrees.
     """
 
     def __init__(self, statement: Statement) -> None:
@@ -106,12 +107,26 @@ class TieOut:
         total, kind = self._statement.totals[index], self._kinds[index]
         if kind == "grand" or index == self._grand[column]:
             return self._sums[column][-1]
-        if kind != "plain":
-            return self._sum(column, self._start(total, kind), total)
-        since_last = self._statement.totals[index - 1].sales_before if index else 0
-        starts = [self._start(total, each) for each in ("page", "client", "rep")]
-        candidates = [self._sum(column, start, total) for start in (*starts, since_last, 0)]
+        if kind == "client":
+            starts = self._client_starts(index)
+        elif kind == "plain":
+            since_last = self._statement.totals[index - 1].sales_before if index else 0
+            starts = [*(self._start(total, each) for each in ("page", "client", "rep")), since_last, 0]
+        else:
+            starts = [self._start(total, kind)]
+        candidates = [self._sum(column, start, total) for start in starts]
         return printed if printed in candidates else candidates[0]
+
+    def _client_starts(self, index: int) -> list[int]:
+        """Where the client's lines may begin that a total of a client covers."""
+        total = self._statement.totals[index]
+        first = self._start(total, "client")
+        earlier = (
+            other.sales_before
+            for other, kind in zip(self._statement.totals[:index], self._kinds, strict=False)
+            if kind == "client" and other.label == total.label
+        )
+        return [first, max(first, self._start(total, "rep")), max((first, *earlier))]
 
     def _start(self, total: TotalLine, kind: str) -> int:
         """Index of the first of the sales right above the total that belong to it."""

@@ -1,0 +1,367 @@
+"""Every dirty form of a cell gives its exact value; what is no such value is refused with a remedy."""
+
+# ruff: noqa: DTZ001 - Excel knows no time zones
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shs_pipeline.casting import (
+    CASTS,
+    CastError,
+    ExcelError,
+    cast_amount,
+    cast_cells,
+    cast_day,
+    cast_flag,
+    cast_identifier,
+    cast_quantity,
+    cast_rate,
+    cast_share,
+    cast_text,
+    cast_whole,
+    cast_zip,
+    exact,
+    is_blank,
+    match_key,
+    show,
+    squeeze,
+)
+
+NBSP = "\u00a0"
+MONEY = st.decimals(min_value=-(10**12), max_value=10**12, places=2, allow_nan=False, allow_infinity=False)
+
+
+# --- amounts ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "amount"),
+    [
+        ("$1,234.50", "1234.50"),
+        ("1,234.50", "1234.50"),
+        ("1234.5", "1234.5"),
+        ("(123.45)", "-123.45"),
+        ("($1,123.45)", "-1123.45"),
+        ("$(123.45)", "-123.45"),
+        ("( 123.45 )", "-123.45"),
+        ("-123.45", "-123.45"),
+        ("- 5", "-5"),
+        ("-$5", "-5"),
+        ("$-5", "-5"),
+        ("123.45-", "-123.45"),
+        ("\u2212123.45", "-123.45"),
+        (f" ${NBSP}1,234.50{NBSP}", "1234.50"),
+        ("1\u2009234.50", "1234.50"),
+        ("1\u202f234\u202f567", "1234567"),
+        ("1,234,567.8901", "1234567.8901"),
+        (".5", "0.5"),
+        ("5.", "5"),
+        ("0.00", "0"),
+        ("-0.00", "0"),
+        ("1e3", "1000"),
+        ("-2.5E-3", "-0.0025"),
+        (1234.5, "1234.5"),
+        (-0.1, "-0.1"),
+        (0.1 + 0.2, "0.3"),
+        (1234.0, "1234"),
+        (7, "7"),
+        (-0.0, "0"),
+    ],
+)
+def test_an_amount_is_exact_in_every_form(cell: object, amount: str) -> None:
+    assert cast_amount(cell) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "1.234,50", "1,23", "1234,567", "1,2345", "12 34", "1 2345", "12,34,567", "$ -", "-", "$", "()", "(5",
+        "5)", "--5", "(-5)", "-(5)", "-5-", "$1$2", "+5", "USD 5", "5 EUR", "5%", "abc", "#N/A", "1.2.3",
+        "1e", "1e400", "\u0665", "NaN", "inf", "0x10", "1_000",
+        True, False, float("inf"), float("-inf"), float("nan"),
+        date(2025, 3, 31), datetime(2025, 3, 31, 12), time(1, 2), timedelta(hours=3),
+    ],
+)  # fmt: skip
+def test_what_is_no_amount_is_refused_with_a_remedy(cell: object) -> None:
+    with pytest.raises(CastError, match=r"not an amount") as error:
+        cast_amount(cell)
+    assert "1234.50" in error.value.remedy
+
+
+@pytest.mark.parametrize("cell", ["", " ", NBSP, "\u200b", "\t\n"])
+@pytest.mark.parametrize("kind", list(CASTS))
+def test_a_cell_that_shows_nothing_is_empty_for_every_kind(kind: Any, cell: str) -> None:
+    assert CASTS[kind](cell) is None
+
+
+@given(MONEY)
+def test_any_amount_printed_in_any_style_is_read_back_exactly(amount: Decimal) -> None:
+    digits, plain = f"{abs(amount):,.2f}", f"{abs(amount):.2f}"
+    forms = [digits, plain, f"${digits}", f" ${NBSP}{digits} "]
+    if amount < 0:
+        forms = [
+            form for text in (digits, plain, f"${digits}") for form in (f"({text})", f"-{text}", f"{text}-")
+        ]
+
+    assert {cast_amount(form) for form in forms} == {amount}
+
+
+@given(st.integers(-(10**15) + 1, 10**15 - 1), st.integers(0, 10))
+def test_a_float_of_up_to_fifteen_digits_is_the_number_that_was_typed(digits: int, scale: int) -> None:
+    typed = Decimal(digits).scaleb(-scale)
+
+    assert exact(float(typed)) == typed
+    assert cast_amount(float(typed)) == typed
+
+
+@given(MONEY, st.integers(1, 50))
+def test_the_noise_of_a_computed_cell_is_not_money(price: Decimal, quantity: int) -> None:
+    price = price % 100_000
+    assert cast_amount(float(price) * quantity) == price * quantity
+
+
+@pytest.mark.parametrize("number", [1 / 8192, 100 / 7, 3.14159265358979, 1.23456789012345e-7])
+def test_a_computed_number_keeps_ten_decimals(number: float) -> None:
+    value = exact(number)
+
+    assert -value.as_tuple().exponent <= 10  # type: ignore[operator]
+    assert abs(value - Decimal(number)) <= Decimal("0.00000000005")
+
+
+# --- other numbers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cell", "count"), [("0.5", "0.5"), (-3.0, "-3"), ("(2)", "-2"), ("1,000", "1000")])
+def test_a_quantity_may_be_fractional_or_negative(cell: object, count: str) -> None:
+    assert cast_quantity(cell) == Decimal(count)
+
+
+@pytest.mark.parametrize("cell", ["two", "1,5", True, date(2025, 1, 1)])
+def test_what_is_no_quantity_is_refused(cell: object) -> None:
+    with pytest.raises(CastError, match=r"not a number"):
+        cast_quantity(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "rate"),
+    [
+        ("7%", "0.07"), ("7.0%", "0.07"), ("7,0%", "0.07"), ("7 %", "0.07"), (f"7{NBSP}%", "0.07"),
+        ("12,5%", "0.125"), ("0.07", "0.07"), ("0,07", "0.07"), ("7", "0.07"), ("7,5", "0.075"), (0.07, "0.07"),
+        (7.0, "0.07"), (7, "0.07"), (0.07 + 1e-17, "0.07"), ("0.5%", "0.005"), ("100%", "1"), (1.0, "0.01"),
+        (0.999, "0.999"), (0.0, "0"), ("-7%", "-0.07"),
+    ],
+)  # fmt: skip
+def test_a_rate_is_a_factor_in_every_form(cell: object, rate: str) -> None:
+    assert cast_rate(cell) == Decimal(rate)
+
+
+@pytest.mark.parametrize("cell", ["seven", "7%%", "%", "7.5.1", "$7", True, float("nan"), date(2025, 7, 1)])
+def test_what_is_no_rate_is_refused(cell: object) -> None:
+    with pytest.raises(CastError, match=r"not a percentage"):
+        cast_rate(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "share"), [(1.0, "1"), ("1", "1"), ("1%", "0.01"), (50.0, "0.5"), ("50%", "0.5"), (0.5, "0.5")]
+)
+def test_a_share_of_one_is_all_of_it(cell: object, share: str) -> None:
+    assert cast_share(cell) == Decimal(share)
+
+
+@given(st.integers(1, 9999))
+def test_a_rate_is_the_same_in_every_form(basis_points: int) -> None:
+    factor = Decimal(basis_points) / 10_000
+    percent = f"{factor * 100:f}"
+    forms: list[object] = [f"{percent}%", f"{percent.replace('.', ',')}%", float(factor), str(factor)]
+    if basis_points >= 100:
+        forms += [percent, float(percent)]
+
+    assert {cast_rate(form) for form in forms} == {factor}
+
+
+@pytest.mark.parametrize(("cell", "number"), [(2025.0, 2025), ("2,025", 2025), ("7.0", 7), (-3, -3)])
+def test_a_whole_number_may_come_as_a_float(cell: object, number: int) -> None:
+    assert cast_whole(cell) == number
+
+
+@pytest.mark.parametrize("cell", [7.5, "7.5", "1e30", 1e19, "year", True])
+def test_what_is_no_whole_number_of_the_database_is_refused(cell: object) -> None:
+    with pytest.raises(CastError):
+        cast_whole(cell)
+
+
+# --- identifiers, zips and text ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "identifier"),
+    [
+        (10482.0, "10482"), ("10482.0", "10482"), ("10482.00", "10482"), (10482, "10482"), ("00123", "00123"),
+        ("00123.0", "00123"), ("4.5E10", "4.5E10"), ("1E5", "1E5"), (4.5e10, "45000000000"), (10482.5, "10482.5"),
+        (" A-1\u00a0 2 ", "A-1 2"), ("1.0.0", "1.0.0"), (123456789012345.0, "123456789012345"), (-7.0, "-7"),
+    ],
+)  # fmt: skip
+def test_an_identifier_survives_as_typed(cell: object, identifier: str) -> None:
+    assert cast_identifier(cell) == identifier
+
+
+@pytest.mark.parametrize("cell", [date(2025, 3, 1), datetime(2025, 3, 1), time(3, 4), timedelta(hours=30)])
+def test_an_identifier_that_excel_made_a_date_of_is_refused(cell: object) -> None:
+    for cast in (cast_identifier, cast_zip):
+        with pytest.raises(CastError, match=r"date or time") as error:
+            cast(cell)
+        assert "Text" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("cell", "zip_code"),
+    [
+        (2138.0, "02138"), ("2138", "02138"), ("02138", "02138"), (501.0, "00501"), ("2138.0", "02138"),
+        (75201, "75201"), ("75201-1234", "75201-1234"), (752011234.0, "75201-1234"), (21381234.0, "02138-1234"),
+        ("2138-1234", "02138-1234"), (f" 75201{NBSP}", "75201"), ("K1A 0B6", "K1A 0B6"),
+    ],
+)  # fmt: skip
+def test_a_zip_keeps_its_leading_zeros(cell: object, zip_code: str) -> None:
+    assert cast_zip(cell) == zip_code
+
+
+@pytest.mark.parametrize("cell", [12.0, "12", "123456", 1234567.0, "75201-", 2138.5, -2138.0, True])
+def test_what_is_no_zip_is_refused(cell: object) -> None:
+    with pytest.raises(CastError, match=r"five digits"):
+        cast_zip(cell)
+
+
+@given(st.integers(501, 99950))
+def test_a_zip_is_the_same_as_number_and_as_text(number: int) -> None:
+    assert {cast_zip(cell) for cell in (float(number), str(number), f"{number:05d}")} == {f"{number:05d}"}
+
+
+@given(st.integers(0, 10**15 - 1))
+def test_an_identifier_is_the_same_as_number_and_as_text(number: int) -> None:
+    assert {cast_identifier(cell) for cell in (float(number), str(number), f"{number}.0")} == {str(number)}
+
+
+@pytest.mark.parametrize("cast", [cast_text, cast_identifier, squeeze, match_key])
+@given(text=st.text())
+def test_text_that_is_normal_stays_so(cast: Callable[[str], str | None], text: str) -> None:
+    once = cast(text)
+
+    assert once is None or cast(once) == once
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=0x20FF), min_size=1))
+def test_no_text_holds_what_the_database_cannot_keep(text: str) -> None:
+    cast = cast_text(f"a{text}\x00b")
+
+    assert cast is not None
+    assert "\x00" not in cast
+    assert "  " not in cast
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("  Saint \u00a0 Mary\u2009Clinic ", "Saint Mary Clinic"), ("a\u200bb", "a b"), (12.5, "12.5"),
+        (12.0, "12"), (1e16, "10000000000000000"), (True, "TRUE"), (date(2025, 3, 1), "2025-03-01"),
+        (datetime(2025, 3, 1), "2025-03-01"), (datetime(2025, 3, 1, 4, 5), "2025-03-01 04:05:00"),
+    ],
+)  # fmt: skip
+def test_text_is_what_a_person_reads(cell: object, text: str) -> None:
+    assert cast_text(cell) == text
+
+
+def test_names_are_compared_without_case_and_spaces() -> None:
+    assert match_key(f" ANN{NBSP}  Straße ") == match_key("ann STRASSE")
+    assert match_key("Ann Lee") != match_key("AnnLee")
+
+
+def test_a_long_cell_is_shown_in_part() -> None:
+    assert len(show("x" * 500)) == 200
+    assert show("x" * 500).endswith("…")
+
+
+@pytest.mark.parametrize(("cell", "blank"), [(None, True), ("", True), (NBSP, True), (float("nan"), True),
+                                             (0.0, False), (False, False), ("-", False), (ExcelError("#N/A"), False)])  # fmt: skip
+def test_what_is_blank(cell: object, blank: bool) -> None:
+    assert is_blank(cell) is blank
+
+
+# --- days and flags -----------------------------------------------------------------------------
+
+
+@given(st.dates(date(2000, 1, 1), date(2099, 12, 31)))
+def test_a_day_is_the_same_in_every_printed_form(day: date) -> None:
+    forms: list[object] = [
+        day,
+        datetime(day.year, day.month, day.day, 13, 45),
+        float((day - date(1899, 12, 30)).days),
+        (day - date(1899, 12, 30)).days + 0.5,
+        *(day.strftime(form) for form in ("%m/%d/%Y", "%m-%d-%Y", "%Y-%m-%d", "%m/%d/%y", " %m/%d/%Y ")),
+        f"{day.month}/{day.day}/{day.year}",
+        f"{day:%m/%d/%Y} 12:00:00 AM",
+        f"{day:%Y-%m-%d} 00:00:00",
+        f"{day:%Y-%m-%d}T08:30:00.000",
+    ]
+
+    assert {cast_day(form) for form in forms} == {day}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "31/12/2025", "13/01/2025", "02/30/2025", "2025-13-01", "31.03.2025", "March 31, 2025", "soon", "45747",
+        "3/2025", "12/31/1999", "2100-01-01", date(1999, 12, 31), date(2100, 1, 1), 12.0, 99999.0, True,
+        time(12, 0), timedelta(days=45747), float("inf"),
+    ],
+)  # fmt: skip
+def test_what_is_no_day_of_this_century_is_refused_and_not_guessed(cell: object) -> None:
+    with pytest.raises(CastError, match=r"not a readable date") as error:
+        cast_day(cell)
+    assert "MM/DD/YYYY" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("cell", "flag"),
+    [("Yes", True), (" y ", True), (1.0, True), (True, True), ("ACTIVE", True), ("No", False), (0.0, False)],
+)
+def test_a_flag_says_yes_or_no(cell: object, flag: bool) -> None:
+    assert cast_flag(cell) is flag
+
+
+def test_a_flag_that_says_neither_is_refused() -> None:
+    with pytest.raises(CastError, match=r"neither"):
+        cast_flag("perhaps")
+
+
+# --- columns ------------------------------------------------------------------------------------
+
+
+def test_each_bad_cell_of_a_column_is_reported_and_hides_no_other() -> None:
+    values, errors = cast_cells(["1", "x", None, 2.0, "", "x", float("nan"), True], "amount")
+
+    assert values == [Decimal(1), None, None, Decimal(2), None, None, None, None]
+    assert sorted(errors) == [1, 5, 7]
+
+
+def test_equal_cells_of_different_types_are_cast_each_by_its_own_type() -> None:
+    values, errors = cast_cells([1.0, True, 1, "1"], "text")
+
+    assert values == ["1", "TRUE", "1", "1"]
+    assert errors == {}
+
+
+@pytest.mark.parametrize("kind", list(CASTS))
+def test_an_excel_error_is_named_whatever_the_column_holds(kind: Any) -> None:
+    values, errors = cast_cells(["", ExcelError("#DIV/0!")], kind)
+
+    assert values == [None, None]
+    assert "#DIV/0!" in errors[1].problem
+    assert "formula" in errors[1].remedy
