@@ -24,6 +24,14 @@ def reference_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["reference", name])
 
 
+def bucket_asset() -> dg.AssetSpec:
+    """Return where everything comes from, which admins fill and the system only reads."""
+    return dg.AssetSpec(
+        BUCKET_KEY, group_name="landing", description="The landing zone: what admins dropped, untouched."
+    )
+
+
+BUCKET_KEY = dg.AssetKey(["landing", "bucket"])
 UNKNOWN_KEY = dg.AssetKey(["landing", "unknown_places"])
 
 
@@ -35,6 +43,7 @@ def source_asset(source: Source) -> dg.AssetsDefinition:
         key=key,
         group_name="sources",
         kinds={"excel", "postgres"},
+        deps=[BUCKET_KEY, *(reference_key(name) for name in source.needs)],
         partitions_def=COMMISSION_MONTHS,
         # A range of months is one run, however many months it has.
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -57,6 +66,7 @@ def reference_asset(table: ReferenceTable) -> dg.AssetsDefinition:
         key=key,
         group_name="reference",
         kinds={"excel", "postgres"},
+        deps=[BUCKET_KEY],
         description=_description(table),
         metadata={**_columns(table), "dagster/table_name": f"reference.{table.name}"},
     )
@@ -72,6 +82,7 @@ def unknown_places_asset() -> dg.AssetsDefinition:
     @dg.asset(
         key=UNKNOWN_KEY,
         group_name="landing",
+        deps=[BUCKET_KEY],
         description="Files that lie where nothing is read: each is rejected and told where it belongs.",
     )
     def ingest(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:

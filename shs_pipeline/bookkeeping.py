@@ -311,7 +311,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "totals": Jsonb([_total(total) for total in outcome.totals if not total.agrees]),
         "error_count": len(errors),
         "warning_count": len(outcome.problems) - len(errors),
-        "problem": _storable(errors[0].problem) if errors else None,
+        "problem": _storable(errors[0].sentence) if errors else None,
         "remedy": _storable(errors[0].remedy) if errors else None,
         "run_id": entry.run_id,
     }

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.checks import all_checks
-from assets.ingested import reference_asset, source_asset, unknown_places_asset
+from assets.ingested import bucket_asset, reference_asset, source_asset, unknown_places_asset
 from assets.warehouse import Warehouse
 from sensors.due_months import due_months_schedule
 from sensors.landing import landing_sensor
@@ -23,6 +23,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             *(source_asset(source) for source in all_sources()),
             *(reference_asset(table) for table in all_tables()),
             unknown_places_asset(),
+            bucket_asset(),
         ],
         "asset_checks": all_checks(),
         "sensors": [landing_sensor(load_settings().sensor_seconds)],

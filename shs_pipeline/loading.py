@@ -56,28 +56,20 @@ def copy_lines(
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
         sql.Identifier(schema, declaration.name), sql.SQL(", ").join(map(sql.Identifier, types))
     )
-    columns = [_column(lines, name, kind, constants) for name, kind in types.items()]
+    columns = [_column(lines, name, constants) for name in types]
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types([_COPY_TYPES[kind] for kind in types.values()])
         for row in zip(*columns, strict=True):
             copy.write_row(row)
 
 
-def _column(lines: pd.DataFrame, name: str, kind: str, constants: dict[str, Any]) -> Sequence[Any]:
+def _column(lines: pd.DataFrame, name: str, constants: dict[str, Any]) -> Sequence[Any]:
     if name in constants:
         return [constants[name]] * len(lines)
     column = lines[name]
     if name not in (SHEET, ROW) and column.dtype != object:
         column = column.astype(object).where(column.notna(), None)
-    cells = column.tolist()
-    return _without_nul(cells) if kind == "text" else cells
-
-
-def _without_nul(texts: list[str | None]) -> list[str | None]:
-    """Return texts without the one character that PostgreSQL cannot hold; no person ever typed it."""
-    if "\x00" not in "".join(filter(None, texts)):
-        return texts
-    return [text.replace("\x00", "") if text else text for text in texts]
+    return column.tolist()
 
 
 def delete_lines(connection: psycopg.Connection, schema: str, declaration: Declaration, file_id: int) -> None:

@@ -54,6 +54,14 @@ class Problem:
     value: str | None = None
     severity: Literal["error", "warning"] = "error"
 
+    @property
+    def sentence(self) -> str:
+        """What is wrong, with its place in front."""
+        row = f"row {self.row}" if self.row is not None else None
+        place = ", ".join(part for part in (self.sheet, row, self.column) if part)
+        value = f" ({self.value})" if place and self.value else ""
+        return f"{place}{value}: {self.problem}" if place else self.problem
+
 
 @dataclass(frozen=True)
 class PrintedTotal:

@@ -170,7 +170,7 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
         # Rows with a bad cell are left out, so that the others are checked in the same pass.
         bad = {(problem.sheet, problem.row) for problem in problems if problem.severity == "error"}
         is_good = [place not in bad for place in zip(lines[SHEET], lines[ROW], strict=True)]
-        problems += declaration.check(lines[is_good])
+        problems += declaration.check(lines.loc[is_good])
     if isinstance(declaration, Source):
         is_sound = not any(problem.severity == "error" for problem in problems)
         problems += _date_revenue(declaration, file, lines, is_sound=is_sound)

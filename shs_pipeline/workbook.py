@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import io
 import re
+import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -189,7 +190,7 @@ def _check_archive(file: SourceFile, archive: zipfile.ZipFile, limit: int) -> No
 def _unpacked_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> int:
     size = 0
     honest = copy.copy(entry)
-    honest.file_size = limit + 1  # Python reads no further than this; the header may lie, Calamine reads all.
+    honest.file_size = sys.maxsize  # The header may lie: Python reads no more than it says, Calamine all.
     with archive.open(honest) as stream:
         while size <= limit and (chunk := stream.read(_CHUNK)):
             size += len(chunk)

@@ -37,6 +37,10 @@ def postgres_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def database(postgres_home: Path) -> Iterator[str]:
     """The owner's URL of a fresh, empty database, dropped afterwards."""
+    yield from _fresh_database(postgres_home)
+
+
+def _fresh_database(postgres_home: Path) -> Iterator[str]:
     warehouse = prepare(Settings(home=postgres_home, database_url=None)).warehouse_url.get_secret_value()
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(warehouse, autocommit=True) as owner:
@@ -139,3 +143,10 @@ class Zone:
 def zone(database: str, tmp_path: Path) -> Zone:
     """An empty landing zone in a folder, and an empty database."""
     return Zone((tmp_path / "landing zone").as_uri(), database)
+
+
+@pytest.fixture(scope="module")
+def module_zone(postgres_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zone]:
+    """As `zone`, one for all tests of a module."""
+    for database in _fresh_database(postgres_home):
+        yield Zone((tmp_path_factory.mktemp("module") / "landing zone").as_uri(), database)

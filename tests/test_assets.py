@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 import pytest
-from assets.ingested import UNKNOWN_KEY, reference_key, source_key
+from assets.ingested import BUCKET_KEY, UNKNOWN_KEY, reference_key, source_key
 from assets.warehouse import Warehouse
 
 from shs_pipeline.definitions import build_defs
@@ -65,7 +65,7 @@ def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvalu
 def test_every_source_and_reference_table_is_an_asset() -> None:
     keys = build_defs().resolve_asset_graph().get_all_asset_keys()
 
-    wanted = {*map(source_key, SOURCE_NAMES), *map(reference_key, REFERENCE_NAMES), UNKNOWN_KEY}
+    wanted = {*map(source_key, SOURCE_NAMES), *map(reference_key, REFERENCE_NAMES), UNKNOWN_KEY, BUCKET_KEY}
     assert keys == wanted
 
 

@@ -177,7 +177,8 @@ def test_the_columns_say_what_the_database_and_the_docs_need() -> None:
 
     assert {column.name: column.sql_type for column in columns} == {
         "customer": "text", "invoice": "text", "zip_code": "text", "paid_on": "date", "rate": "numeric",
-        "share": "numeric", "amount": "numeric", "pieces": "numeric", "year": "bigint", "is_active": "boolean",
+        "share": "numeric", "amount": "numeric", "pieces": "numeric",
+        "year": "bigint", "is_active": "boolean",
     }  # fmt: skip
     assert [column.header for column in columns] == list(GOOD)
     assert [column.header for column in columns if column.is_required] == [

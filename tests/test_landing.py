@@ -71,7 +71,11 @@ def test_a_reference_workbook_is_known_by_its_name() -> None:
         ("incoming/cygnus/2025-03/rev=2025-2/a.xlsx", "'rev=2025-2' says nothing known", "rev=<YYYY-MM>"),
         ("incoming/cygnus/2025-03/rev=/a.xlsx", "'rev=' says nothing known", "rev=<YYYY-MM>"),
         ("incoming/cygnus/2025-03/rev=2025-02/rev=2025-01/a.xlsx", "'rev=2025-01' says", "rev=<YYYY-MM>"),
-        ("incoming/cygnus/2025-03/overlap=yes/a.xlsx", "'overlap=yes' says nothing known", "Move the file up"),
+        (
+            "incoming/cygnus/2025-03/overlap=yes/a.xlsx",
+            "'overlap=yes' says nothing known",
+            "Move the file up",
+        ),
         ("reference/territory.xlsx", "no reference table", "reference/territories.xlsx"),
         ("reference/territories.xls", "no reference table", "reference/territories.xlsx"),
         ("reference/territories.xlsm", "no reference table", "reference/territories.xlsx"),
@@ -100,7 +104,14 @@ def test_a_month_may_lie_two_months_ahead_and_no_further(monkeypatch: pytest.Mon
 
 
 def test_what_systems_leave_beside_the_files_is_no_drop(landing: Landing) -> None:
-    litter = [".DS_Store", "~$report.xlsx", "Thumbs.db", "desktop.ini", ".~lock.report.xlsx#", ".cache/x.xlsx"]
+    litter = [
+        ".DS_Store",
+        "~$report.xlsx",
+        "Thumbs.db",
+        "desktop.ini",
+        ".~lock.report.xlsx#",
+        ".cache/x.xlsx",
+    ]
     for name in litter:
         landing.write(f"incoming/cygnus/2025-03/{name}", b"x")
         landing.write(name, b"x")

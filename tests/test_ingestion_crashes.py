@@ -1,0 +1,393 @@
+"""Ingestion that is killed, run twice at once, or loses its database: never half, double or lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from shs_pipeline import ingestion
+from shs_pipeline.database import prepare
+from shs_pipeline.embedded_postgres import EmbeddedPostgres
+from shs_pipeline.errors import ShsError
+from shs_pipeline.samples import make_sample
+from shs_pipeline.samples.broken import with_bad_cell
+from shs_pipeline.samples.workbook import write_workbook
+from shs_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.conftest import Zone
+
+MARCH = date(2025, 3, 1)
+
+# Runs the ingestion, and kills itself with SIGKILL before or after the n-th call of a function.
+RUNNER = """
+import importlib, os, signal, sys
+from shs_pipeline.ingestion import Ingestion
+from shs_pipeline.landing import Landing
+from shs_pipeline.run import run_changed
+
+landing, database, where, when, nth = sys.argv[1:]
+
+def die():
+    print("killed", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if where:
+    module, _, names = where.partition(":")
+    owner = importlib.import_module(module)
+    *outer, name = names.split(".")
+    for part in outer:
+        owner = getattr(owner, part)
+    original, calls = getattr(owner, name), []
+
+    def dying(*args, **kwargs):
+        calls.append(None)
+        if when == "before" and len(calls) == int(nth):
+            die()
+        result = original(*args, **kwargs)
+        if when == "after" and len(calls) == int(nth):
+            die()
+        return result
+
+    setattr(owner, name, dying)
+job = Ingestion(Landing(landing), database, 50 << 20, 30.0, f"process {os.getpid()}")
+for report in run_changed(job):
+    print(report.folder.key, len(report.loaded), len(report.rejected))
+"""
+
+
+@pytest.fixture
+def start(zone: Zone, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """What starts a process that ingests, and dies at an instant if one is named."""
+    script = tmp_path / "runner.py"
+    script.write_text(RUNNER)
+
+    def start(where: str = "", when: str = "", nth: int = 1) -> subprocess.Popen[str]:
+        arguments = [zone.url, zone.database_url, where, when, str(nth)]
+        return subprocess.Popen(
+            [sys.executable, str(script), *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    return start
+
+
+def sample(seed: int, lines: int = 6, month: date = MARCH) -> bytes:
+    return make_sample("cygnus", month, lines=lines, seed=seed).content
+
+
+def broken(seed: int) -> bytes:
+    return with_bad_cell(sample(seed), "Invoice Total", 5, "seven")
+
+
+def services(*names: str) -> bytes:
+    rows = [[name, "Service & Repair"] for name in names]
+    return write_workbook({"s": [["Service Lines", "Product Lines"], *rows]})
+
+
+FOLDER, APRIL = "incoming/cygnus/2025-03", "incoming/cygnus/2025-04"
+TABLE = "reference/service_to_product.xlsx"
+
+
+def before(zone: Zone) -> None:
+    """Everything that a run may meet, ingested once."""
+    for name, content in {
+        "a corrected": sample(1), "b deleted": sample(2), "c mended": broken(3), "d breaks": sample(4),
+        "f moved": sample(6), "g stays": sample(7),
+    }.items():  # fmt: skip
+        zone.drop(f"{FOLDER}/{name}.xlsx", content)
+    zone.drop(f"{FOLDER}/h bad and deleted.xlsx", broken(8))
+    zone.drop(TABLE, services("One"))
+    zone.run()
+
+
+def change(zone: Zone) -> None:
+    zone.drop(f"{FOLDER}/a corrected.xlsx", sample(11))
+    zone.delete(f"{FOLDER}/b deleted.xlsx")
+    zone.drop(f"{FOLDER}/c mended.xlsx", sample(3))
+    zone.drop(f"{FOLDER}/d breaks.xlsx", broken(14))
+    zone.drop(f"{FOLDER}/e new and bad.xlsx", broken(5))
+    zone.move(f"{FOLDER}/f moved.xlsx", f"{APRIL}/f moved.xlsx")
+    zone.delete(f"{FOLDER}/h bad and deleted.xlsx")
+    zone.drop(TABLE, services("One", "Two"))
+
+
+def rows(zone: Zone) -> dict[str, list[Any]]:
+    """Lines by commission month, and the reference table's."""
+    found: dict[str, list[Any]] = {"2025-03": [], "2025-04": []}
+    for row in zone.raw():
+        month = next(cell for cell in row if isinstance(cell, date) and cell.day == 1 and cell >= MARCH)
+        found[f"{month:%Y-%m}"].append(row)
+    found["table"] = zone.query(
+        "select service_lines from reference.service_to_product inner join reference.versions using (file_id)"
+        " where in_force_until is null order by 1"
+    )
+    return found
+
+
+def books(zone: Zone) -> list[Any]:
+    """What is booked and what lies in `rejected/`, without ids and times."""
+    workbooks = sorted(str(path.name) for path in (zone.folder / "rejected").rglob("*.xlsx"))
+    return [
+        zone.query(
+            "select f.path, f.status, f.sha256, f.rows_loaded, f.error_count, f.sums, b.path from ops.files as f"
+            " left join ops.files as b on b.file_id = f.blocked_by"
+            " where f.status in ('loaded', 'rejected') order by f.path, f.status"
+        ),
+        zone.query("select path, count(*) from ops.file_errors join ops.files using (file_id) group by 1 order by 1"),
+        zone.query("select folder, rows_in_force from ops.folders order by folder"),
+        workbooks,
+    ]  # fmt: skip
+
+
+INSTANTS = [
+    ("shs_pipeline.ingestion:_lock_for_load", "after", 1),
+    ("shs_pipeline.bookkeeping:withdraw", "after", 2),
+    ("shs_pipeline.landing:Landing.delete", "before", 1),
+    ("shs_pipeline.landing:Landing.delete", "after", 3),
+    ("shs_pipeline.bookkeeping:book_load", "after", 2),
+    ("shs_pipeline.ingestion:delete_lines", "after", 1),
+    ("psycopg:Copy.write_row", "after", 4),
+    ("psycopg:Copy.write_row", "before", 12),
+    ("shs_pipeline.ingestion:copy_lines", "after", 2),
+    ("shs_pipeline.bookkeeping:put_in_force", "after", 1),
+    ("shs_pipeline.landing:Landing.write", "before", 1),
+    ("shs_pipeline.landing:Landing.write", "after", 2),
+    ("shs_pipeline.bookkeeping:book_rejection", "after", 2),
+    ("shs_pipeline.bookkeeping:note_folder", "after", 1),
+    ("shs_pipeline.bookkeeping:note_folder", "after", 2),
+    ("shs_pipeline.ingestion:_ingest", "after", 1),
+    ("shs_pipeline.ingestion:_ingest", "after", 2),
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(module_zone: Zone) -> list[Any]:
+    """Rows and books of the same landing zone after runs that nothing disturbed."""
+    before(module_zone)
+    change(module_zone)
+    module_zone.run()
+    return [rows(module_zone), books(module_zone)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("where", "when", "nth"), INSTANTS, ids=[f"{w}-{n}-{k}" for w, n, k in INSTANTS])
+def test_a_run_that_is_killed_leaves_the_state_before_or_after_and_the_next_one_mends_it(
+    zone: Zone,
+    start: Callable[..., subprocess.Popen[str]],
+    undisturbed: list[Any],
+    where: str,
+    when: str,
+    nth: int,
+) -> None:
+    before(zone)
+    old, new = rows(zone), undisturbed[0]
+    change(zone)
+
+    process = start(where, when, nth)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out.splitlines()[-1:]) == (-9, ["killed"]), err
+
+    assert all(lines in (old[place], new[place]) for place, lines in rows(zone).items())
+    zone.run()
+    assert [rows(zone), books(zone)] == undisturbed
+    assert zone.run() == []
+
+
+def test_a_first_run_that_is_killed_while_it_makes_the_tables_leaves_nothing_behind(
+    zone: Zone, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    zone.drop(f"{FOLDER}/a.xlsx", sample(1))
+
+    process = start("shs_pipeline.warehouse:_ensure_table", "after", 5)
+    assert process.communicate(timeout=120)[0].splitlines() == ["killed"]
+    assert zone.query("select count(*) from pg_namespace where nspname in ('ops', 'raw')") == [(0,)]
+
+    zone.run()
+    assert len(zone.raw()) == 6
+
+
+# --- two at once --------------------------------------------------------------------------
+
+
+def _at_once(zone: Zone, starts: list[Callable[[], subprocess.Popen[str]]]) -> list[tuple[int, str, str]]:
+    """Start processes, let them go on when all of them stand at a lock; return code, output and errors."""
+    zone.job().query(lambda connection: None)  # makes the tables
+    with psycopg.connect(zone.database_url) as holder:
+        holder.execute("select pg_advisory_lock(hashtextextended('shs/load/cygnus', 0))")
+        processes = [start() for start in starts]
+        _wait_until_they_wait(zone, len(processes))
+    found = [process.communicate(timeout=120) for process in processes]
+    return [(process.returncode, *texts) for process, texts in zip(processes, found, strict=True)]
+
+
+def _wait_until_they_wait(zone: Zone, waiting: int) -> None:
+    deadline = time.monotonic() + 60
+    statement = (
+        "select count(*) from pg_locks inner join pg_database as d on d.oid = database"
+        " where locktype = 'advisory' and not granted and datname = current_database()"
+    )
+    while zone.query(statement) != [(waiting,)]:
+        assert time.monotonic() < deadline, "the two processes never met"
+        time.sleep(0.05)
+
+
+def test_two_runs_of_one_partition_at_once_load_it_once(
+    zone: Zone, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    zone.drop(f"{FOLDER}/a.xlsx", sample(1))
+    zone.drop(f"{FOLDER}/b.xlsx", broken(2))
+
+    # One stands in the load with the folder's lock, the other before the folder's lock.
+    found = _at_once(zone, [start, start])
+    assert [code for code, *_ in found] == [0, 0], found
+
+    assert len(zone.raw()) == 6
+    assert sorted(zone.statuses()) == [(f"{FOLDER}/a.xlsx", "loaded"), (f"{FOLDER}/b.xlsx", "rejected")]
+    assert zone.errors(f"{FOLDER}/b.xlsx") is not None
+    assert zone.run() == []
+
+
+ONE_FOLDER = """
+import sys
+from shs_pipeline.changes import Folder
+from shs_pipeline.ingestion import Ingestion
+from shs_pipeline.landing import Landing
+
+landing, database, key = sys.argv[1:]
+report = Ingestion(Landing(landing), database, 50 << 20, 30.0, key).folder(Folder(key))
+print(len(report.loaded), len(report.rejected))
+"""
+
+
+@pytest.mark.parametrize("is_same_bytes", [True, False])
+def test_two_partitions_with_the_same_lines_at_once_load_one_and_reject_the_other(
+    zone: Zone, tmp_path: Path, is_same_bytes: bool
+) -> None:
+    again = sample(1) if is_same_bytes else with_bad_cell(sample(1), "Sales Rep", 5, "SHS 09")
+    paths = [zone.drop(f"{FOLDER}/a.xlsx", sample(1)), zone.drop(f"{APRIL}/a.xlsx", again)]
+    script = tmp_path / "folder.py"
+    script.write_text(ONE_FOLDER)
+
+    def start(month: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(script), zone.url, zone.database_url, f"cygnus/{month}"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    found = _at_once(zone, [lambda: start("2025-03"), lambda: start("2025-04")])
+
+    assert sorted(out.strip() for _, out, _ in found) == ["0 1", "1 0"], found
+    assert len(zone.raw()) == 6
+    statuses = dict(zone.statuses())
+    assert sorted(statuses.values()) == ["loaded", "rejected"]
+    rejected = next(path for path in paths if statuses[path] == "rejected")
+    assert next(path for path in paths if path != rejected) in zone.problem(rejected)
+    assert zone.run() == []
+
+
+# --- the database goes away ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server that may be stopped: no other test uses it."""
+    home = tmp_path_factory.mktemp("server") / "home"
+    prepare(Settings(home=home, landing="", database_url=None))
+    yield EmbeddedPostgres(home)
+    EmbeddedPostgres(home).stop()
+
+
+@pytest.fixture
+def own_zone(server: EmbeddedPostgres, zone: Zone) -> Zone:
+    """A landing zone with the database of that server, empty."""
+    url = prepare(Settings(home=server.home, database_url=None)).warehouse_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("drop schema if exists ops, raw, reference cascade")
+    return replace(zone, database_url=url)
+
+
+def _stop_at(
+    monkeypatch: pytest.MonkeyPatch, server: EmbeddedPostgres, name: str, restart: Callable[[], object] | None
+) -> list[int]:
+    """Stop the server once, behind the first call of a function of `ingestion`."""
+    original, calls = getattr(ingestion, name), []
+
+    def stopping(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        calls.append(1)
+        if len(calls) == 1:
+            server.stop()
+            if restart is not None:
+                restart()
+        return result
+
+    monkeypatch.setattr(ingestion, name, stopping)
+    return calls
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["_read", "_lock_for_load", "delete_lines", "copy_lines"])
+def test_a_database_that_is_away_for_seconds_makes_the_run_wait_and_finish(
+    own_zone: Zone, server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    own_zone.drop(f"{FOLDER}/a.xlsx", sample(1))
+    own_zone.drop(f"{FOLDER}/b.xlsx", sample(2))
+    own_zone.run()
+    own_zone.drop(f"{FOLDER}/a.xlsx", sample(3))
+    starter = threading.Timer(2, server.ensure_running)
+    calls = _stop_at(monkeypatch, server, name, starter.start)
+
+    own_zone.run()
+
+    starter.join()
+    assert len(calls) > 1
+    assert len(own_zone.raw()) == 12
+    assert own_zone.query("select count(*) from ops.files where status = 'superseded'") == [(1,)]
+    assert own_zone.run() == []
+
+
+@pytest.mark.slow
+def test_a_database_that_is_away_at_the_start_is_waited_for(own_zone: Zone, server: EmbeddedPostgres) -> None:
+    own_zone.drop(f"{FOLDER}/a.xlsx", sample(1))
+    server.stop()
+    starter = threading.Timer(2, server.ensure_running)
+    starter.start()
+
+    own_zone.run()
+
+    starter.join()
+    assert len(own_zone.raw()) == 6
+
+
+@pytest.mark.slow
+def test_without_waiting_a_database_that_goes_away_is_a_sentence_and_nothing_is_loaded(
+    own_zone: Zone, server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_zone.drop(f"{FOLDER}/a.xlsx", sample(1))
+    own_zone.wait_seconds = 0
+    password = own_zone.database_url.partition("@")[0].rpartition(":")[2]
+
+    with monkeypatch.context() as patch:
+        _stop_at(patch, server, "copy_lines", None)
+        for _ in range(2):  # in the middle of the load, then at the start
+            with pytest.raises(ShsError) as caught:
+                own_zone.run()
+            assert password not in str(caught.value)
+            assert caught.value.remedy
+            assert "\n" not in str(caught.value)
+    server.ensure_running()
+
+    assert own_zone.query("select count(*) from raw.cygnus") == [(0,)]
+    own_zone.run()
+    assert len(own_zone.raw()) == 6
