@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from decimal import Decimal
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,7 +33,7 @@ class _Cells(pandas_engine.DataType):
     """
 
     type = np.dtype(object)
-    holds: ClassVar[type] = object
+    holds: ClassVar[Any] = object
 
     def check(
         self, pandera_dtype: dtypes.DataType, data_container: pd.Series | None = None

@@ -97,7 +97,7 @@ def with_cells(source: str, changes: dict[str, Any]) -> dict[str, Any]:
 
 def lines(outcome: FileOutcome, *names: str) -> list[list[Any]]:
     assert outcome.lines is not None, outcome.errors
-    return outcome.lines[list(names)].to_numpy(dtype=object).tolist()  # type: ignore[no-any-return]
+    return outcome.lines[list(names)].to_numpy(dtype=object).tolist()
 
 
 def places(problems: list[Problem]) -> list[tuple[int | None, str | None, str | None]]:
