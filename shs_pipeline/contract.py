@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache
+from types import NoneType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,8 +41,9 @@ class _Cells(pandas_engine.DataType):
     ) -> bool | list[bool]:
         """Return whether every cell is of the type, or which are."""
         cells = [] if data_container is None else data_container.tolist()
-        is_sound = [cell is None or isinstance(cell, self.holds) for cell in cells]
-        return True if all(is_sound) else is_sound
+        if all(issubclass(found, (self.holds, NoneType)) for found in set(map(type, cells))):
+            return True
+        return [isinstance(cell, (self.holds, NoneType)) for cell in cells]
 
 
 @pandas_engine.Engine.register_dtype

@@ -6,13 +6,14 @@ One URL, a folder (`file:///…`) or S3 (`s3://bucket/prefix`). Everything under
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import quote, unquote
 
 from shs_pipeline.errors import ShsError
@@ -22,7 +23,7 @@ from shs_pipeline.sources import NAMES as SOURCE_NAMES
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
-    from obstore.store import ObjectStore
+    from obstore.store import ClientConfig, ObjectStore
 
 INCOMING, REFERENCE, REJECTED = "incoming", "reference", "rejected"
 ERRORS_SUFFIX = ".errors.xlsx"
@@ -32,7 +33,10 @@ _OVERLAP_OK = "overlap=ok"
 _LITTER = re.compile(r"(\.|~\$).*|thumbs\.db|desktop\.ini", re.IGNORECASE)
 # An S3 that does not answer is said within a minute or so, instead of the library's three; a large
 # file over a slow line still has the time that it needs.
-_CONNECT_SECONDS, _REQUEST_SECONDS, _RETRIES, _RETRY_SECONDS = 10, 300, 4, 30
+_TIMEOUTS = {"connect_timeout": "10s", "timeout": "300s"}
+_RETRIES, _RETRY_SECONDS = 4, 30
+# Given any options, the library reads none of these from the environment.
+_CLIENT_VARIABLES = ("allow_http", "allow_invalid_certificates", "proxy_url", "connect_timeout", "timeout")
 
 _CREDENTIALS = "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let them use the bucket."
 _S3_ANSWERS = (
@@ -105,10 +109,7 @@ class Landing:
             return LocalStore(prefix=folder)
         return from_url(
             self.url,
-            client_options={
-                "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
-                "timeout": timedelta(seconds=_REQUEST_SECONDS),
-            },
+            client_options=_client_options(),
             retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
         )
 
@@ -131,9 +132,16 @@ class Landing:
             found = [
                 Drop(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"])
                 for meta in self._metas(under)
-                if not _is_litter(meta["path"])
+                if not _is_litter(meta["path"]) and not self._is_marker(meta)
             ]
         return sorted(found, key=lambda drop: drop.path)
+
+    def _is_marker(self, meta: ObjectMeta) -> bool:
+        """Whether this is a folder that was made in an S3 console: an empty object called `folder/`.
+
+        The listing comes without the slash.
+        """
+        return not self.is_folder and meta["size"] == 0 and not PurePosixPath(meta["path"]).suffix
 
     def _metas(self, under: str) -> Iterator[ObjectMeta]:
         import obstore
@@ -191,6 +199,11 @@ class _reaching:  # noqa: N801 - reads as a phrase: `with _reaching(url)`.
 
         if isinstance(error, (BaseError, OSError, ValueError)):
             raise _unreachable(self.url, error) from error
+
+
+def _client_options() -> ClientConfig:
+    given = {name: os.environ.get(f"AWS_{name.upper()}") for name in _CLIENT_VARIABLES}
+    return cast("ClientConfig", _TIMEOUTS | {name: value for name, value in given.items() if value})
 
 
 def _unreachable(url: str, error: Exception) -> ShsError:

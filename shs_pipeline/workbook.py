@@ -258,26 +258,26 @@ def _sheet(file: SourceFile, book: CalamineWorkbook, name: str) -> CalamineSheet
 
 def _cells_below(sheet: CalamineSheet, header_row: int, where: dict[str, int]) -> pd.DataFrame:
     """Return the wanted cells of the rows below the header; rows blank in all of them are left out."""
-    # `iter_rows` counts rows from the top of the sheet, but columns from the first that is used.
-    first_column = sheet.start[1] if sheet.start else 0
-    positions = [position - first_column for position in where.values()]
-    numbers: list[int] = []
-    picked: list[list[Any]] = [[] for _ in positions]
-    append = [cells.append for cells in picked]
-    for number, row in enumerate(sheet.iter_rows(), start=1):
-        if number <= header_row:
-            continue
-        cells = [row[position] if position >= 0 else "" for position in positions]
-        if all(cell == "" or (isinstance(cell, str) and not cell.strip()) for cell in cells):
-            continue
-        numbers.append(number)
-        for add, cell in zip(append, cells, strict=True):
-            add(None if cell == "" else cell)
-    table = {name: pd.Series(cells, dtype=object) for name, cells in zip(where, picked, strict=True)}
+    rows = sheet.to_python(skip_empty_area=False)
+    positions = list(where.values())
+    picked = [[row[position] for position in positions] for row in rows[header_row:]]
+    del rows
+    numbers = [number for number, cells in enumerate(picked, header_row + 1) if _holds_something(cells)]
+    filled = (picked[number - header_row - 1] for number in numbers)
+    columns = list(zip(*filled, strict=True)) or [()] * len(positions)
+    del picked
+    table = {
+        name: pd.Series([None if cell == "" else cell for cell in cells], dtype=object)
+        for name, cells in zip(where, columns, strict=True)
+    }
     lines = pd.DataFrame(table, index=pd.RangeIndex(len(numbers)))
     lines.insert(0, SHEET, sheet.name)
     lines.insert(1, ROW, numbers)
     return lines
+
+
+def _holds_something(cells: list[Any]) -> bool:
+    return any(cell != "" and not (isinstance(cell, str) and cell.isspace()) for cell in cells)
 
 
 def _missing(sheet: str, row: int, name: str) -> Problem:

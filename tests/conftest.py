@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import random
 import secrets
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -150,3 +158,96 @@ def module_zone(postgres_home: Path, tmp_path_factory: pytest.TempPathFactory) -
     """As `zone`, one for all tests of a module."""
     for database in _fresh_database(postgres_home):
         yield Zone((tmp_path_factory.mktemp("module") / "landing zone").as_uri(), database)
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running S3 server on 127.0.0.1; its user is `tester` and its bucket `landing`."""
+
+    endpoint: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which it is found."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
+        }
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A SeaweedFS with one bucket; skips where its program is not installed."""
+    program = Path(sys.executable).with_name("weed")
+    if not program.is_file():
+        pytest.skip("SeaweedFS is not installed: no `weed` beside the Python that runs the tests")
+    folder = tmp_path_factory.mktemp("seaweed")
+    user = {"name": "tester", "actions": ["Admin", "Read", "List", "Tagging", "Write"]}
+    user["credentials"] = [{"accessKey": "tester", "secretKey": "secret-of-the-test"}]
+    (folder / "s3.json").write_text(json.dumps({"identities": [user]}))
+    ports = dict(zip(("master", "volume", "filer", "s3"), _free_ports(4), strict=True))
+    options = [f"-{name}.port={port}" for name, port in ports.items()]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *options, "-s3",
+             f"-s3.config={folder / 's3.json'}", "-master.telemetry=false", "-volume.max=20",
+             "-master.volumeSizeLimitMB=64"],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        server = S3Server(f"http://127.0.0.1:{ports['s3']}")
+        _make_bucket(server, process, folder / "log")
+        yield server
+    finally:
+        process.kill()  # a polite end takes it half a minute, and its data is thrown away
+        process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free now, and so are those 10,000 above, which SeaweedFS takes for gRPC."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20000, 32000)
+        with contextlib.ExitStack() as sockets:
+            try:
+                for each in (port, port + 10_000):
+                    sockets.enter_context(socket.socket()).bind(("127.0.0.1", each))
+            except OSError:
+                continue
+        found.append(port)
+    return found
+
+
+def _make_bucket(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the server answers, and make the bucket by writing into it as an administrator."""
+    import obstore
+    from obstore.store import S3Store
+
+    names = {name.lower(): value for name, value in server.environment.items()}
+    allow_http = names.pop("aws_allow_http") == "true"
+    store = S3Store("landing", client_options={"allow_http": allow_http}, config=names)  # type: ignore[arg-type]
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            obstore.put(store, "made", b"")
+            obstore.delete(store, "made")
+        except Exception:
+            assert process.poll() is None, log.read_text()[-2000:]
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+        else:
+            return
+
+
+@pytest.fixture
+def s3_zone(s3_server: S3Server, database: str, monkeypatch: pytest.MonkeyPatch) -> Zone:
+    """An empty landing zone below a prefix of a bucket, and an empty database."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return Zone(f"s3://landing/some folder/{secrets.token_hex(4)}", database)

@@ -140,11 +140,14 @@ def books(zone: Zone) -> list[Any]:
     workbooks = sorted(str(path.name) for path in (zone.folder / "rejected").rglob("*.xlsx"))
     return [
         zone.query(
-            "select f.path, f.status, f.sha256, f.rows_loaded, f.error_count, f.sums, b.path from ops.files as f"
+            "select f.path, f.status, f.rows_loaded, f.error_count, f.sums, b.path from ops.files as f"
             " left join ops.files as b on b.file_id = f.blocked_by"
             " where f.status in ('loaded', 'rejected') order by f.path, f.status"
         ),
-        zone.query("select path, count(*) from ops.file_errors join ops.files using (file_id) group by 1 order by 1"),
+        zone.query(
+            "select path, status, count(*) from ops.file_errors inner join ops.files using (file_id)"
+            " group by path, status order by path, status"
+        ),
         zone.query("select folder, rows_in_force from ops.folders order by folder"),
         workbooks,
     ]  # fmt: skip

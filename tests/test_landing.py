@@ -201,7 +201,7 @@ def test_a_file_that_changes_gets_another_etag(landing: Landing) -> None:
 def test_a_landing_zone_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
-    with pytest.raises(ShsError, match="cannot be made.*SHS_LANDING"):
+    with pytest.raises(ShsError, match=r"cannot be made.*SHS_LANDING"):
         Landing((tmp_path / "file" / "landing").as_uri()).drops()
 
 
