@@ -39,12 +39,18 @@ def page_of(declaration: Declaration) -> str:
         "## Where to drop it",
         _place(declaration),
         "## Columns",
-        f"{summary} The header is found by its names within the first 20 rows; columns may stand in any order, "
-        f"and others are ignored. The lines go to `{schema}.{declaration.name}`.",
+        _columns_note(summary, f"{schema}.{declaration.name}"),
         "\n".join(table),
     ]
     note = "<!-- Written by `make docs` from the declaration; change that instead. -->"
     return "\n\n".join([note, *(part for part in parts if part)]) + "\n"
+
+
+def _columns_note(summary: str, table: str) -> str:
+    return (
+        f"{summary} The header is found by its names within the first 20 rows; columns may stand in any "
+        f"order, and others are ignored. The lines go to `{table}`."
+    )
 
 
 def _row(column: Column) -> str:

@@ -25,17 +25,16 @@ _COPY_TYPES = {"bigint": "int8", "numeric": "numeric", "text": "text", "date": "
 def line_keys(source: Source, lines: pd.DataFrame) -> list[int]:
     """Return (n,) signed 64-bit keys, equal for lines that are the same sale in another file."""
     names = source.same_line or [column.name for column in columns_of(source.rows)]
-    keys = []
-    for cells in zip(*(lines[name].tolist() for name in names), strict=True):
-        text = "\x1f".join([_key_text(cell) for cell in cells])
-        digest = blake2b(text.encode(), digest_size=8).digest()
-        keys.append(int.from_bytes(digest, "big", signed=True))
-    return keys
+    texts = [_key_texts(lines[name].tolist()) for name in names]
+    return [
+        int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+        for text in map("\x1f".join, zip(*texts, strict=True))
+    ]
 
 
-def _key_text(cell: object) -> str:
-    """Return a text that is the same for `1,234.50` and 1234.5."""
-    return str(cell.normalize()) if isinstance(cell, Decimal) else str(cell).casefold()
+def _key_texts(cells: Sequence[object]) -> list[str]:
+    """Return texts that are the same for `1,234.50` and 1234.5, and in any case."""
+    return [str(cell.normalize()) if type(cell) is Decimal else str(cell).casefold() for cell in cells]
 
 
 def copy_lines(

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 from xml.etree import ElementTree
 
@@ -258,26 +259,30 @@ def _sheet(file: SourceFile, book: CalamineWorkbook, name: str) -> CalamineSheet
 
 def _cells_below(sheet: CalamineSheet, header_row: int, where: dict[str, int]) -> pd.DataFrame:
     """Return the wanted cells of the rows below the header; rows blank in all of them are left out."""
-    rows = sheet.to_python(skip_empty_area=False)
-    positions = list(where.values())
-    picked = [[row[position] for position in positions] for row in rows[header_row:]]
-    del rows
-    numbers = [number for number, cells in enumerate(picked, header_row + 1) if _holds_something(cells)]
-    filled = (picked[number - header_row - 1] for number in numbers)
-    columns = list(zip(*filled, strict=True)) or [()] * len(positions)
-    del picked
+    columns = list(zip(*sheet.to_python(skip_empty_area=False)[header_row:], strict=True))
+    picked = [columns[position] if columns else () for position in where.values()]
+    del columns
+    count = len(picked[0])
+    blank: Sequence[int] = range(count)
+    # The amounts stand last and are hardly ever blank, so few rows are left to look at after them.
+    for cells in reversed(picked):
+        blank = [position for position in blank if _is_blank(cells[position])]
+    is_kept = [True] * count
+    for position in blank:
+        is_kept[position] = False
     table = {
-        name: pd.Series([None if cell == "" else cell for cell in cells], dtype=object)
-        for name, cells in zip(where, columns, strict=True)
+        name: pd.Series([None if cell == "" else cell for cell in compress(cells, is_kept)], dtype=object)
+        for name, cells in zip(where, picked, strict=True)
     }
+    numbers = list(compress(range(header_row + 1, header_row + 1 + count), is_kept))
     lines = pd.DataFrame(table, index=pd.RangeIndex(len(numbers)))
     lines.insert(0, SHEET, sheet.name)
     lines.insert(1, ROW, numbers)
     return lines
 
 
-def _holds_something(cells: list[Any]) -> bool:
-    return any(cell != "" and not (isinstance(cell, str) and cell.isspace()) for cell in cells)
+def _is_blank(cell: object) -> bool:
+    return cell == "" or (isinstance(cell, str) and cell.isspace())
 
 
 def _missing(sheet: str, row: int, name: str) -> Problem:

@@ -120,7 +120,7 @@ class Zone:
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database_url) as connection:
-            return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+            return connection.execute(statement, values).fetchall()
 
     def raw(self, source: str = "cygnus", order: str = "f.path, r.source_sheet, r.source_row") -> list[Any]:
         """All lines of a source as `(path, every column but file_id …)`, in the order of the files."""
@@ -185,8 +185,11 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     if not program.is_file():
         pytest.skip("SeaweedFS is not installed: no `weed` beside the Python that runs the tests")
     folder = tmp_path_factory.mktemp("seaweed")
-    user = {"name": "tester", "actions": ["Admin", "Read", "List", "Tagging", "Write"]}
-    user["credentials"] = [{"accessKey": "tester", "secretKey": "secret-of-the-test"}]
+    user = {
+        "name": "tester",
+        "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+        "credentials": [{"accessKey": "tester", "secretKey": "secret-of-the-test"}],
+    }
     (folder / "s3.json").write_text(json.dumps({"identities": [user]}))
     ports = dict(zip(("master", "volume", "filer", "s3"), _free_ports(4), strict=True))
     options = [f"-{name}.port={port}" for name, port in ports.items()]

@@ -8,9 +8,8 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 import pytest
-from assets.ingested import BUCKET_KEY, UNKNOWN_KEY, reference_key, source_key
-from assets.warehouse import Warehouse
 
+from assets.ingested import BUCKET_KEY, UNKNOWN_KEY, reference_key, source_key
 from shs_pipeline.definitions import build_defs
 from shs_pipeline.reference import NAMES as REFERENCE_NAMES
 from shs_pipeline.samples import broken, make_sample, write_samples
@@ -40,7 +39,9 @@ def instance() -> dg.DagsterInstance:
         yield found
 
 
-def drop(landing: Path, source: str, month: date = MARCH, *, content: bytes | None = None, lines: int = 6) -> Path:
+def drop(
+    landing: Path, source: str, month: date = MARCH, *, content: bytes | None = None, lines: int = 6
+) -> Path:
     sample = make_sample(source, month, lines=lines, seed=1)
     target = landing / sample.path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,10 @@ def test_a_range_of_months_is_one_run_with_metadata_for_each_month(
     result = run(
         instance,
         [source_key("novo")],
-        tags={"dagster/asset_partition_range_start": "2025-01", "dagster/asset_partition_range_end": "2025-03"},
+        tags={
+            "dagster/asset_partition_range_start": "2025-01",
+            "dagster/asset_partition_range_end": "2025-03",
+        },
     )
 
     lines = {

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+
 from assets.ingested import UNKNOWN_KEY, reference_key, source_key
 from assets.warehouse import Warehouse
 from sensors import landing as landing_module
 from sensors.landing import Memory, landing_sensor
-
 from shs_pipeline.changes import Folder, PlannedRun, plan_runs
 from shs_pipeline.definitions import build_defs
 from shs_pipeline.reference import NAMES as REFERENCE_NAMES
@@ -154,7 +154,8 @@ def test_after_a_failed_run_the_same_state_is_tried_again_later_and_a_new_state_
     first = look(instance)
 
     at_once = look(instance, first.cursor)
-    monkeypatch.setattr(landing_module.time, "time", lambda now=time.time(): now + 31)
+    in_half_a_minute = time.time() + 31
+    monkeypatch.setattr(landing_module.time, "time", lambda: in_half_a_minute)
     later = look(instance, first.cursor)
     monkeypatch.undo()
     monkeypatch.setenv("SHS_LANDING", landing.as_uri())
@@ -204,7 +205,9 @@ def test_a_large_bucket_is_listed_less_often(
 
 
 def test_scattered_months_become_as_many_runs_as_there_are_rows_of_months() -> None:
-    folders = [Folder(f"{source}/2025-{month}") for source in ("novo", "cygnus") for month in ("01", "02", "05")]
+    folders = [
+        Folder(f"{source}/2025-{month}") for source in ("novo", "cygnus") for month in ("01", "02", "05")
+    ]
 
     runs = plan_runs(folders)
 

@@ -131,8 +131,8 @@ def paginate(
     style = style or StatementStyle()
     pages: list[StatementPage] = []
     for code, of_code in groupby(lines, key=lambda line: line.rep_code or rep_code):
-        for rows in _page_rows(_blocks(list(of_code), code, style), style):
-            pages.append(StatementPage(code, rows, statement_date))
+        blocks = _blocks(list(of_code), code, style)
+        pages += [StatementPage(code, rows, statement_date) for rows in _page_rows(blocks, style)]
     if not pages:
         pages.append(StatementPage(rep_code, (), statement_date))
     if style.has_grand_total:
