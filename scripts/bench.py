@@ -187,9 +187,9 @@ def openpyxl_and_to_sql(path: Path, url: str) -> None:
     import pandas as pd
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    engine = sqlalchemy.create_engine(url)
     started, idle = time.perf_counter(), _peak()
-    frame = pd.read_excel(path, header=3, dtype=str)
+    frame = pd.read_excel(path, header=3)
     frame.to_sql("naive", engine, if_exists="replace", index=False)
     _report(started, idle)
 
@@ -200,7 +200,7 @@ def openpyxl_loop(landing: Path, url: str) -> None:
     import pandas as pd
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    engine = sqlalchemy.create_engine(url)
     for path in sorted((landing / "incoming").rglob("*.xlsx")):
         frame = pd.read_excel(path, header=None, dtype=str)
         frame.columns = [f"c{number}" for number in frame.columns]
