@@ -94,8 +94,7 @@ def unknown_places_asset() -> dg.AssetsDefinition:
 def _ingest(
     context: dg.AssetExecutionContext, warehouse: Warehouse, key: dg.AssetKey, folders: Sequence[Folder]
 ) -> dg.MaterializeResult:
-    with said_in_a_sentence():
-        job = warehouse.ingestion(context.run_id)
+    with said_in_a_sentence(), warehouse.ingestion(context.run_id) as job:
         for folder in folders:
             _ingest_folder(context, job, key, folder)
     return dg.MaterializeResult(asset_key=key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -38,6 +38,8 @@ _NO = {"no", "n", "false", "0", "inactive"}
 _EXCEL_EPOCH = date(1899, 12, 30)
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 
+
+_EXACT = (Decimal, type(None))
 
 MOST_WHOLE_DIGITS = 15
 """Digits that an amount may have before the point."""
@@ -174,6 +176,8 @@ def cast_amount(cell: Cell) -> Decimal | None:
     """
     if isinstance(cell, str):
         return _amount_from_text(cell)
+    if isinstance(cell, Decimal):
+        return cell
     return _number(cell, "an amount", "such as 1234.50, or (1234.50) for a credit")
 
 
@@ -278,12 +282,17 @@ def cast_cells(cells: Sequence[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
     Returns:
         (n,) values with None for empty and for bad cells, and the errors by 0-based position.
     """
+    if all(found in _EXACT for found in set(map(type, cells))) and kind in ("amount", "quantity"):
+        return list(cells), {}
     # Each distinct cell is cast once. True and #N/A equal 1 and the text "#N/A", but are not the same.
     is_mixed = not {bool, ExcelError}.isdisjoint(map(type, cells))
     keys: Sequence[Hashable] = [(type(cell), cell) for cell in cells] if is_mixed else cells
     values: dict[Hashable, Any] = {}
     errors: dict[Hashable, CastError] = {}
-    for key in set(keys):
+    distinct = set(keys)
+    if kind in ("amount", "quantity") and not is_mixed:
+        values = _exact_floats(cell for cell in distinct if type(cell) is float)
+    for key in distinct.difference(values):
         try:
             values[key] = _cast_cell(key[1] if is_mixed else key, kind)  # type: ignore[index]
         except CastError as error:
@@ -291,6 +300,16 @@ def cast_cells(cells: Sequence[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
             errors[key] = error
     found = {position: errors[key] for position, key in enumerate(keys) if key in errors} if errors else {}
     return list(map(values.__getitem__, keys)), found
+
+
+def _exact_floats(numbers: Iterable[float]) -> dict[Hashable, Any]:
+    """Return the exact decimals of those numbers that are short, which nearly all are: see `exact`."""
+    texts = [(number, repr(number)) for number in numbers]
+    return {
+        number: Decimal(text.removesuffix(".0")) + 0
+        for number, text in texts
+        if len(text) <= 16 and text.replace(".", "", 1).removeprefix("-").isdigit()
+    }
 
 
 def _cast_cell(cell: Cell, kind: Kind) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from shs_pipeline.casting import CastError, cast_amount, is_blank, show
+from shs_pipeline.casting import cast_cells, is_blank, show
 from shs_pipeline.reading import ROW, SHEET, CellsAt, PrintedTotal, Reading
 from shs_pipeline.workbook import Table
 
@@ -80,15 +80,28 @@ def reading_of(
         written_once: columns that are printed on the first row of a group.
         is_fed_by: (n,) which rows pass these on to the lines below, where that is more than the lines.
     """
-    totals = printed_totals(table.lines, is_line if is_covered is None else is_covered, is_total, amounts)
+    table_rows = with_amounts(table.lines, amounts)
+    totals = printed_totals(table_rows, is_line if is_covered is None else is_covered, is_total, amounts)
     feeding = is_line if is_fed_by is None else is_fed_by
-    rows, printed_in = fill_down(table.lines[feeding], written_once)
+    rows, printed_in = fill_down(table_rows[feeding], written_once)
     kept = is_line[feeding]
     lines = rows[kept].reset_index(drop=True)
     cells_at = {
         column: CellsAt(column, list(compress(places, kept))) for column, places in printed_in.items()
     }
     return Reading(lines, left_out or {}, totals, table.problems, table.missing, cells_at)
+
+
+def with_amounts(rows: pd.DataFrame, amounts: Sequence[str]) -> pd.DataFrame:
+    """Return the rows with their amounts cast, once for the totals and the contract; bad cells stay."""
+    cast = {}
+    for column in amounts:
+        cells = rows[column].tolist()
+        values, errors = cast_cells(cells, "amount")
+        for position in errors:
+            values[position] = cells[position]
+        cast[column] = pd.Series(values, dtype=object, index=rows.index)
+    return rows.assign(**cast)
 
 
 def printed_totals(
@@ -112,7 +125,9 @@ def printed_totals(
     }
     found = []
     for column in amounts:
-        found += _totals_of_column(rows[column].tolist(), is_line.tolist(), places, column)
+        found += _totals_of_column(
+            cast_cells(rows[column].tolist(), "amount")[0], is_line.tolist(), places, column
+        )
     return sorted(found, key=lambda total: total.row)
 
 
@@ -122,10 +137,12 @@ def _totals_of_column(
     running = Decimal(0)
     printed: list[tuple[int, Decimal]] = []
     sums: list[Decimal] = []  # Of all lines above each printed total.
-    for position, cell in enumerate(cells):
+    for position, amount in enumerate(cells):
+        if amount is None:
+            continue
         if is_line[position]:
-            running += _amount(cell) or 0
-        elif position in places and (amount := _amount(cell)) is not None:
+            running += amount
+        elif position in places:
             printed.append((position, amount))
             sums.append(running)
     covered = _covered([amount for _, amount in printed], sums, running)
@@ -154,13 +171,6 @@ def _covered(printed: list[Decimal], sums: list[Decimal], end: Decimal) -> list[
         above.add(running)
         last_total = running
     return covered
-
-
-def _amount(cell: object) -> Decimal | None:
-    try:
-        return cast_amount(cell) if cell is not None else None
-    except CastError:
-        return None
 
 
 def _cells(rows: pd.DataFrame) -> list[list[Any]]:

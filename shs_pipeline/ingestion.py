@@ -7,6 +7,7 @@ second run at the same time leaves the state before or the state after, never on
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 
@@ -47,16 +48,19 @@ Result = TypeVar("Result")
 Known = Mapping[str, frozenset[str]]
 # How often a folder is begun when the server goes away or another run is in the way.
 _TRIES, _PAUSE_SECONDS = 6, 0.5
+# With so few folders loaded, an empty landing zone is taken at its word.
+_FOLDERS_AT_RISK = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ingestion:
-    """Where to read from and to load into.
+    """Where to read from and to load into; as a context it keeps its connection between folders.
 
     Attributes:
         database_url: the owner's URL of the warehouse.
         wait_seconds: how long to wait for a database that is away.
         run_id: what the books name as the run.
+        may_empty: whether an empty landing zone means that everything was deleted.
     """
 
     landing: Landing
@@ -64,6 +68,17 @@ class Ingestion:
     max_bytes: int
     wait_seconds: float
     run_id: str
+    may_empty: bool = False
+    _kept: psycopg.Connection | None = field(default=None, init=False)
+    _is_keeping: bool = field(default=False, init=False)
+
+    def __enter__(self) -> Self:
+        self._is_keeping = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_keeping = False
+        self._drop_connection()
 
     @classmethod
     def from_settings(cls, settings: Settings, run_id: str) -> Ingestion:
@@ -97,18 +112,32 @@ class Ingestion:
     def _patiently(self, work: Callable[[psycopg.Connection], Result]) -> Result:
         for left in range(_TRIES - 1, -1, -1):
             try:
-                # The whole wait each time: a long load may lose the server after more than that.
-                with connect(self.database_url, self.wait_seconds) as connection:
-                    if not has_tables(connection):
-                        ensure_tables(connection)
-                    connection.commit()
-                    return work(connection)
+                return work(self._connected())
             except psycopg.Error as error:
                 if not left or not _is_worth_retrying(error, self.wait_seconds):
                     raise _as_sentence(error) from error
                 _log.warning("The database gave up the load (%s); trying again.", type(error).__name__)
                 time.sleep(_PAUSE_SECONDS)
+            finally:
+                if not self._is_keeping or (self._kept is not None and self._kept.closed):
+                    self._drop_connection()
         raise AssertionError("the last try returns or raises")
+
+    def _connected(self) -> psycopg.Connection:
+        """Return the connection that is open, or a new one to a warehouse that has its tables."""
+        if self._kept is None:
+            # The whole wait each time: a long load may lose the server after more than that.
+            self._kept = connect(self.database_url, self.wait_seconds)
+            if not has_tables(self._kept):
+                ensure_tables(self._kept)
+        # Also ends what an error left open.
+        self._kept.rollback()
+        return self._kept
+
+    def _drop_connection(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def _is_worth_retrying(error: psycopg.Error, wait_seconds: float) -> bool:
@@ -153,14 +182,29 @@ class _Read:
     sha256: str
     outcome: FileOutcome
     keys: list[int] = field(default_factory=list)
+    error_workbook: bytes | None = None
+
+
+@contextmanager
+def _collecting_no_garbage() -> Iterator[None]:
+    """Pause the search for reference cycles, which takes a seventh of the time of a large load."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _ingest(job: Ingestion, connection: psycopg.Connection, folder: Folder) -> FolderReport:
-    with _one_at_a_time(connection, folder):
+    with _one_at_a_time(connection, folder), _collecting_no_garbage():
         # The listing comes after the lock, so that the last run to finish saw the latest state.
         drops = [drop for drop in job.landing.drops(folder.prefix) if folder_of(drop.place) == folder]
         references = reference_versions(connection)
-        known = _known_values(connection, folder.declaration)
+        known = known_values(connection, folder.declaration)
+        if not drops:
+            _check_is_not_lost(job, connection)
         connection.commit()
         reads = [read for drop in drops if (read := _read(job, folder, drop, known))]
         with connection.transaction():
@@ -174,7 +218,24 @@ def _ingest(job: Ingestion, connection: psycopg.Connection, folder: Folder) -> F
         return report
 
 
-def _known_values(connection: psycopg.Connection, declaration: Declaration | None) -> Known:
+def _check_is_not_lost(job: Ingestion, connection: psycopg.Connection) -> None:
+    """Stop where an empty folder more likely means that the landing zone itself is gone.
+
+    Raises:
+        ShsError: nothing at all lies there, but much was loaded from it.
+    """
+    row = connection.execute("select count(*) from ops.folders where fingerprint <> ''").fetchone()
+    count = int(row[0]) if row else 0
+    if count > _FOLDERS_AT_RISK and not job.may_empty and not job.landing.holds_anything():
+        raise ShsError(
+            f"The landing zone {job.landing.url} is empty, but {count} folders were loaded from it.",
+            "Check that the share is mounted and that SHS_LANDING names the right bucket and prefix; if "
+            "everything was meant to be deleted, say so with `shs run --all`.",
+        )
+
+
+def known_values(connection: psycopg.Connection, declaration: Declaration | None) -> Known:
+    """Return the reference values that the files of a declaration are checked against, for comparing."""
     needs = declaration.needs if isinstance(declaration, Source) else ()
     known = {}
     for table in needs:
@@ -210,9 +271,25 @@ def _read(job: Ingestion, folder: Folder, drop: Drop, known: Known) -> _Read | N
     file = SourceFile(PurePosixPath(drop.path).name, found, drop.place.revenue_month, known)
     outcome = read_file(folder.declaration, file, job.max_bytes)
     read = _Read(drop, found, digest, outcome)
-    if outcome.lines is not None and isinstance(folder.declaration, Source):
+    if outcome.lines is None:
+        # Before the locks: marking a large workbook takes a while.
+        read.error_workbook = _error_workbook(folder, read)
+    elif isinstance(folder.declaration, Source):
         read.keys = line_keys(folder.declaration, outcome.lines)
     return read
+
+
+def _error_workbook(folder: Folder, read: _Read) -> bytes:
+    from shs_pipeline.contract import columns_of
+    from shs_pipeline.error_workbook import write_error_workbook
+
+    columns = columns_of(folder.declaration.rows) if folder.declaration else ()
+    return write_error_workbook(
+        PurePosixPath(read.drop.path).name,
+        read.content,
+        read.outcome.problems,
+        columns=[column.header for column in columns],
+    )
 
 
 def _lock_for_load(connection: psycopg.Connection, folder: Folder, reads: Sequence[_Read]) -> None:
@@ -222,8 +299,11 @@ def _lock_for_load(connection: psycopg.Connection, folder: Folder, reads: Sequen
     """
     name = folder.declaration.name if folder.declaration else UNKNOWN_FOLDER
     locks = [f"shs/load/{name}", *sorted(f"shs/bytes/{read.sha256}" for read in reads if read.sha256)]
-    for lock in locks:
-        connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [lock])
+    connection.execute(
+        "select pg_advisory_xact_lock(hashtextextended(name, 0))"
+        " from unnest(%s::text[]) with ordinality as lock (name, place) order by place",
+        [locks],
+    )
 
 
 def _settle(
@@ -335,12 +415,8 @@ def _reject(
     job: Ingestion, connection: psycopg.Connection, folder: Folder, read: _Read, blocked_by: int | None
 ) -> FileReport:
     """Book the rejection; the version of the file that loaded before stays in force."""
-    from shs_pipeline.error_workbook import write_error_workbook
-
-    path = read.drop.path
-    content = write_error_workbook(PurePosixPath(path).name, read.content, read.outcome.problems)
     # Before the commit: if the run is killed between the two, the next one does both again.
-    job.landing.write(errors_path(path), content)
+    job.landing.write(errors_path(read.drop.path), read.error_workbook or _error_workbook(folder, read))
     return books.book_rejection(connection, _entry(job, folder, read), blocked_by)
 
 

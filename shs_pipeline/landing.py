@@ -157,6 +157,11 @@ class Landing:
             for chunk in obstore.list(self._store, prefix=prefix, chunk_size=1000):
                 yield from chunk
 
+    def holds_anything(self) -> bool:
+        """Whether an admin's file lies anywhere in the landing zone."""
+        with _reaching(self.url):
+            return any(not _is_litter(meta["path"]) for meta in self._metas(""))
+
     def read(self, path: str) -> bytes | None:
         """Return the bytes of a file, or None when it is gone."""
         import obstore

@@ -24,36 +24,47 @@ def changed_now(job: Ingestion) -> list[Folder]:
     return list(changed_folders(job.landing.drops(), books))
 
 
-def run_changed(job: Ingestion, progress: Progress | None = None) -> list[FolderReport]:
+def run_changed(
+    job: Ingestion, progress: Progress | None = None, only: Sequence[str] | None = None
+) -> list[FolderReport]:
     """Ingest every folder that changed, until none is left.
 
     Args:
         progress: told each folder before it is read, with its number and how many there are.
+        only: names of sources or tables; all when None.
 
     Returns:
         One report per folder, the last where a folder was read twice.
     """
-    return list(_until_quiet(job, progress, changed_now(job)).values())
+    with job:
+        return list(_until_quiet(job, progress, _wanted(changed_now(job), only), only).values())
 
 
 def run_all(
     job: Ingestion, progress: Progress | None = None, only: Sequence[str] | None = None
 ) -> list[FolderReport]:
     """Read every folder of the bucket again, changed or not; `only` names sources or tables."""
+    with job:
+        return list(_until_quiet(job, progress, _wanted(_everything(job), only), only).values())
+
+
+def _everything(job: Ingestion) -> list[Folder]:
     changed = changed_now(job)
     present = {folder_of(drop.place) for drop in job.landing.drops()}
     rest = sorted(present - set(changed), key=lambda folder: (not folder.is_reference, folder.key))
     # What changed keeps its order, in which moved files are withdrawn before they are seen again.
-    ordered = sorted([*changed, *rest], key=lambda folder: not folder.is_reference)
-    wanted = [folder for folder in ordered if only is None or folder.name in only]
-    return list(_until_quiet(job, progress, wanted, only).values())
+    return sorted([*changed, *rest], key=lambda folder: not folder.is_reference)
+
+
+def _wanted(folders: Sequence[Folder], only: Sequence[str] | None) -> list[Folder]:
+    return [folder for folder in folders if only is None or folder.name in only]
 
 
 def _until_quiet(
     job: Ingestion,
     progress: Progress | None,
     folders: Sequence[Folder],
-    only: Sequence[str] | None = None,
+    only: Sequence[str] | None,
 ) -> dict[Folder, FolderReport]:
     """Ingest the folders, then whatever changed through that, until nothing does."""
     reports: dict[Folder, FolderReport] = {}
@@ -61,7 +72,7 @@ def _until_quiet(
         if not folders:
             break
         reports |= _ingest(job, folders, progress)
-        folders = [folder for folder in changed_now(job) if only is None or folder.name in only]
+        folders = _wanted(changed_now(job), only)
     return reports
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import ROW, SHEET, PrintedTotal, Problem, Reading, SourceFile
+
+_log = logging.getLogger(__name__)
 
 Reader = Callable[[SourceFile], Reading]
 LineCheck = Callable[["pd.DataFrame"], Sequence[Problem]]
@@ -114,9 +117,19 @@ def read_file(declaration: Declaration, file: SourceFile, max_bytes: int) -> Fil
     try:
         check_can_be_opened(declaration, file, max_bytes)
         reading = declaration.readers[_extension(file.name)](file)
+        return _judge(declaration, file, reading)
     except UnreadableFileError as error:
         return FileOutcome.rejected(Problem(problem=error.problem, remedy=error.remedy))
-    return _judge(declaration, file, reading)
+    except Exception as error:  # noqa: BLE001
+        # An error of ours must not keep the other files from being loaded.
+        _log.exception("The reader of %s failed on %s.", declaration.name, file.name)
+        return FileOutcome.rejected(
+            Problem(
+                problem=f"The reader of {declaration.name} made an error of its own on {file.name} "
+                f"({type(error).__name__}).",
+                remedy="Report it with this file; nothing of it was loaded.",
+            )
+        )
 
 
 def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 import dagster as dg
 import psycopg
@@ -136,7 +137,7 @@ def test_a_rejected_file_fails_a_check_that_says_what_to_do_and_links_the_errors
     assert check.severity == dg.AssetCheckSeverity.ERROR
     assert "This is not an amount." in check.description
     assert sample.path in check.description
-    assert f"rejected/{sample.path}.errors.xlsx" in event.metadata["error_workbooks"].value
+    assert quote(f"rejected/{sample.path}.errors.xlsx") in event.metadata["error_workbooks"].value
     assert f"| {row} | Sales Total | twelve |" in event.metadata["errors"].value
     assert (landing / f"rejected/{sample.path}.errors.xlsx").exists()
 

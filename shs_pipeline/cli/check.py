@@ -180,7 +180,7 @@ def _from_database(settings: Settings, declaration: Declaration) -> Known | None
 
     from shs_pipeline.database import connect, prepare
     from shs_pipeline.embedded_postgres import EmbeddedPostgres
-    from shs_pipeline.ingestion import _known_values
+    from shs_pipeline.ingestion import known_values
 
     url = settings.database_url
     try:
@@ -189,7 +189,7 @@ def _from_database(settings: Settings, declaration: Declaration) -> Known | None
                 return None
             url = prepare(settings).warehouse_url
         with connect(url) as connection:
-            known = _known_values(connection, declaration)
+            known = known_values(connection, declaration)
     except (ShsError, psycopg.Error):  # away, or without tables so far
         return None
     return known if known.get(_MAP) else None

@@ -72,36 +72,20 @@ def open_job(settings: Settings, command: str, most_seconds: float | None = None
     """
     from datetime import UTC, datetime
 
-    from shs_pipeline.database import prepare
     from shs_pipeline.ingestion import Ingestion
-    from shs_pipeline.landing import Landing
 
     seconds = settings.database_wait_seconds
     if most_seconds is not None:
         seconds = int(min(seconds, most_seconds))
-    databases = prepare(settings.model_copy(update={"database_wait_seconds": seconds}))
-    return Ingestion(
-        landing=Landing(settings.landing),
-        database_url=databases.warehouse_url.get_secret_value(),
-        max_bytes=settings.max_file_mb * 2**20,
-        wait_seconds=seconds,
-        run_id=f"shs {command} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-    )
+    settings = settings.model_copy(update={"database_wait_seconds": seconds})
+    return Ingestion.from_settings(settings, f"shs {command} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _ingest(job: Ingestion, progress: Progress, everything: bool, names: Sequence[str]) -> list[FolderReport]:
-    from shs_pipeline.run import changed_now, run_all, run_changed
+    from shs_pipeline.run import run_all, run_changed
 
-    if everything:
-        return run_all(job, progress, names or None)
-    if not names:
-        return run_changed(job, progress)
-    folders = [folder for folder in changed_now(job) if folder.name in names]
-    reports = []
-    for number, folder in enumerate(folders, start=1):
-        progress(folder, number, len(folders))
-        reports.append(job.folder(folder))
-    return reports
+    job.may_empty = everything
+    return (run_all if everything else run_changed)(job, progress, names or None)
 
 
 # --- what became of it -------------------------------------------------------------------
