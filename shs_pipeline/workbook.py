@@ -12,7 +12,7 @@ import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
@@ -271,7 +271,7 @@ def _cells_below(sheet: CalamineSheet, header_row: int, where: dict[str, int]) -
     for position in blank:
         is_kept[position] = False
     table = {
-        name: pd.Series([None if cell == "" else cell for cell in compress(cells, is_kept)], dtype=object)
+        name: pd.Series(_with_none(compress(cells, is_kept) if blank else cells), dtype=object)
         for name, cells in zip(where, picked, strict=True)
     }
     numbers = list(compress(range(header_row + 1, header_row + 1 + count), is_kept))
@@ -279,6 +279,12 @@ def _cells_below(sheet: CalamineSheet, header_row: int, where: dict[str, int]) -
     lines.insert(0, SHEET, sheet.name)
     lines.insert(1, ROW, numbers)
     return lines
+
+
+def _with_none(cells: Iterable[Any]) -> list[Any]:
+    """Return the cells with None for empty."""
+    found = list(cells)
+    return [None if cell == "" else cell for cell in found] if "" in found else found
 
 
 def _is_blank(cell: object) -> bool:
