@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import compress
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from shs_pipeline.casting import cast_cells, is_blank, show
@@ -42,19 +43,17 @@ def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame
         those above the first printed one is the first row.
     """
     filled = lines.copy()
-    rows = lines[ROW].tolist()
+    rows = lines[ROW].to_numpy()
     printed_in: dict[str, list[int]] = {}
     for column in columns:
-        above, row_above = None, rows[0] if rows else 0
-        cells: list[Any] = []
-        places: list[int] = []
-        for cell, row in zip(lines[column].tolist(), rows, strict=True):
-            if not (cell is None or (isinstance(cell, str) and not cell.strip())):
-                above, row_above = cell, row
-            cells.append(above)
-            places.append(row_above)
-        filled[column] = pd.Series(cells, dtype=object, index=lines.index)
-        printed_in[column] = places
+        cells = lines[column].to_numpy(dtype=object, copy=True)
+        blanks = {cell for cell in set(cells.tolist()) if is_blank(cell)}
+        is_empty = np.fromiter((cell in blanks for cell in cells), dtype=bool, count=len(cells))
+        cells[is_empty] = None
+        # The position of the last cell above that is filled; of the first cell where there is none.
+        above = np.maximum.accumulate(np.where(is_empty, 0, np.arange(len(cells))))
+        filled[column] = pd.Series(cells[above], dtype=object, index=lines.index)
+        printed_in[column] = rows[above].tolist()
     return filled, printed_in
 
 
