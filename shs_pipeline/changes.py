@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,7 @@ def reference_folder(table: str) -> Folder:
     return Folder(f"{REFERENCE}/{table}")
 
 
+@lru_cache(maxsize=10_000)
 def folder_of(place: Place) -> Folder:
     """Return the folder that a file belongs to."""
     if place.kind == "source" and place.name and place.commission_month:

@@ -130,6 +130,7 @@ class Ingestion:
             self._kept = connect(self.database_url, self.wait_seconds)
             if not has_tables(self._kept):
                 ensure_tables(self._kept)
+            self._kept.commit()
         # Also ends what an error left open.
         self._kept.rollback()
         return self._kept

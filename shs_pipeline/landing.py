@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import quote, unquote
@@ -30,7 +30,7 @@ ERRORS_SUFFIX = ".errors.xlsx"
 _REVENUE = re.compile(r"rev=(.+)", re.IGNORECASE)
 _OVERLAP_OK = "overlap=ok"
 # What operating systems and Office leave beside people's files; nobody dropped these.
-_LITTER = re.compile(r"(\.|~\$).*|thumbs\.db|desktop\.ini", re.IGNORECASE)
+_LITTER = re.compile(r"(?:^|/)(?:\.|~\$|(?:thumbs\.db|desktop\.ini)(?:/|$))", re.IGNORECASE)
 # An S3 that does not answer is said within a minute or so, instead of the library's three; a large
 # file over a slow line still has the time that it needs.
 _TIMEOUTS = {"connect_timeout": "10s", "timeout": "300s"}
@@ -239,6 +239,22 @@ def errors_path(path: str) -> str:
 
 def place_of(path: str) -> Place:
     """Return what a landing-relative path says; an unknown place says why and what to do."""
+    # A month's folder is read once, not once for each of its files.
+    return _place_of_folder(path.rpartition("/")[0], last_month()) or _place_of_file(path)
+
+
+@lru_cache(maxsize=10_000)
+def _place_of_folder(folder: str, last: date) -> Place | None:
+    """Return what the folder of a source's month says; with `last` the cache ends with the month."""
+    del last
+    parts = PurePosixPath(folder, "any.xlsx").parts
+    if len(parts) < 4 or parts[0] != INCOMING or parts[1] not in SOURCE_NAMES:
+        return None
+    place = _source_place(folder, parts)
+    return place if place.kind == "source" else None
+
+
+def _place_of_file(path: str) -> Place:
     parts = PurePosixPath(path).parts
     if parts[0] == REFERENCE:
         return _reference_place(path, parts)
@@ -300,4 +316,4 @@ def _unknown(problem: str, remedy: str) -> Place:
 
 
 def _is_litter(path: str) -> bool:
-    return any(_LITTER.fullmatch(part) for part in PurePosixPath(path).parts)
+    return _LITTER.search(path) is not None
