@@ -75,7 +75,7 @@ class Drop:
     etag: str
     modified: datetime
 
-    @cached_property
+    @property
     def place(self) -> Place:
         """What the path says."""
         return place_of(self.path)
