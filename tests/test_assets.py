@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from urllib.parse import quote
@@ -184,3 +186,21 @@ def test_reference_tables_and_unknown_places_have_their_checks(
     check = checks_of(unknown)["contract_holds"]
     assert not check.passed
     assert "notes.txt" in check.description
+
+
+def test_the_code_location_loads_without_camelot_and_dbt() -> None:
+    probe = (
+        "import sys; from shs_pipeline.definitions import defs; defs().get_repository_def();"
+        "print([name for name in ('camelot', 'dbt', 'reportlab', 'openpyxl') if name in sys.modules])"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+
+    assert printed.strip() == "[]"
+
+
+def test_importing_the_definitions_reads_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHS_MAX_FILE_MB", "no number")
+
+    probe = [sys.executable, "-c", "import shs_pipeline.definitions, assets.ingested, sensors.landing"]
+    assert subprocess.run(probe, check=False).returncode == 0
