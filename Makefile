@@ -23,11 +23,11 @@ up: setup ## Run the system: database, Dagster's UI and daemon; Ctrl-C stops it
 down: setup ## Stop what runs in the background
 	@$(SHS) down
 
-test: setup browser ## Run all tests
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile
+test: setup browser ## Run all tests (the longest files are begun early, not last)
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fast: setup ## Run the tests that take no more than a moment each
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 check: setup ## Run the linters
 	@.venv/bin/ruff check .

@@ -183,7 +183,7 @@ def show_rejection(
     """Print a rejected file with its first error and where all of them are."""
     from shs_pipeline.cli.terminal import say, shown_address
 
-    more = f" ({errors - 1} more errors)" if errors > 1 else ""
+    more = f" (and {errors - 1} more)" if errors > 1 else ""
     say(console, f"  {path}", "bold")
     say(console, f"    {placed(first)}{first.problem} {first.remedy}{more}")
     if error_workbook:
