@@ -71,6 +71,8 @@ def _large(home: Path, lines: int) -> list[tuple[str, str, str, str, str]]:
     rounds = [
         [_run(name, path) for name in ("calamine_alone", "calamine_and_text_copy", "ingest_one")]
         for _ in range(_ROUNDS)
+        # The first load of a file again, not its replacement.
+        if _forget(path)
     ]
     calamine, floor, ours = (_best(of_side) for of_side in zip(*rounds, strict=True))
     naive = _run("openpyxl_and_to_sql", path)
@@ -120,6 +122,15 @@ def _run(name: str, path: Path) -> dict[str, float]:
     printed = _printed([sys.executable, __file__, "side", name, str(path)])
     found: dict[str, float] = json.loads(printed.strip().splitlines()[-1])
     return found
+
+
+def _forget(path: Path) -> bool:
+    """Take the file out of the warehouse."""
+    content = path.read_bytes()
+    path.unlink()
+    _printed(["shs", "run"])
+    path.write_bytes(content)
+    return True
 
 
 def _best(runs: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -192,6 +203,7 @@ def calamine_and_text_copy(path: Path, url: str) -> None:
 @side
 def openpyxl_and_to_sql(path: Path, url: str) -> None:
     """What a script without this system would do with the file."""
+    import openpyxl  # noqa: F401 - imported by read_excel
     import pandas as pd
     import sqlalchemy
 
@@ -221,7 +233,10 @@ def ingest_one(path: Path, url: str) -> None:
     from shs_pipeline.changes import partition_folder
     from shs_pipeline.ingestion import Ingestion
     from shs_pipeline.landing import place_of
+    from shs_pipeline.reading import SourceFile
+    from shs_pipeline.samples import make_sample
     from shs_pipeline.settings import load_settings
+    from shs_pipeline.source import read_file
     from shs_pipeline.warehouse import ensure_tables
 
     place = place_of(str(path).split("/landing/")[1])
@@ -231,6 +246,9 @@ def ingest_one(path: Path, url: str) -> None:
     assert folder.declaration is not None
     job = Ingestion.from_settings(load_settings(), "bench")
     job.query(ensure_tables)
+    # Libraries are imported at their first use: that is no part of reading a file, on no side.
+    tiny = make_sample(place.name, place.commission_month, lines=2, seed=1)
+    read_file(folder.declaration, SourceFile("tiny.xlsx", tiny.content), job.max_bytes)
     started, idle = time.perf_counter(), _peak()
     report = job.folder(folder)
     assert report.loaded

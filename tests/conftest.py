@@ -65,6 +65,7 @@ class Zone:
     database_url: str
     max_bytes: int = 50 << 20
     wait_seconds: float = 30.0
+    may_empty: bool = False
     runs: int = 0
 
     @cached_property
@@ -80,7 +81,9 @@ class Zone:
         """What a run with an id of its own works with."""
         self.runs += 1
         run_id = run_id or f"run {self.runs}"
-        return Ingestion(Landing(self.url), self.database_url, self.max_bytes, self.wait_seconds, run_id)
+        return Ingestion(
+            Landing(self.url), self.database_url, self.max_bytes, self.wait_seconds, run_id, self.may_empty
+        )
 
     def run(self, run_id: str | None = None) -> list[FolderReport]:
         """Ingest everything that changed."""

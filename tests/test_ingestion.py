@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from datetime import date
 from decimal import Decimal
@@ -16,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from shs_pipeline.changes import Folder
 from shs_pipeline.contract import columns_of
+from shs_pipeline.errors import ShsError
 from shs_pipeline.ingestion import Ingestion
 from shs_pipeline.run import run_all
 from shs_pipeline.samples import SampleFile, make_sample
@@ -1003,6 +1005,7 @@ def test_after_any_sequence_of_drops_the_lines_are_those_of_the_folders(zone: Zo
     class Machine(_Folders):
         pass
 
+    zone.may_empty = True
     Machine.zone = zone
     run_state_machine_as_test(
         Machine,
@@ -1011,3 +1014,35 @@ def test_after_any_sequence_of_drops_the_lines_are_those_of_the_folders(zone: Zo
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
+
+
+def test_a_landing_zone_that_is_gone_withdraws_nothing(zone: Zone) -> None:
+    for month in ("2025-01", "2025-02", "2025-03", "2025-04"):
+        zone.drop_sample("novo", month, lines=2)
+    zone.run()
+    shutil.move(zone.folder, zone.folder.with_name("unmounted"))
+
+    with pytest.raises(ShsError, match="is empty, but 4 folders were loaded"):
+        zone.run()
+
+    assert zone.query("select count(*) from raw.novo") == [(8,)]
+    zone.may_empty = True
+    zone.run()
+    assert zone.query("select count(*) from raw.novo") == [(0,)]
+
+
+def test_an_error_of_a_reader_rejects_its_file_and_lets_the_others_load(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = zone.drop_sample("novo", lines=2)
+    zone.drop_sample("chemence", lines=2)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("hidden detail")
+
+    monkeypatch.setitem(source_named("novo").readers, ".xlsx", fail)
+    zone.run()
+
+    assert (bad, "rejected") in zone.statuses()
+    assert "made an error of its own" in zone.problem(bad)
+    assert zone.query("select count(*) from raw.chemence") == [(2,)]
