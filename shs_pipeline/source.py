@@ -222,7 +222,7 @@ def _date_revenue(source: Source, file: SourceFile, lines: pd.DataFrame, *, is_s
         return [
             Problem(
                 problem=f"{file.name} lies in a rev= folder, but {source.name} dates its lines by "
-                f"{source.revenue_date}.",
+                f"{_revenue_header(source)}.",
                 remedy="Move it out of the rev= folder, into the folder of its commission month.",
             )
         ]
@@ -243,6 +243,13 @@ def _date_revenue(source: Source, file: SourceFile, lines: pd.DataFrame, *, is_s
     if is_sound and any(day is None for day in dates):
         return [Problem(problem=f"{file.name} has lines without a revenue date.", remedy="Fill in the date.")]
     return []
+
+
+def _revenue_header(source: Source) -> str:
+    from shs_pipeline.contract import columns_of
+
+    headers = {column.name: column.header for column in columns_of(source.rows)}
+    return headers.get(source.revenue_date or "", "the file")
 
 
 def _extension(name: str) -> str:
