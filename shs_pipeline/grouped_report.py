@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ def is_total_row(rows: pd.DataFrame, *keys: str) -> pd.Series:
     return pd.Series(says, dtype=bool, index=candidates.index).reindex(rows.index, fill_value=False)
 
 
-def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, list[int]]]:
+def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Give the blanks of `columns` the value above.
 
     Returns:
@@ -44,16 +43,17 @@ def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame
     """
     filled = lines.copy()
     rows = lines[ROW].to_numpy()
-    printed_in: dict[str, list[int]] = {}
+    printed_in: dict[str, np.ndarray] = {}
     for column in columns:
         cells = lines[column].to_numpy(dtype=object, copy=True)
-        blanks = {cell for cell in set(cells.tolist()) if is_blank(cell)}
-        is_empty = np.fromiter((cell in blanks for cell in cells), dtype=bool, count=len(cells))
-        cells[is_empty] = None
+        spaces = [cell for cell in set(cells) if isinstance(cell, str) and is_blank(cell)]
+        if spaces:
+            cells[np.isin(cells, spaces)] = None
+        is_empty = pd.isna(cells)
         # The position of the last cell above that is filled; of the first cell where there is none.
         above = np.maximum.accumulate(np.where(is_empty, 0, np.arange(len(cells))))
         filled[column] = pd.Series(cells[above], dtype=object, index=lines.index)
-        printed_in[column] = rows[above].tolist()
+        printed_in[column] = rows[above]
     return filled, printed_in
 
 
@@ -83,11 +83,9 @@ def reading_of(
     totals = printed_totals(table_rows, is_line if is_covered is None else is_covered, is_total, amounts)
     feeding = is_line if is_fed_by is None else is_fed_by
     rows, printed_in = fill_down(table_rows[feeding], written_once)
-    kept = is_line[feeding]
+    kept = is_line[feeding].to_numpy()
     lines = rows[kept].reset_index(drop=True)
-    cells_at = {
-        column: CellsAt(column, list(compress(places, kept))) for column, places in printed_in.items()
-    }
+    cells_at = {column: CellsAt(column, places[kept]) for column, places in printed_in.items()}
     return Reading(lines, left_out or {}, totals, table.problems, table.missing, cells_at)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import blake2b
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -32,9 +33,16 @@ def line_keys(source: Source, lines: pd.DataFrame) -> list[int]:
     ]
 
 
-def _key_texts(cells: Sequence[object]) -> list[str]:
+def _key_texts(cells: Sequence[Any]) -> list[str]:
     """Return texts that are the same for `1,234.50` and 1234.5, and in any case."""
-    return [str(cell.normalize()) if type(cell) is Decimal else str(cell).casefold() for cell in cells]
+    if cells and set(map(type, cells)) <= {str, NoneType}:
+        # Casting leaves no line break in a text.
+        return "\n".join([cell or "" for cell in cells]).casefold().split("\n")
+    texts = {
+        cell: str(cell.normalize()) if isinstance(cell, Decimal) else str(cell).casefold()
+        for cell in set(cells)
+    }
+    return list(map(texts.__getitem__, cells))
 
 
 def copy_lines(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
+    import numpy as np
     import pandas as pd
 
 SHEET = "source_sheet"
@@ -90,7 +91,7 @@ class CellsAt:
     """
 
     header: str
-    rows: Sequence[int]
+    rows: Sequence[int] | np.ndarray
 
 
 @dataclass
