@@ -59,7 +59,8 @@ def test_blanks_take_the_value_above_and_its_row() -> None:
 
     assert filled["L"].tolist() == [None, "A", "A", "A", error, error]
     assert filled["N"].tolist() == [1, 1, 0.0, 0.0, 0.0, 2]
-    assert {name: rows.tolist() for name, rows in printed_in.items()} == {"L": [5, 6, 6, 6, 9, 9], "N": [5, 5, 7, 7, 7, 10]}
+    places = {name: found.tolist() for name, found in printed_in.items()}
+    assert places == {"L": [5, 6, 6, 6, 9, 9], "N": [5, 5, 7, 7, 7, 10]}
     assert rows["L"].tolist()[0] is None
     assert rows["L"].tolist()[5] is None
 
