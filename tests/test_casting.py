@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from shs_pipeline.casting import (
     CASTS,
     CastError,
+    Cell,
     ExcelError,
+    Kind,
     cast_amount,
     cast_cells,
     cast_day,
@@ -374,3 +376,33 @@ def test_an_excel_error_is_named_whatever_the_column_holds(kind: Any) -> None:
     assert values == [None, None]
     assert "#DIV/0!" in errors[1].problem
     assert "formula" in errors[1].remedy
+
+
+_PIECES = st.text(st.sampled_from("0123456789.,$()- eEA\n\u00a0\t"), max_size=10)
+_ODD_CELLS = st.one_of(
+    _PIECES,
+    st.floats(allow_nan=False),
+    st.decimals(-(10**6), 10**6, places=2).map(lambda amount: f"${amount:,}"),
+    st.sampled_from(
+        ["10482.0", "00123", "4.5E10", "$1,234.50", "1,23", "(5.00)", "A\nB", "B", -0.0, True, None]
+    ),
+)
+
+
+def cast_alone(kind: Kind, cell: Cell) -> tuple[Any, str | None]:
+    """What a cell is cast to, and what is wrong with it."""
+    try:
+        return (None if cell is None or cell == "" else CASTS[kind](cell)), None
+    except CastError as error:
+        return None, error.problem
+
+
+@pytest.mark.parametrize("kind", list(CASTS))
+@given(cells=st.lists(_ODD_CELLS, max_size=12))
+def test_a_column_is_cast_as_its_cells_are_one_by_one(kind: Kind, cells: list[Cell]) -> None:
+    values, errors = cast_cells(cells, kind)
+
+    problems = [errors[position].problem if position in errors else None for position in range(len(cells))]
+    found = list(zip(values, problems, strict=True))
+    assert found == [cast_alone(kind, cell) for cell in cells]
+    assert [type(value) for value in values] == [type(cast_alone(kind, cell)[0]) for cell in cells]
