@@ -54,7 +54,13 @@ def _fresh_database(postgres_home: Path) -> Iterator[str]:
     with psycopg.connect(warehouse, autocommit=True) as owner:
         owner.execute(f"create database {name}")
         yield f"{warehouse.rpartition('/')[0]}/{name}"
-        owner.execute(f"drop database {name} with (force)")
+        # Not `with (force)`: an autovacuum worker belongs to the superuser, and only force minds that.
+        owner.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s"
+            " and backend_type = 'client backend'",
+            [name],
+        )
+        owner.execute(f"drop database {name}")
 
 
 @dataclass
