@@ -5,8 +5,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from shs_pipeline.access import LoginChange, logins_from_settings
 from shs_pipeline.errors import ShsError
 from shs_pipeline.ingestion import Ingestion
+from shs_pipeline.marts import BuildReport, marts_from_settings
 from shs_pipeline.settings import Settings, load_settings
 
 
@@ -29,6 +31,23 @@ class Warehouse(dg.ConfigurableResource):
             ShsError: the settings or the database are not usable.
         """
         return Ingestion.from_settings(self.settings(), run_id)
+
+    def marts(self, run_id: str) -> BuildReport:
+        """Bring the marts up to date.
+
+        Raises:
+            BuildError: a model or test failed; nothing was published.
+            ShsError: the settings or the database are not usable.
+        """
+        return marts_from_settings(self.settings(), run_id)
+
+    def sync_logins(self) -> list[LoginChange]:
+        """Let the login roles follow the people who were published.
+
+        Raises:
+            ShsError: the database or the store of secrets is not usable.
+        """
+        return logins_from_settings(self.settings())
 
 
 @contextmanager

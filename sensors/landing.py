@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -23,6 +24,7 @@ from shs_pipeline.changes import (
 )
 from shs_pipeline.errors import ShsError
 from shs_pipeline.landing import Drop, Landing
+from shs_pipeline.marts import pending_state
 from shs_pipeline.months import month_text, parse_month
 from shs_pipeline.reference import NAMES as REFERENCE_NAMES
 
@@ -38,6 +40,7 @@ _SHARE_OF_TIME = 20
 # A file in a folder appears while it is still being copied; it is looked at when it has been quiet.
 _QUIET_SECONDS = 2.0
 _FIRST_RETRY, _LAST_RETRY = 30.0, 1800.0
+_MARTS = "marts"
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Memory:
 
     Attributes:
         not_before: when to look again, seconds since 1970.
-        tries: by folder: the state that was requested, how often, and when to request it again.
+        tries: by folder, or `marts`: the state that was requested, how often, and when to request it again.
     """
 
     not_before: float = 0.0
@@ -69,21 +72,32 @@ class Memory:
         """Return the cursor."""
         return json.dumps({"not_before": self.not_before, "tries": self.tries})
 
-    def is_due(self, folder: Folder, state: str, now: float) -> bool:
-        """Whether a changed folder may be requested: at once when new, later after a failed run."""
-        known = self.tries.get(folder.key)
+    def forget_all_but(self, keys: set[str]) -> None:
+        """Forget the requests of what is up to date."""
+        self.tries = {key: known for key, known in self.tries.items() if key in keys}
+
+    def is_due(self, key: str, state: str, now: float) -> bool:
+        """Whether what changed may be requested: at once when new, later after a failed run."""
+        known = self.tries.get(key)
         return known is None or known[0] != state or now >= known[2]
 
-    def note(self, folder: Folder, state: str, now: float) -> None:
-        """Remember a request, and when to repeat it should the folder still be changed then."""
-        known = self.tries.get(folder.key)
+    def note(self, key: str, state: str, now: float) -> None:
+        """Remember a request, and when to repeat it should nothing have come of it by then."""
+        known = self.tries.get(key)
         count = known[1] + 1 if known and known[0] == state else 1
         delay = min(_FIRST_RETRY * 2 ** (count - 1), _LAST_RETRY)
-        self.tries[folder.key] = (state, count, now + delay)
+        self.tries[key] = (state, count, now + delay)
 
 
-def landing_sensor(every_seconds: int) -> dg.SensorDefinition:
-    """Return the sensor that requests runs for what was added, changed or deleted in the bucket."""
+def landing_sensor(
+    every_seconds: int, due_day: int, marts: Sequence[dg.AssetKey] = ()
+) -> dg.SensorDefinition:
+    """Return the sensor that requests runs for what was added, changed or deleted in the bucket.
+
+    Args:
+        due_day: day of the next month on which a month's files are due.
+        marts: what is built behind the files.
+    """
 
     @dg.sensor(
         name="landing",
@@ -100,46 +114,50 @@ def landing_sensor(every_seconds: int) -> dg.SensorDefinition:
         try:
             job = warehouse.looking()
             books = job.query(read_books)
+            pending = job.query(lambda connection: pending_state(connection, due_day))
             started = time.monotonic()
             drops = job.landing.drops()
             memory.not_before = now + (time.monotonic() - started) * _SHARE_OF_TIME
         except ShsError as error:
             return dg.SkipReason(str(error))
         changed = changed_folders(drops, books)
-        memory.tries = {key: known for key, known in memory.tries.items() if Folder(key) in changed}
-        busy = _in_flight(context.instance) | _still_written(job.landing, drops, now)
+        memory.forget_all_but({folder.key for folder in changed} | {_MARTS})
+        in_flight = context.instance.get_runs(filters=dg.RunsFilter(statuses=_IN_FLIGHT))
+        being_ingested = {folder.key for run in in_flight for folder in _folders_of(run)}
+        busy = being_ingested | _still_written(job.landing, drops, now)
         due = [
             folder
             for folder, state in changed.items()
-            if folder.key not in busy and memory.is_due(folder, state, now)
+            if folder.key not in busy and memory.is_due(folder.key, state, now)
         ]
         runs = plan_runs(due)
         for run in runs:
             for folder in run.folders():
-                memory.note(folder, changed[folder], now)
-        if not runs:
+                memory.note(folder.key, changed[folder], now)
+        # One run builds the marts behind its files; behind several, a run of its own does it once.
+        behind = marts if len(runs) == 1 and not in_flight else ()
+        requests = [_request(run, behind) for run in runs]
+        is_quiet = not runs and not in_flight
+        if marts and pending and is_quiet and memory.is_due(_MARTS, pending, now):
+            memory.note(_MARTS, pending, now)
+            requests.append(dg.RunRequest(asset_selection=list(marts)))
+        if not requests:
             return dg.SensorResult(skip_reason=_why_nothing(changed, busy), cursor=memory.dump())
-        return dg.SensorResult(run_requests=[_request(run) for run in runs], cursor=memory.dump())
+        return dg.SensorResult(run_requests=requests, cursor=memory.dump())
 
     return look
 
 
-def _request(run: PlannedRun) -> dg.RunRequest:
+def _request(run: PlannedRun, behind: Sequence[dg.AssetKey]) -> dg.RunRequest:
     if run.first is None or run.last is None:
         keys = [UNKNOWN_KEY if name == UNKNOWN_FOLDER else reference_key(name) for name in run.names]
-        return dg.RunRequest(asset_selection=keys)
-    keys = [source_key(name) for name in run.names]
+        return dg.RunRequest(asset_selection=[*keys, *behind])
+    keys = [*(source_key(name) for name in run.names), *behind]
     first, last = month_text(run.first), month_text(run.last)
     if first == last:
         return dg.RunRequest(asset_selection=keys, partition_key=first)
     span = {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
     return dg.RunRequest(asset_selection=keys, tags=span)
-
-
-def _in_flight(instance: dg.DagsterInstance) -> set[str]:
-    """Return the folders that a queued or running run is about to bring up to date."""
-    runs = instance.get_runs(filters=dg.RunsFilter(statuses=_IN_FLIGHT))
-    return {folder.key for run in runs for folder in _folders_of(run)}
 
 
 def _folders_of(run: dg.DagsterRun) -> list[Folder]:

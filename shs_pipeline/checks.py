@@ -80,9 +80,14 @@ def check_unknown_places(connection: psycopg.Connection) -> list[CheckOutcome]:
     return [_contract_holds(connection, None)]
 
 
+def last_due_month(today: date, due_day: int) -> date:
+    """Return the last month whose files should be there: due on a day of the month after."""
+    return month_after(today.replace(day=1), -1 if today.day >= due_day else -2)
+
+
 def due_months(first: date, today: date, due_day: int) -> list[date]:
-    """Return the months from `first` whose file should be there: due on a day of the month after."""
-    last = month_after(today.replace(day=1), -1 if today.day >= due_day else -2)
+    """Return the months from `first` whose file should be there."""
+    last = last_due_month(today, due_day)
     return months_between(first, last) if last >= first else []
 
 

@@ -7,9 +7,11 @@ import dagster as dg
 
 from assets.checks import all_checks
 from assets.ingested import bucket_asset, reference_asset, source_asset, unknown_places_asset
+from assets.marts import LOGINS_KEY, logins_asset, marts_assets
 from assets.warehouse import Warehouse
 from sensors.due_months import due_months_schedule
 from sensors.landing import landing_sensor
+from shs_pipeline.dbt_build import prepare_manifest
 from shs_pipeline.reference import all_tables
 from shs_pipeline.settings import load_settings
 from shs_pipeline.sources import all_sources
@@ -18,15 +20,19 @@ from shs_pipeline.sources import all_sources
 def build_defs(**overrides: Any) -> dg.Definitions:
     """Return the definitions; `overrides` replace arguments of `Definitions`, for tests."""
     warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill_policy; pinned by the lock file
+    settings = load_settings()
+    models = marts_assets(prepare_manifest() / "manifest.json")
     parts: dict[str, Any] = {
         "assets": [
             *(source_asset(source) for source in all_sources()),
             *(reference_asset(table) for table in all_tables()),
             unknown_places_asset(),
             bucket_asset(),
+            models,
+            logins_asset(),
         ],
         "asset_checks": all_checks(),
-        "sensors": [landing_sensor(load_settings().sensor_seconds)],
+        "sensors": [landing_sensor(settings.sensor_seconds, settings.due_day, [*models.keys, LOGINS_KEY])],
         "schedules": [due_months_schedule()],
         "resources": {"warehouse": Warehouse()},
         # A step of its own process costs 2.6 s, thirteen times what it costs in the run's.

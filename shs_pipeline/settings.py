@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from shs_pipeline.errors import ShsError
 
 PREFIX = "SHS_"
-PATHS = ("home", "landing", "pg_bin")
+PATHS = ("home", "landing", "secrets", "pg_bin")
 
 # Set by shs itself for the Dagster processes it starts; no settings of a person.
 INTERNAL = frozenset(
@@ -43,6 +44,7 @@ class Settings(BaseSettings):
         home: folder of all state (database, secrets, logs, Dagster).
         landing: URL of the landing zone, `file:///…` or `s3://bucket/prefix`.
         database_url: owner's URL of the warehouse database; None runs the embedded server.
+        secrets: URL of the place for people's passwords, `file:///…` or `aws-secretsmanager://prefix`.
         pg_bin: folder with `initdb`, `pg_ctl` and `postgres`; None takes those of the wheel.
         max_file_mb: largest file that is read, in MiB.
         database_wait_seconds: how long a command waits for a database that is away.
@@ -55,6 +57,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: project_root() / "var")
     landing: str = ""
     database_url: SecretStr | None = None
+    secrets: str = ""
     pg_bin: Path | None = None
     max_file_mb: int = Field(default=50, ge=1, le=2048)
     database_wait_seconds: int = Field(default=300, ge=0)
@@ -94,8 +97,14 @@ class Settings(BaseSettings):
             raise ValueError("has no number as its port, or names several hosts") from None
         return value
 
+    @field_validator("secrets", mode="after")
+    @classmethod
+    def _secrets_url(cls, value: str) -> str:
+        return secrets_url(value) if value else value
+
     @model_validator(mode="after")
-    def _landing_url(self) -> Settings:
+    def _places_below_home(self) -> Settings:
+        self.secrets = self.secrets or (self.home / "secrets.json").as_uri()
         self.landing = landing_url(self.landing or (self.home / "landing").as_uri())
         return self
 
@@ -146,6 +155,27 @@ def landing_url(text: str) -> str:
         return Path(unquote(parts.path)).as_uri()
     if "://" in text:
         raise ValueError(f"begins with {parts.scheme}://, which is neither file:// nor s3://")
+    return Path(os.path.abspath(Path(text).expanduser())).as_uri()
+
+
+def secrets_url(text: str) -> str:
+    """Return the URL of the place for passwords; a plain path becomes `file:///…`.
+
+    Raises:
+        ValueError: neither a path nor a `file://` or `aws-secretsmanager://` URL with a place in it.
+    """
+    parts = urlsplit(text)
+    if parts.scheme == "aws-secretsmanager":
+        prefix = f"{parts.netloc}{parts.path}".strip("/")
+        if not re.fullmatch(r"[A-Za-z0-9/_+=.@-]{1,200}", prefix):
+            raise ValueError("has no prefix of letters, digits and / _ + = . @ -: aws-secretsmanager://shs")
+        return f"aws-secretsmanager://{prefix}"
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
+            raise ValueError("has no absolute path: file:///folder/secrets.json has three slashes")
+        return Path(unquote(parts.path)).as_uri()
+    if "://" in text:
+        raise ValueError(f"begins with {parts.scheme}://, which is neither file:// nor aws-secretsmanager://")
     return Path(os.path.abspath(Path(text).expanduser())).as_uri()
 
 

@@ -90,6 +90,19 @@ create table if not exists reference.versions (
 create unique index if not exists versions_one_in_force
     on reference.versions (table_name) where in_force_until is null;
 
+create table if not exists ops.logins (
+    login_id bigint generated always as identity primary key,
+    role_name text not null unique deferrable initially deferred,
+    secret_name text unique,
+    email text not null,
+    rep_name text not null,
+    permission text not null check (permission in ('admin', 'user')),
+    state text not null check (state in ('active', 'disabled', 'leaving')),
+    must_end_sessions boolean not null default false,
+    created_at timestamptz not null default now(),
+    changed_at timestamptz not null default now()
+);
+
 comment on table ops.files is 'Every version of every file that was ever dropped.';
 comment on column ops.files.status is
     'loaded: its lines are in force. rejected: it lies in the bucket and is not loaded. '
@@ -98,6 +111,9 @@ comment on column ops.files.blocked_by is 'The file for whose sake this one is r
 comment on table ops.file_errors is 'Every error and warning found in a dropped file.';
 comment on table ops.folders is 'The state of each folder of the bucket that was last ingested.';
 comment on column ops.folders.rows_before is 'Lines in force before the run that wrote this row.';
+comment on table ops.logins is 'The login roles of people; shs_pipeline/access.py keeps them.';
+comment on column ops.logins.secret_name is 'The name of the password where SHS_SECRETS keeps it.';
+comment on column ops.logins.must_end_sessions is 'Sessions from before a change are still to be ended.';
 comment on table reference.versions is 'When each accepted version of a reference table was in force.';
 """
 
@@ -160,7 +176,7 @@ def _ensure_table(connection: psycopg.Connection, schema: str, declaration: Decl
     ]
     definitions += [_definition(column) for column in columns]
     connection.execute(
-        sql.SQL("create table if not exists {} ({}, primary key (file_id, source_sheet, source_row))").format(
+        sql.SQL("create table if not exists {} ({}, primary key (file_id, source_row, source_sheet))").format(
             table, sql.SQL(", ").join(definitions)
         )
     )

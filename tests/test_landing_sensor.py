@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from shs_pipeline.reference import NAMES as REFERENCE_NAMES
 from shs_pipeline.run import run_changed
 from shs_pipeline.samples import make_sample, write_samples
 
+MARTS = [dg.AssetKey(["marts", "harmonised_sales"]), dg.AssetKey(["marts", "publications"])]
 SPAN = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 
@@ -40,9 +42,11 @@ def instance() -> dg.DagsterInstance:
         yield found
 
 
-def look(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
+def look(
+    instance: dg.DagsterInstance, cursor: str | None = None, marts: Sequence[dg.AssetKey] = ()
+) -> dg.SensorResult | dg.SkipReason:
     context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"warehouse": Warehouse()})
-    return landing_sensor(5)(context)
+    return landing_sensor(5, 20, marts)(context)
 
 
 def rest(folder: Path) -> None:
@@ -216,3 +220,71 @@ def test_scattered_months_become_as_many_runs_as_there_are_rows_of_months() -> N
         PlannedRun(("cygnus", "novo"), january, february),
         PlannedRun(("cygnus", "novo"), may, may),
     ]
+
+
+def test_the_run_of_one_change_builds_the_marts_behind_it(
+    landing: Path, instance: dg.DagsterInstance
+) -> None:
+    add(landing, "novo", date(2025, 3, 1))
+
+    (request,) = look(instance, marts=MARTS).run_requests
+
+    assert request.asset_selection == [source_key("novo"), *MARTS]
+    assert request.partition_key == "2025-03"
+
+
+def test_behind_several_runs_the_marts_are_built_once_by_a_run_of_their_own(
+    landing: Path, instance: dg.DagsterInstance
+) -> None:
+    add(landing, "novo", date(2025, 3, 1))
+    add(landing, "cygnus", date(2025, 5, 1))
+    first = look(instance, marts=MARTS)
+    assert len(first.run_requests) == 2
+    assert not any(key in MARTS for request in first.run_requests for key in request.asset_selection)
+    ingest()
+
+    (build,) = look(instance, first.cursor, MARTS).run_requests
+
+    assert build.asset_selection == MARTS
+    assert build.partition_key is None
+
+
+def test_a_build_waits_for_the_runs_that_still_ingest(landing: Path, instance: dg.DagsterInstance) -> None:
+    add(landing, "novo", date(2025, 3, 1))
+    ingest()
+    instance.create_run_for_job(
+        build_defs().resolve_implicit_global_asset_job_def(),
+        asset_selection=frozenset({source_key("cygnus")}),
+        tags={"dagster/partition": "2025-05"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+
+    assert look(instance, marts=MARTS).run_requests in (None, [])
+
+
+def test_a_build_that_failed_is_tried_again_later_and_at_once_after_a_change(
+    landing: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(landing, "novo", date(2025, 3, 1))
+    ingest()
+    first = look(instance, marts=MARTS)
+    at_once = look(instance, first.cursor, MARTS)
+    monkeypatch.setattr(landing_module, "pending_state", lambda *_: "another state of the books")
+    after_a_change = look(instance, at_once.cursor, MARTS)
+
+    assert len(first.run_requests) == 1
+    assert at_once.run_requests in (None, [])
+    assert len(after_a_change.run_requests) == 1
+
+
+@pytest.mark.slow
+def test_nothing_is_built_when_people_read_what_is_loaded(
+    landing: Path, instance: dg.DagsterInstance
+) -> None:
+    assert look(instance, marts=MARTS).run_requests in (None, []), "nothing was ever loaded"
+    add(landing, "novo", date(2025, 3, 1))
+    ingest()
+
+    Warehouse().marts("by hand")
+
+    assert look(instance, marts=MARTS).run_requests in (None, [])

@@ -10,7 +10,14 @@ import pytest
 
 from shs_pipeline import settings as module
 from shs_pipeline.errors import ShsError
-from shs_pipeline.settings import Settings, landing_url, load_settings, project_root, unknown_variables
+from shs_pipeline.settings import (
+    Settings,
+    landing_url,
+    load_settings,
+    project_root,
+    secrets_url,
+    unknown_variables,
+)
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
@@ -31,6 +38,7 @@ def test_nothing_has_to_be_set(project: Path) -> None:
 
     assert settings.home == project / "var"
     assert settings.landing == (project / "var" / "landing").as_uri()
+    assert settings.secrets == (project / "var" / "secrets.json").as_uri()
     assert settings.database_url is None
     assert (settings.max_file_mb, settings.due_day) == (50, 20)
 
@@ -45,6 +53,9 @@ def test_nothing_has_to_be_set(project: Path) -> None:
         ("SHS_LANDING", "ftp://example.com/x", "neither file:// nor s3://"),
         ("SHS_LANDING", "file://relative/x", "three slashes"),
         ("SHS_LANDING", "s3://", "no bucket"),
+        ("SHS_SECRETS", "vault://x", "neither file:// nor aws-secretsmanager://"),
+        ("SHS_SECRETS", "file://relative/x.json", "three slashes"),
+        ("SHS_SECRETS", "aws-secretsmanager://", "no prefix"),
         ("SHS_DATABASE_URL", "mysql://a@b/c", "postgresql://"),
         ("SHS_DATABASE_URL", "postgresql://a@b", "no database"),
         ("SHS_DATABASE_URL", "postgresql://a@b:x/c", "port"),
@@ -116,6 +127,18 @@ def test_a_relative_path_counts_from_where_it_is_written(
 )
 def test_a_landing_zone_is_always_a_url(given: str, expected: str) -> None:
     assert landing_url(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("aws-secretsmanager://sales/shs/", "aws-secretsmanager://sales/shs"),
+        ("/srv/the secrets.json", "file:///srv/the%20secrets.json"),
+        ("file:///srv/secrets.json", "file:///srv/secrets.json"),
+    ],
+)
+def test_the_place_of_secrets_is_always_a_url(given: str, expected: str) -> None:
+    assert secrets_url(given) == expected
 
 
 def test_a_typo_is_pointed_out_and_a_stranger_is_left_alone() -> None:

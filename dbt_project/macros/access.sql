@@ -1,0 +1,69 @@
+{#- Who reads a mart is part of its definition, `meta.readers`:
+
+    rep    a rep reads the rows of `meta.rep_column`, admins read all;
+    everyone    reps and admins read all rows;
+    admin  only admins read it;
+    owner  nobody else does.
+
+    A relation without grants is readable by its owner only, so what is forgotten stays closed. -#}
+{% macro access(node) -%}
+{{ grants(node) }}
+alter table marts.{{ node.name }} enable row level security;
+drop policy if exists admins_see_all on marts.{{ node.name }};
+drop policy if exists reps_see_theirs on marts.{{ node.name }};
+create policy admins_see_all on marts.{{ node.name }} for select to shs_admin using (true);
+{% if node.config.meta.readers == 'rep' -%}
+{# The subselect is asked once for a query, and becomes the condition of an index scan. -#}
+create policy reps_see_theirs on marts.{{ node.name }} for select to shs_rep
+    using ({{ node.config.meta.rep_column or 'rep_name' }} = (select marts.session_rep()));
+{%- elif node.config.meta.readers == 'everyone' -%}
+create policy reps_see_theirs on marts.{{ node.name }} for select to shs_rep using (true);
+{%- endif %}
+{{ comments(node) }}
+{%- endmacro %}
+
+
+{% macro grants(node) -%}
+grant usage on schema marts to shs_admin, shs_rep;
+revoke all on marts.{{ node.name }} from public, shs_admin, shs_rep;
+{% if node.config.meta.readers in ('rep', 'everyone', 'admin') -%}
+grant select on marts.{{ node.name }} to shs_admin;
+{%- endif %}
+{% if node.config.meta.readers in ('rep', 'everyone') -%}
+grant select on marts.{{ node.name }} to shs_rep;
+{%- endif %}
+{%- endmacro %}
+
+
+{% macro comments(node) -%}
+comment on {{ 'view' if node.config.materialized == 'view' else 'table' }} marts.{{ node.name }}
+    is '{{ dbt.escape_single_quotes(node.description | trim) }}';
+{% for column in node.columns.values() -%}
+comment on column marts.{{ node.name }}.{{ column.name }}
+    is '{{ dbt.escape_single_quotes(column.description | trim) }}';
+{% endfor -%}
+{%- endmacro %}
+
+
+{#- The rep of a session follows from the role that logged in, which no client can change, and from
+    the people as they were last published, so that it changes in the same moment as the marts. -#}
+{% macro session_rep() -%}
+-- Its tables may come only later in this transaction.
+set local check_function_bodies = off;
+create or replace function marts.session_rep() returns text
+language sql stable security definer parallel safe set search_path = pg_catalog, pg_temp
+as $$
+    select people.rep_name
+    from ops.logins as logins
+    inner join marts.people as people on people.email = logins.email
+    where
+        logins.role_name = session_user
+        and logins.state = 'active'
+        -- Whose address went to somebody else sees nothing until the roles have followed.
+        and lower(logins.rep_name) = lower(people.rep_name)
+        and people.permission = 'user'
+        and people.is_active
+$$;
+revoke all on function marts.session_rep() from public;
+grant execute on function marts.session_rep() to shs_admin, shs_rep;
+{%- endmacro %}

@@ -1,0 +1,34 @@
+{#- A table holds the rows of one build. What a build needs is small, so the table is emptied and
+    filled again; a full refresh finds no tables (`shs_pipeline/marts.py` drops them) and makes all anew,
+    with the contract checked and the indexes that the mart will have. -#}
+{% materialization table, adapter='postgres' %}
+
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set target = this.incorporate(type='table') -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {% call statement('main') -%}
+        {%- if existing is none -%}
+            {{ get_create_table_as_sql(False, target, sql) }}
+        {%- elif config.get('contract').enforced -%}
+            truncate {{ target }};
+            insert into {{ target }} ({{ adapter.dispatch('get_column_names', 'dbt')() }})
+            ({{ get_select_subquery(sql) }});
+        {%- else -%}
+            truncate {{ target }};
+            insert into {{ target }} ({{ sql }});
+        {%- endif %}
+        analyze {{ target }}
+    {%- endcall %}
+
+    {%- if existing is none -%}
+        {% do create_indexes(target) %}
+    {%- endif -%}
+
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+
+    {{ return({'relations': [target]}) }}
+
+{% endmaterialization %}

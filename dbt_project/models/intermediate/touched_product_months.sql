@@ -1,0 +1,2 @@
+{#- The (product line, month)s of the company that may differ from what is published. -#}
+select distinct product_line, month from {{ ref('touched_months') }}

@@ -1,0 +1,93 @@
+with
+
+months as (
+
+    select
+        *,
+        date_trunc('year', commission_month)::date as commission_year
+
+    from {{ ref('sales_by_commission_month') }}
+
+),
+
+thresholds as (
+
+    select * from {{ ref('stg_tier_thresholds') }} where state = 'now'
+
+),
+
+year_to_date as (
+
+    select
+        months.*,
+        thresholds.threshold,
+        sum(months.sales_actual) over so_far as cumulative_sales
+
+    from months
+    left join thresholds
+        on
+            thresholds.rep_key = lower(months.rep_name)
+            and thresholds.product_key = lower(months.product_line)
+            and thresholds.commission_year = extract(year from months.commission_year)
+    window so_far as (
+        partition by months.rep_name, months.product_line, months.commission_year
+        order by months.commission_month
+    )
+
+),
+
+crossing_found as (
+
+    select
+        *,
+        -- Once reached, reached: a later return does not bring the year back below it.
+        min(commission_month) filter (where cumulative_sales >= threshold) over so_far as tier_2_month,
+        coalesce(
+            sum(commission_tier_2_diff) over (so_far rows between unbounded preceding and 1 preceding), 0
+        ) as earlier_diff
+
+    from year_to_date
+    window so_far as (partition by rep_name, product_line, commission_year order by commission_month)
+
+),
+
+split as (
+
+    select
+        *,
+        case when tier_2_month is null then commission_tier_2_diff else 0 end as deferred,
+        case when commission_month = tier_2_month then earlier_diff else 0 end as released
+
+    from crossing_found
+
+),
+
+paid as (
+
+    select
+        *,
+        commission_tier_1 + commission_tier_2_diff - deferred + released as payout
+
+    from split
+
+)
+
+select
+    rep_name,
+    product_line,
+    sales_actual,
+    cumulative_sales,
+    threshold::numeric(15, 2) as threshold,
+    case when tier_2_month is null then 1 else 2 end as tier,
+    commission_tier_1::numeric(15, 2) as commission_tier_1,
+    commission_tier_2_diff::numeric(15, 2) as commission_tier_2_diff,
+    deferred::numeric(15, 2) as deferred,
+    released::numeric(15, 2) as released,
+    (sum(deferred - released) over so_far)::numeric(15, 2) as deferred_balance,
+    payout::numeric(15, 2) as payout,
+    (sum(payout) over so_far)::numeric(15, 2) as payout_ytd,
+    commission_month,
+    tier_2_month
+
+from paid
+window so_far as (partition by rep_name, product_line, commission_year order by commission_month)

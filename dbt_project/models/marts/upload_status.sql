@@ -1,0 +1,7 @@
+select
+    source,
+    state,
+    month,
+    last_loaded_at
+
+from {{ ref('upload_detail') }}

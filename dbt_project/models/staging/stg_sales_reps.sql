@@ -1,0 +1,25 @@
+with
+
+rows as (
+
+    select * from {{ source('reference', 'sales_reps') }}
+
+),
+
+versions as (
+
+    select * from {{ ref('reference_versions') }} where table_name = 'sales_reps'
+
+)
+
+select
+    versions.state,
+    lower(rows.sales_rep_name) as rep_key,
+    rows.sales_rep_name as rep_name,
+    rows.rep_category,
+    rows.email,
+    rows.permission,
+    rows.active as is_active
+
+from rows
+inner join versions on versions.file_id = rows.file_id

@@ -1,0 +1,22 @@
+with
+
+rows as (
+
+    select * from {{ source('reference', 'service_to_product') }}
+
+),
+
+versions as (
+
+    select * from {{ ref('reference_versions') }} where table_name = 'service_to_product'
+
+)
+
+select
+    versions.state,
+    lower(rows.service_lines) as service_key,
+    lower(rows.product_lines) as product_key,
+    rows.product_lines as product_line
+
+from rows
+inner join versions on versions.file_id = rows.file_id

@@ -1,0 +1,149 @@
+"""`shs access`: who may log in to the database, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shs_pipeline.errors import ShsError
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from shs_pipeline.access import Access, LoginChange
+    from shs_pipeline.secret_store import SecretStore
+
+PANEL = "Data"
+_PATIENCE_SECONDS = 30
+PersonArgument = Annotated[
+    str, typer.Argument(metavar="PERSON", help="Name as in the sales_reps workbook, or e-mail address.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands to the program."""
+    group = typer.Typer(rich_markup_mode="rich")
+    group.command("sync")(sync)
+    group.command("url")(url)
+    group.command("reset")(reset)
+
+    @group.callback(invoke_without_command=True)
+    def _access(context: typer.Context) -> None:
+        """Who may log in to the database, as the sales_reps workbook says.
+
+        Example: [bold]shs access[/bold] lists persons, roles and what is still to be done.
+        """
+        if context.invoked_subcommand is None:
+            show()
+
+    app.add_typer(group, name="access", rich_help_panel=PANEL)
+
+
+def show() -> None:
+    """Print a row per person."""
+    from shs_pipeline.access import list_access
+    from shs_pipeline.cli.terminal import cells, results, say, table_of
+
+    with _opened("access") as (connection, secrets, _):
+        listed = list_access(connection, secrets)
+    console = results()
+    if not listed:
+        say(console, "No sales_reps workbook is published yet: drop one and ingest it with shs run.")
+        return
+    table = table_of("Person", "E-mail", "Permission", "Role", "State")
+    for access in listed:
+        table.add_row(
+            *cells(access.rep_name, access.email, access.permission, access.role_name, access.state)
+        )
+    console.print(table)
+    if any(_is_open_end(access) for access in listed):
+        say(console, "shs access sync does what is still to be done.", "yellow")
+
+
+def sync() -> None:
+    """Make the login roles follow the published sales_reps workbook, as every build does.
+
+    Example: [bold]shs access sync[/bold]
+    """
+    from shs_pipeline.access import sync_logins
+    from shs_pipeline.cli.terminal import results, say
+
+    with _opened("access sync") as (connection, secrets, _):
+        changes = sync_logins(connection, secrets)
+    if changes:
+        _show_changes(changes)
+    else:
+        say(results(), "All logins are as the workbook says.", "green")
+
+
+def url(
+    person: PersonArgument,
+    show_password: Annotated[
+        bool, typer.Option("--show", help="Yes, print the URL although it holds the password.")
+    ] = False,
+) -> None:
+    """Print the database URL of a person. It holds the password: do not paste it where others read.
+
+    Example: [bold]psql "$(shs access url 'Dana Whitfield' --show)"[/bold]
+    """
+    from shs_pipeline.access import find_login, login_url
+
+    with _opened("access url") as (connection, secrets, database_url):
+        login = find_login(connection, person)
+        if not show_password:
+            raise ShsError(
+                f"The URL of {login.rep_name} (role {login.role_name}) holds a password and is not printed.",
+                "Add --show if nobody else sees the output.",
+            )
+        secret = secrets.get(login.secret_name) if login.secret_name else None
+    if secret is None:
+        raise ShsError(
+            f"The password of {login.rep_name} is not in the store that SHS_SECRETS names.",
+            "Correct SHS_SECRETS, or make a new password with shs access sync.",
+        )
+    typer.echo(login_url(database_url, login.role_name, secret))
+
+
+def reset(person: PersonArgument) -> None:
+    """Give a person a new password and end the open sessions, as when the old one became known.
+
+    Example: [bold]shs access reset "Dana Whitfield"[/bold]
+    """
+    from shs_pipeline.access import reset_password
+
+    with _opened("access reset") as (connection, secrets, _):
+        change = reset_password(connection, secrets, person)
+    _show_changes([change])
+
+
+def _is_open_end(access: Access) -> bool:
+    return "still to be" in access.state
+
+
+def _show_changes(changes: Sequence[LoginChange]) -> None:
+    from shs_pipeline.cli.terminal import results, say
+
+    console = results()
+    for change in changes:
+        say(console, change.detail)
+
+
+@contextmanager
+def _opened(command: str) -> Iterator[tuple[psycopg.Connection, SecretStore, str]]:
+    """Yield an owner's connection with all tables made, the store, and the owner's URL."""
+    from shs_pipeline.cli.run import open_job
+    from shs_pipeline.database import connect
+    from shs_pipeline.secret_store import secret_store
+    from shs_pipeline.settings import load_settings
+    from shs_pipeline.warehouse import ensure_tables, has_tables
+
+    settings = load_settings()
+    job = open_job(settings, command, _PATIENCE_SECONDS)
+    with connect(job.database_url, job.wait_seconds) as connection:
+        connection.autocommit = True
+        if not has_tables(connection):
+            ensure_tables(connection)
+        yield connection, secret_store(settings), job.database_url

@@ -1,0 +1,206 @@
+"""dbt in this process: the project's manifest is parsed once, and each build starts from it.
+
+A subprocess would spend more time on its imports than on the build. Results come back as plain values,
+so that nothing else here knows dbt.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
+
+from psycopg.conninfo import conninfo_to_dict
+
+from shs_pipeline.errors import ShsError
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+_READ = ("models", "macros", "tests", "dbt_project.yml")
+# dbt keeps its settings in module-level state: one invocation at a time in a process.
+_ONE_AT_A_TIME = Lock()
+
+NodeStatus = Literal["success", "error", "skipped"]
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of a model or test.
+
+    Attributes:
+        unique_id: as in the manifest: `model.shs.harmonised_sales`.
+        kind: `model` or `test`.
+        failures: rows that a test found.
+        message: what dbt or the database said.
+        compiled: the SQL that was run, for a test: its rows are the offending ones.
+    """
+
+    unique_id: str
+    name: str
+    kind: str
+    status: NodeStatus
+    seconds: float
+    failures: int = 0
+    message: str = ""
+    compiled: str = ""
+
+
+@cache
+def definition_hash() -> str:
+    """Return a hash of everything that the models are made of; another one asks for a full refresh."""
+    digest = sha256()
+    for path in _project_files():
+        digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\x00" + path.read_bytes() + b"\x00")
+    return digest.hexdigest()[:16]
+
+
+def _project_files() -> list[Path]:
+    found = [PROJECT / part for part in _READ]
+    files = [file for part in found for file in (part.rglob("*") if part.is_dir() else [part])]
+    return sorted(file for file in files if file.suffix in (".sql", ".yml"))
+
+
+def prepare_manifest() -> Path:
+    """Parse the project unless that was done for these models; return the folder of the manifest.
+
+    `make setup` and the image do it once, so that nothing is parsed where it has to be quick.
+
+    Raises:
+        ShsError: the models cannot be parsed, or the folder cannot be written.
+    """
+    folder = PROJECT / "target" / definition_hash()
+    if (folder / "manifest.json").is_file():
+        return folder
+    try:
+        folder.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".parsing-") as made, _ONE_AT_A_TIME:
+            parsed = Path(made) / "parsed"
+            _invoke(["parse", "--no-partial-parse"], parsed, manifest=None)
+            # Whoever was first has made the same; a folder with files in it is not replaced.
+            with suppress(FileExistsError, NotADirectoryError):
+                _renamed(parsed, folder)
+    except PermissionError as error:
+        raise ShsError(
+            f"The parsed models cannot be written to {folder.parent} ({error.strerror}).",
+            "Run `make setup` as the owner of the project's folder once; it parses them.",
+        ) from None
+    return folder
+
+
+def _renamed(made: Path, folder: Path) -> None:
+    try:
+        made.rename(folder)
+    except OSError:
+        if not (folder / "manifest.json").is_file():
+            raise
+
+
+def run_dbt(
+    arguments: Sequence[str],
+    database_url: str,
+    variables: Mapping[str, str],
+) -> list[NodeResult]:
+    """Run a dbt command on the warehouse and return what became of each node, in order.
+
+    Args:
+        arguments: such as `["build", "--full-refresh"]`.
+        database_url: the owner's URL; it reaches dbt through the environment, never an argument.
+        variables: dbt's vars; plain values that are part of the SQL.
+
+    Raises:
+        ShsError: dbt did not come to the point of running models.
+    """
+    manifest = _read_manifest(prepare_manifest(), str(conninfo_to_dict(database_url)["dbname"]))
+    told = [*arguments, "--no-write-json", "--vars", json.dumps(dict(variables))]
+    with (
+        tempfile.TemporaryDirectory(prefix="shs-dbt-") as scratch,
+        _ONE_AT_A_TIME,
+        _environment(database_url),
+    ):
+        return _invoke(told, Path(scratch), manifest)
+
+
+def _read_manifest(folder: Path, database: str) -> Manifest:
+    """Read the parsed project, the file that dbt itself starts a partial parse from, for a database."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack((folder / "partial_parse.msgpack").read_bytes())
+    # Parsing wrote down the database that it was done for, and adapters refuse any other.
+    for node in (*manifest.nodes.values(), *manifest.sources.values()):
+        if node.database:
+            node.database = database
+    manifest.build_flat_graph()
+    return manifest
+
+
+def _invoke(
+    arguments: Sequence[str],
+    folder: Path,
+    manifest: Manifest | None,
+) -> list[NodeResult]:
+    from dbt.cli.main import dbtRunner
+
+    flags = [
+        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+        *("--target-path", str(folder), "--log-path", str(folder)),
+        *("--log-level", "none", "--log-level-file", "none", "--no-use-colors", "--no-version-check"),
+    ]
+    outcome = dbtRunner(manifest).invoke([*arguments, *flags])
+    if outcome.exception is not None:
+        raise ShsError(
+            f"dbt could not begin: {' '.join(str(outcome.exception).split())}",
+            "Run `shs doctor`; if the database is well, the models below dbt_project/ do not fit together.",
+        )
+    return [_result(result) for result in getattr(outcome.result, "results", ())]
+
+
+def _result(result: Any) -> NodeResult:
+    status = str(result.status)
+    known: dict[str, NodeStatus] = {"success": "success", "pass": "success", "skipped": "skipped"}
+    return NodeResult(
+        unique_id=result.node.unique_id,
+        name=result.node.name,
+        kind=str(result.node.resource_type),
+        status=known.get(status, "error"),
+        seconds=result.execution_time,
+        failures=result.failures or 0,
+        # The file that dbt names is gone by then.
+        message=(result.message or "").partition("compiled code at")[0].strip(),
+        compiled=getattr(result.node, "compiled_code", None) or "",
+    )
+
+
+@contextmanager
+def _environment(database_url: str) -> Iterator[None]:
+    """Give dbt's profile what it connects with, for as long as it runs."""
+    parts = conninfo_to_dict(database_url)
+    values = {
+        "SHS_WAREHOUSE_HOST": parts.get("host", "localhost"),
+        "SHS_WAREHOUSE_PORT": parts.get("port", 5432),
+        "SHS_WAREHOUSE_USER": parts.get("user", ""),
+        "SHS_WAREHOUSE_DATABASE": parts.get("dbname", ""),
+        "SHS_WAREHOUSE_SSLMODE": parts.get("sslmode", "prefer"),
+        "SHS_WAREHOUSE_SSLROOTCERT": parts.get("sslrootcert", ""),
+        "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": parts.get("password", ""),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: str(value) for name, value in values.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,134 @@
+"""The marts in Dagster: one graph from the bucket to what people read, built behind the files."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import psycopg
+import pytest
+
+from assets.ingested import BUCKET_KEY, reference_key, source_key
+from assets.marts import LOGINS_KEY, PUBLICATIONS_KEY
+from assets.warehouse import Warehouse
+from shs_pipeline.access import drop_logins
+from shs_pipeline.dbt_build import definition_hash
+from shs_pipeline.definitions import build_defs
+from shs_pipeline.samples import make_sample, write_samples
+from shs_pipeline.secret_store import secret_store
+from shs_pipeline.settings import load_settings
+from shs_pipeline.sources import NAMES as SOURCE_NAMES
+
+PAYOUTS = dg.AssetKey(["marts", "commission_payouts"])
+LINES = dg.AssetKey(["marts", "harmonised_sales"])
+
+
+@pytest.fixture
+def landing(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    monkeypatch.setenv("SHS_HOME", str(tmp_path / "var"))
+    monkeypatch.setenv("SHS_LANDING", folder.as_uri())
+    monkeypatch.setenv("SHS_DATABASE_URL", database)
+    yield folder
+    with psycopg.connect(database, autocommit=True) as owner:
+        drop_logins(owner, secret_store(load_settings()))
+
+
+def run(selection: dg.AssetSelection, raises: bool = True, **options: object) -> dg.ExecuteInProcessResult:
+    job = dg.define_asset_job("probe", selection=selection)
+    with dg.DagsterInstance.ephemeral() as instance:
+        return (
+            build_defs(jobs=[job])
+            .resolve_job_def("probe")
+            .execute_in_process(instance=instance, raise_on_error=raises, **options)
+        )
+
+
+def materialised(result: dg.ExecuteInProcessResult) -> set[dg.AssetKey]:
+    return {event.asset_key for event in result.get_asset_materialization_events()}
+
+
+def behind_the_files() -> dg.AssetSelection:
+    """What the sensor puts behind the files of a run."""
+    graph = build_defs().resolve_asset_graph()
+    return dg.AssetSelection.assets(
+        *(key for key in graph.get_all_asset_keys() if key.path[0] in ("staging", "intermediate", "marts")),
+        LOGINS_KEY,
+    )
+
+
+def test_one_graph_runs_from_the_bucket_to_the_marts_and_the_logins() -> None:
+    graph = build_defs().resolve_asset_graph()
+
+    upstream = dg.AssetSelection.assets(LOGINS_KEY).upstream().resolve(graph)
+
+    assert {LINES, PAYOUTS, PUBLICATIONS_KEY} <= upstream
+    assert BUCKET_KEY in graph.get(source_key("novo")).parent_keys
+    assert {source_key(name) for name in SOURCE_NAMES} <= upstream
+    assert {reference_key("territories"), reference_key("commission_tiers")} <= upstream
+    assert graph.get(LINES).description.startswith("One row per sale line")
+
+
+@pytest.mark.slow
+def test_a_run_of_a_month_builds_the_marts_behind_it_and_says_what_was_asked(
+    landing: Path, database: str
+) -> None:
+    write_samples(landing, months=1, lines=4, seed=1, until=date(2025, 3, 1))
+    Warehouse().ingestion("tables")  # makes nothing: the first run below does
+    keys = dg.AssetSelection.assets(*map(source_key, SOURCE_NAMES))
+
+    result = run(keys | behind_the_files(), partition_key="2025-03")
+
+    assert result.success
+    assert {PAYOUTS, LINES, PUBLICATIONS_KEY, LOGINS_KEY, source_key("novo")} <= materialised(result)
+    checks = {found.check_name: found.passed for found in result.get_asset_check_evaluations()}
+    assert checks["harmonised_sales_rules"]
+    assert checks["commission_payouts_rules"]
+    with psycopg.connect(database) as connection:
+        (published,) = connection.execute("select run_id from marts.publications").fetchall()
+    assert published[0] == result.dagster_run.run_id
+
+    # Nothing changed, so a second run builds nothing and nobody's report moves.
+    assert PAYOUTS not in materialised(run(behind_the_files()))
+
+
+@pytest.mark.slow
+def test_a_failed_rule_publishes_nothing_and_names_the_rule_and_the_line(
+    landing: Path, database: str
+) -> None:
+    sample = make_sample("cygnus", date(2025, 3, 1), lines=3, seed=1)
+    (landing / sample.path).parent.mkdir(parents=True)
+    (landing / sample.path).write_bytes(sample.content)
+    with Warehouse().ingestion("by hand") as job:
+        from shs_pipeline.run import run_changed
+
+        run_changed(job)
+    Warehouse().marts("the good state")
+    later = make_sample("cygnus", date(2025, 4, 1), lines=3, seed=2)
+    (landing / later.path).parent.mkdir(parents=True)
+    (landing / later.path).write_bytes(later.content)
+    with Warehouse().ingestion("by hand") as job:
+        run_changed(job)
+    with psycopg.connect(database, autocommit=True) as owner:
+        # Half of a line as no load can leave it: what a rule of the audit is for.
+        owner.execute(
+            "create or replace view intermediate.sale_lines as select * from intermediate.all_lines"
+            " where commission_month = '2025-04-01' and source_row <> (select max(source_row)"
+            " from raw.cygnus where commission_month = '2025-04-01')"
+        )
+
+    result = run(behind_the_files(), raises=False)
+
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    said = failure.step_failure_data.user_failure_data.description
+    assert "every line that was loaded" in said, said
+    assert "lines_loaded 3, lines 2" in said, said
+    with psycopg.connect(database) as connection:
+        months = connection.execute("select distinct commission_month from marts.harmonised_sales").fetchall()
+        runs = connection.execute("select run_id, definition_hash from marts.publications").fetchall()
+    assert months == [(date(2025, 3, 1),)]
+    assert runs == [("the good state", definition_hash())]
+    assert PAYOUTS not in materialised(result)
