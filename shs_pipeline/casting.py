@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from operator import pos
 from typing import Any, Literal
 
 Cell = Any
@@ -28,7 +29,9 @@ _AMOUNT = re.compile(
 )
 _CLEAN_TEXT = re.compile(r"^[!-~]+(?: [!-~]+)*$", re.MULTILINE)
 _CLEAN_IDENTIFIER = re.compile(r"^(?!-?\d+\.0+$)[!-~]+(?: [!-~]+)*$", re.MULTILINE)
-_CLEAN_MONEY = re.compile(r"^\$?(?:[1-9]\d{0,2}(?:,\d{3}){1,3}|\d{1,12})\.\d\d$", re.MULTILINE | re.ASCII)
+_PLAIN_MONEY = r"\$?(?:[1-9]\d{0,2}(?:,\d{3}){1,3}|\d{1,12})\.\d\d"
+_CLEAN_MONEY = re.compile(rf"^ ?(?:-?{_PLAIN_MONEY}|\({_PLAIN_MONEY}\)) ?$", re.MULTILINE | re.ASCII)
+_MONEY_TO_NUMBER = str.maketrans({"$": None, ",": None, " ": None, "(": "-", ")": None})
 _WHOLE_AS_FLOAT = re.compile(r"-?\d+\.0+")
 _PERCENT = re.compile(r"([-+]?\d*[.,]?\d+)\s*(%?)")
 _US_DATE = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d{2})")
@@ -285,15 +288,17 @@ def cast_cells(cells: Sequence[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
     Returns:
         (n,) values with None for empty and for bad cells, and the errors by 0-based position.
     """
-    if all(found in _EXACT for found in set(map(type, cells))) and kind in ("amount", "quantity"):
+    types = set(map(type, cells))
+    if types.issubset(_EXACT) and kind in ("amount", "quantity"):
         return list(cells), {}
     # Each distinct cell is cast once. True and #N/A equal 1 and the text "#N/A", but are not the same.
-    is_mixed = not {bool, ExcelError}.isdisjoint(map(type, cells))
+    is_mixed = not types.isdisjoint((bool, ExcelError))
     keys: Sequence[Hashable] = [(type(cell), cell) for cell in cells] if is_mixed else cells
     errors: dict[Hashable, CastError] = {}
-    distinct = set(keys)
+    # In the order of the file, in which they lie in memory: of many cells that is faster than a set.
+    distinct = dict.fromkeys(keys)
     values = {} if is_mixed else _plain(distinct, kind)
-    for key in distinct.difference(values):
+    for key in distinct.keys() - values.keys():
         try:
             values[key] = _cast_cell(key[1] if is_mixed else key, kind)  # type: ignore[index]
         except CastError as error:
@@ -303,27 +308,33 @@ def cast_cells(cells: Sequence[Cell], kind: Kind) -> tuple[list[Any], dict[int, 
     return list(map(values.__getitem__, keys)), found
 
 
-def _plain(cells: set[Hashable], kind: Kind) -> dict[Hashable, Any]:
+def _plain(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, Any]:
     """Return the values of the plainest cells, in a few passes over all of them at once.
 
     Nearly all cells are plain: text without surplus spaces, short floats, `$1,234.50`. What is found
     here is what `CASTS` gives for it.
     """
     texts = "\n".join(cell for cell in cells if type(cell) is str)
-    if kind == "text":
-        clean = _CLEAN_TEXT.findall(texts)
-        return dict(zip(clean, clean, strict=True))
-    if kind == "identifier":
-        clean = _CLEAN_IDENTIFIER.findall(texts)
-        return dict(zip(clean, clean, strict=True))
+    if kind in ("text", "identifier"):
+        clean = (_CLEAN_TEXT if kind == "text" else _CLEAN_IDENTIFIER).findall(texts)
+        return _short_numbers(cells) | dict(zip(clean, clean, strict=True))
     if kind not in ("amount", "quantity"):
         return {}
-    money = _CLEAN_MONEY.findall(texts)
-    exact_texts = "\n".join(money).replace("$", "").replace(",", "").split("\n") if money else []
-    plain: dict[Hashable, Any] = dict(zip(money, map(Decimal, exact_texts), strict=True))
-    floats = [(cell, repr(cell)) for cell in cells if type(cell) is float and cell]
-    short = [(cell, text) for cell, text in floats if len(text) <= 16 and "e" not in text and "n" not in text]
-    return plain | {cell: Decimal(text.removesuffix(".0")) for cell, text in short}
+    numbers: dict[Hashable, str] = _short_numbers(cells)
+    if money := _CLEAN_MONEY.findall(texts):
+        numbers |= zip(money, "\n".join(money).translate(_MONEY_TO_NUMBER).split("\n"), strict=True)
+    # The plus is for -0.00, which is 0.00.
+    return dict(zip(numbers, map(pos, map(Decimal, numbers.values())), strict=True))
+
+
+def _short_numbers(cells: Collection[Hashable]) -> dict[Hashable, str]:
+    """Return the digits of the floats that need neither rounding nor an exponent."""
+    floats = [cell for cell in cells if type(cell) is float and 1e-4 <= abs(cell) < 1e10]
+    return {
+        cell: text.removesuffix(".0")
+        for cell, text in zip(floats, map(repr, floats), strict=True)
+        if len(text) <= NOISE_DIGITS + 2
+    }
 
 
 def _cast_cell(cell: Cell, kind: Kind) -> Any:

@@ -26,6 +26,19 @@ WAREHOUSE = "shs"
 DAGSTER = "shs_dagster"
 CONNECT_SECONDS = 10
 
+# By default everybody may call these: an advisory lock holds up loads for as long as its session likes,
+# the others fill the disk from a transaction that may not write. `docs/admin-guide.md` has the statement
+# for a server of one's own, where only its administrator can run it.
+_RESERVED: LiteralString = """
+    select oid, oid::regprocedure::text as name from pg_proc
+    where
+        pronamespace = 'pg_catalog'::regnamespace
+        and (
+            proname ~ '^pg_(try_)?advisory_'
+            or proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message')
+        )
+"""
+
 # libpq reads these from the environment; Dagster's settings have no place for them.
 _LIBPQ_VARIABLES = {
     "sslmode": "PGSSLMODE",
@@ -199,17 +212,27 @@ def _is_ready(databases: Databases) -> bool:
 
 
 def _is_complete(owner: psycopg.Connection) -> bool:
-    """Whether both databases exist and are closed to everybody else."""
-    closed = owner.execute(
-        """
-        select count(*) from pg_database
-        where datname = any(%s) and not exists (
-            select from aclexplode(coalesce(datacl, acldefault('d', datdba))) where grantee = 0
-        )
-        """,
-        [[WAREHOUSE, DAGSTER]],
-    ).fetchone()
-    return closed is not None and closed[0] == 2
+    """Whether both databases exist and are closed to everybody else, as are the owner's functions."""
+    from psycopg import sql
+
+    complete: LiteralString = """
+        select
+            (
+                select count(*) from pg_database
+                where datname = any(%s) and not exists (
+                    select from aclexplode(coalesce(datacl, acldefault('d', datdba))) where grantee = 0
+                )
+            ) = 2
+            and not exists (
+                select from ({}) as reserved
+                where
+                    has_function_privilege('public', oid, 'execute')
+                    or not has_function_privilege(oid, 'execute')
+            )
+    """
+    query = sql.SQL(complete).format(sql.SQL(_RESERVED))
+    found = owner.execute(query, [[WAREHOUSE, DAGSTER]]).fetchone()
+    return found is not None and bool(found[0])
 
 
 def _complete(admin_url: str, owner_password: str, wait_seconds: float) -> None:
@@ -221,16 +244,32 @@ def _complete(admin_url: str, owner_password: str, wait_seconds: float) -> None:
         # One at a time: two first commands at once would create everything twice.
         admin.execute("select pg_advisory_lock(hashtext('shs prepare'))")
         _make_owner(admin, owner_password)
+        with connect(f"{admin_url}/template1", wait_seconds) as template:
+            _reserve_functions(template)  # also in databases that are created later
         for name in (WAREHOUSE, DAGSTER):
             database = sql.Identifier(name)
             _create_database(admin, name, OWNER)
             admin.execute(sql.SQL("alter database {} owner to {}").format(database, sql.Identifier(OWNER)))
             admin.execute(sql.SQL("revoke all on database {} from public").format(database))
         admin.execute("revoke connect on database postgres, template1 from public")
-        for name in (WAREHOUSE, DAGSTER):
+        # The warehouse last: it is the one that `_is_complete` looks into.
+        for name in (DAGSTER, WAREHOUSE):
             with connect(f"{admin_url}/{name}", wait_seconds) as inside:
                 inside.execute("revoke all on schema public from public")
                 inside.execute(sql.SQL("grant all on schema public to {}").format(sql.Identifier(OWNER)))
+                _reserve_functions(inside)
+
+
+def _reserve_functions(admin: psycopg.Connection) -> None:
+    """Leave the functions that can hold others up, or fill the disk, to the owner; in one database."""
+    from psycopg import sql
+
+    names = sql.SQL("select string_agg(name, ', ') from ({}) as reserved").format(sql.SQL(_RESERVED))
+    row = admin.execute(names).fetchone()
+    assert row is not None
+    functions = sql.SQL(row[0])
+    admin.execute(sql.SQL("revoke execute on function {} from public").format(functions))
+    admin.execute(sql.SQL("grant execute on function {} to {}").format(functions, sql.Identifier(OWNER)))
 
 
 def _make_owner(admin: psycopg.Connection, password: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame
         the filled lines; and by column (n,) 1-based rows in which the cells are printed, which for
         those above the first printed one is the first row.
     """
-    filled = lines.copy()
+    filled: dict[str, pd.Series] = {}
     rows = lines[ROW].to_numpy()
     printed_in: dict[str, np.ndarray] = {}
     for column in columns:
@@ -54,7 +55,7 @@ def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame
         above = np.maximum.accumulate(np.where(is_empty, 0, np.arange(len(cells))))
         filled[column] = pd.Series(cells[above], dtype=object, index=lines.index)
         printed_in[column] = rows[above]
-    return filled, printed_in
+    return lines.assign(**filled), printed_in
 
 
 def reading_of(
@@ -121,28 +122,28 @@ def printed_totals(
         )
     }
     found = []
+    lines = is_line.tolist()
     for column in amounts:
-        found += _totals_of_column(
-            cast_cells(rows[column].tolist(), "amount")[0], is_line.tolist(), places, column
-        )
+        found += _totals_of_column(cast_cells(rows[column].tolist(), "amount")[0], lines, places, column)
     return sorted(found, key=lambda total: total.row)
 
 
 def _totals_of_column(
     cells: list[Any], is_line: list[bool], places: dict[int, tuple[str, int, str]], column: str
 ) -> list[PrintedTotal]:
-    running = Decimal(0)
-    printed: list[tuple[int, Decimal]] = []
-    sums: list[Decimal] = []  # Of all lines above each printed total.
-    for position, amount in enumerate(cells):
-        if amount is None:
-            continue
-        if is_line[position]:
-            running += amount
-        elif position in places:
-            printed.append((position, amount))
-            sums.append(running)
-    covered = _covered([amount for _, amount in printed], sums, running)
+    zero = Decimal(0)
+    counted = [
+        amount if is_counted and amount is not None else zero
+        for amount, is_counted in zip(cells, is_line, strict=True)
+    ]
+    running = list(accumulate(counted, initial=zero))
+    printed: list[tuple[int, Decimal]] = [
+        (position, cells[position])
+        for position in places
+        if cells[position] is not None and not is_line[position]
+    ]
+    sums = [running[position] for position, _ in printed]  # Of all lines above each printed total.
+    covered = _covered([amount for _, amount in printed], sums, running[-1])
     return [
         PrintedTotal(*places[position], column, amount, computed)
         for (position, amount), computed in zip(printed, covered, strict=True)

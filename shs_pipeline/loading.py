@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from shs_pipeline.source import Declaration, Source
 
-_COPY_TYPES = {"bigint": "int8", "numeric": "numeric", "text": "text", "date": "date", "boolean": "bool"}
+_ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_NULL = r"\N"
+_BLOCK = 4096
 
 
 def line_keys(source: Source, lines: pd.DataFrame) -> list[int]:
@@ -35,9 +37,12 @@ def line_keys(source: Source, lines: pd.DataFrame) -> list[int]:
 
 def _key_texts(cells: Sequence[Any]) -> list[str]:
     """Return texts that are the same for `1,234.50` and 1234.5, and in any case."""
-    if cells and set(map(type, cells)) <= {str, NoneType}:
+    types = set(map(type, cells))
+    if types and types <= {str, NoneType}:
         # Casting leaves no line break in a text.
         return "\n".join([cell or "" for cell in cells]).casefold().split("\n")
+    if types == {Decimal}:
+        return [str(cell.normalize()) for cell in cells]  # Hardly two are alike.
     texts = {
         cell: str(cell.normalize()) if isinstance(cell, Decimal) else str(cell).casefold()
         for cell in set(cells)
@@ -52,7 +57,7 @@ def copy_lines(
     lines: pd.DataFrame,
     constants: dict[str, Any],
 ) -> None:
-    """Append lines to a table of the schema with a binary COPY.
+    """Append lines to a table of the schema with COPY.
 
     Args:
         lines: (n, m) values by database name.
@@ -60,14 +65,29 @@ def copy_lines(
     """
     types = {name: kind.split()[0] for name, kind in added_columns(schema)}
     types |= {column.name: column.sql_type for column in columns_of(declaration.rows)}
-    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+    statement = sql.SQL("copy {} ({}) from stdin").format(
         sql.Identifier(schema, declaration.name), sql.SQL(", ").join(map(sql.Identifier, types))
     )
-    columns = [_column(lines, name, constants) for name in types]
+    columns = [(_column(lines, name, constants), kind) for name, kind in types.items()]
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types([_COPY_TYPES[kind] for kind in types.values()])
-        for row in zip(*columns, strict=True):
-            copy.write_row(row)
+        # In blocks, so that the server works on one while the next is made.
+        for start in range(0, len(lines), _BLOCK):
+            texts = [_copy_texts(cells[start : start + _BLOCK], kind) for cells, kind in columns]
+            copy.write("\n".join([*map("\t".join, zip(*texts, strict=True)), ""]))
+
+
+def _copy_texts(cells: Sequence[Any], kind: str) -> list[str]:
+    """Return values of one SQL type as COPY takes them."""
+    if kind == "text":
+        joined = "".join(filter(None, cells))
+        if any(mark in joined for mark in "\\\t\n\r"):
+            cells = [cell and cell.translate(_ESCAPED) for cell in cells]
+        return [_NULL if cell is None else cell for cell in cells]
+    if kind == "date":
+        # In ISO form, which the server understands whatever its settings; each day's once, as it is slow.
+        days = {day: _NULL if day is None else str(day) for day in set(cells)}
+        return list(map(days.__getitem__, cells))
+    return [_NULL if cell is None else str(cell) for cell in cells]
 
 
 def _column(lines: pd.DataFrame, name: str, constants: dict[str, Any]) -> Sequence[Any]:

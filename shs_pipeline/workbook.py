@@ -12,14 +12,23 @@ import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    SheetMetadata,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
 
 from shs_pipeline.casting import ExcelError, match_key
 from shs_pipeline.errors import UnreadableFileError
@@ -104,7 +113,14 @@ def read_table(
         UnreadableFileError: not a workbook, no header, or more than one visible sheet has it.
     """
     book = _open(file)
-    sheet, header_row, header = _find_header(file, book, columns)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # Unpacked while Calamine parses: neither holds up the other.
+        xml_of = {
+            meta.name: beside.submit(_xml_to_mend, file, meta.name)
+            for meta in _worksheets(book)
+            if meta.visible == SheetVisibleEnum.Visible
+        }
+        sheet, header_row, header = _find_header(file, book, columns)
     where, problems = _find_columns(sheet.name, header_row, header, columns, optional)
     if unnamed_first is not None:
         before = min(where.values()) - 1
@@ -117,7 +133,7 @@ def read_table(
     lines = _cells_below(sheet, header_row, where)
     name = sheet.name
     del book, sheet  # Calamine holds the whole workbook, which is needed no more.
-    lines = _mend_from_xml(file, name, header_row, lines, where)
+    lines = _mend_from_xml(*xml_of[name].result(), name, header_row, lines, where)
     missing = frozenset(columns) - frozenset(where)
     for column in missing:
         lines[column] = pd.Series([None] * len(lines), dtype=object)
@@ -212,6 +228,10 @@ def _open(file: SourceFile) -> CalamineWorkbook:
         raise _damaged(file) from None
 
 
+def _worksheets(book: CalamineWorkbook) -> list[SheetMetadata]:
+    return [meta for meta in book.sheets_metadata if meta.typ == SheetTypeEnum.WorkSheet]
+
+
 def _find_header(
     file: SourceFile, book: CalamineWorkbook, columns: Sequence[str]
 ) -> tuple[CalamineSheet, int, list[Any]]:
@@ -219,9 +239,7 @@ def _find_header(
     wanted = {match_key(name) for name in columns}
     candidates: list[tuple[int, CalamineSheet, int, list[Any]]] = []
     hidden = []
-    for meta in book.sheets_metadata:
-        if meta.typ != SheetTypeEnum.WorkSheet:
-            continue
+    for meta in _worksheets(book):
         if meta.visible != SheetVisibleEnum.Visible:
             hidden.append(meta.name)
             continue
@@ -259,32 +277,30 @@ def _sheet(file: SourceFile, book: CalamineWorkbook, name: str) -> CalamineSheet
 
 def _cells_below(sheet: CalamineSheet, header_row: int, where: dict[str, int]) -> pd.DataFrame:
     """Return the wanted cells of the rows below the header; rows blank in all of them are left out."""
-    columns = list(zip(*sheet.to_python(skip_empty_area=False)[header_row:], strict=True))
-    picked = [columns[position] if columns else () for position in where.values()]
-    del columns
-    count = len(picked[0])
-    blank: Sequence[int] = range(count)
+    rows = sheet.to_python(skip_empty_area=False)[header_row:]
+    numbers: Sequence[int] = range(header_row + 1, header_row + 1 + len(rows))
+    blank: Sequence[int] = range(len(rows))
     # The amounts stand last and are hardly ever blank, so few rows are left to look at after them.
-    for cells in reversed(picked):
-        blank = [position for position in blank if _is_blank(cells[position])]
-    is_kept = [True] * count
-    for position in blank:
-        is_kept[position] = False
-    table = {
-        name: pd.Series(_with_none(compress(cells, is_kept) if blank else cells), dtype=object)
-        for name, cells in zip(where, picked, strict=True)
-    }
-    numbers = list(compress(range(header_row + 1, header_row + 1 + count), is_kept))
-    lines = pd.DataFrame(table, index=pd.RangeIndex(len(numbers)))
+    for position in reversed(where.values()):
+        blank = [index for index in blank if _is_blank(rows[index][position])]
+    if blank:
+        is_kept = [True] * len(rows)
+        for index in blank:
+            is_kept[index] = False
+        rows, numbers = list(compress(rows, is_kept)), list(compress(numbers, is_kept))
+    columns = list(zip(*rows, strict=True))
+    del rows
+    table = {name: _with_none(columns[position] if columns else ()) for name, position in where.items()}
+    lines = pd.DataFrame(table, index=pd.RangeIndex(len(numbers)), dtype=object, copy=False)
     lines.insert(0, SHEET, sheet.name)
     lines.insert(1, ROW, numbers)
     return lines
 
 
-def _with_none(cells: Iterable[Any]) -> list[Any]:
-    """Return the cells with None for empty."""
-    found = list(cells)
-    return [None if cell == "" else cell for cell in found] if "" in found else found
+def _with_none(cells: Sequence[Any]) -> np.ndarray:
+    """Return (n,) the cells with None for empty, dtype object."""
+    found = ((cell or None) if type(cell) is str else cell for cell in cells)
+    return np.fromiter(found, dtype=object, count=len(cells))
 
 
 def _is_blank(cell: object) -> bool:
@@ -311,16 +327,26 @@ def _doubled(sheet: str, row: int, name: str) -> Problem:
     )
 
 
-def _mend_from_xml(
-    file: SourceFile, sheet: str, header_row: int, lines: pd.DataFrame, where: dict[str, int]
-) -> pd.DataFrame:
-    """Return the lines with the Excel errors in them, and with the zeros that numbers are shown with."""
+def _xml_to_mend(file: SourceFile, sheet: str) -> tuple[bytes, dict[int, int]]:
+    """Return a sheet's XML, empty where Calamine has told all; and the styles that show zeros."""
     try:
         with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
             widths = _zero_padded_styles(archive)
             xml = archive.read(_sheet_path(archive, sheet))
     except (*_ZIP_ERRORS, KeyError, ElementTree.ParseError):
         raise _damaged(file) from None
+    return (xml if widths or b't="e"' in xml else b""), widths
+
+
+def _mend_from_xml(
+    xml: bytes,
+    widths: dict[int, int],
+    sheet: str,
+    header_row: int,
+    lines: pd.DataFrame,
+    where: dict[str, int],
+) -> pd.DataFrame:
+    """Return the lines with the Excel errors in them, and with the zeros that numbers are shown with."""
     names = {position: name for name, position in where.items()}
     if b't="e"' in xml:
         found = (

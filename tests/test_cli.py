@@ -131,7 +131,9 @@ def test_every_command_explains_itself_with_an_example(command: list[str]) -> No
 def test_all_commands_are_there_and_exit_codes_are_documented() -> None:
     result = CliRunner().invoke(build_app(), ["--help"])
 
-    wanted = "demo up down run status url drop check errors reference new-source samples doctor"
+    wanted = (
+        "demo up down run status explain diff url drop check errors reference new-source samples doctor"
+    )
     assert {command[0] for command in commands()} == set(wanted.split())
     for meaning in ("0 done", "1 a problem", "2 wrong usage", "3 a file is rejected"):
         assert meaning in " ".join(result.output.split())
@@ -155,7 +157,8 @@ def test_a_run_loads_what_changed_and_a_second_one_finds_nothing(system: System)
     assert f"cygnus/{MONTH:%Y-%m}" in first.output
     assert "Invoice Total" in first.output
     assert "reference/service_to_product" in first.output
-    assert second.output == "Nothing changed since the last run.\n"
+    assert "Publication 1: everything computed anew" in first.output
+    assert second.output == "Nothing changed since the last run.\nThe marts are up to date (publication 1).\n"
 
 
 def test_a_rejected_file_is_named_with_place_remedy_and_workbook_until_it_is_mended(system: System) -> None:

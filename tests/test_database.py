@@ -92,6 +92,41 @@ def test_preparing_again_mends_what_is_amiss_and_keeps_the_rest(settings: Settin
         assert owner.execute(grants).fetchone() == ("{shs_owner=CTc/shs_owner}",)
 
 
+RESERVED = ("pg_advisory_lock(bigint)", "pg_try_advisory_xact_lock_shared(integer,integer)", "lo_create(oid)")
+
+
+@pytest.mark.parametrize("name", ["shs", "shs_dagster", "template1", "made later"])
+def test_only_the_owner_can_hold_up_others_or_fill_the_disk(
+    settings: Settings, database: str, name: str
+) -> None:
+    prepare(settings)
+
+    with superuser(settings.home, urlsplit(database).path[1:] if name == "made later" else name) as admin:
+        for function in RESERVED:
+            for who, may in (("public", False), ("shs_owner", True)):
+                rights = admin.execute("select has_function_privilege(%s, %s, 'execute')", [who, function])
+                assert rights.fetchone() == (may,), (who, function)
+        untouched = admin.execute("select has_function_privilege('public', 'now()', 'execute')").fetchone()
+        assert untouched == (True,)
+
+
+def test_a_server_of_an_older_version_is_brought_in_line(settings: Settings) -> None:
+    prepare(settings)
+    open_to_all = "select has_function_privilege('public', 'pg_advisory_lock(bigint)', 'execute')"
+    for name in ("template1", "shs_dagster", "shs"):
+        with superuser(settings.home, name) as admin:
+            admin.execute("grant execute on function pg_advisory_lock(bigint), lo_create(oid) to public")
+            admin.execute("revoke execute on function pg_advisory_lock(bigint) from shs_owner")
+
+    databases = prepare(settings)
+
+    for name in ("template1", "shs_dagster", "shs"):
+        with superuser(settings.home, name) as admin:
+            assert admin.execute(open_to_all).fetchone() == (False,), name
+    with connect(databases.warehouse_url) as owner:
+        owner.execute("select pg_advisory_xact_lock(1)")
+
+
 def test_no_password_is_printed(settings: Settings) -> None:
     databases = prepare(settings)
     password = urlsplit(databases.warehouse_url.get_secret_value()).password

@@ -423,6 +423,16 @@ def test_a_character_that_no_database_holds_stops_no_file(zone: Zone) -> None:
     assert zone.query('select value from ops.file_errors where "column" = %s', "Extension") == [("xy",)]
 
 
+def test_text_that_means_something_to_the_database_is_loaded_as_it_is(zone: Zone) -> None:
+    content = sample("novo").content
+    odd = ["\\N", "\\.", "C:\\temp\\new", "NULL"]
+    cells = {place_of(content, "Comment", row): text for row, text in enumerate(odd, start=4)}
+    zone.drop("incoming/novo/2025-03/odd.xlsx", edited(content, cells))
+    zone.run()
+
+    assert [line["comment"] for line in loaded(zone, "novo")][: len(odd)] == odd
+
+
 # --- nothing is paid twice ----------------------------------------------------------------
 
 

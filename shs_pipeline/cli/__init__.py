@@ -28,6 +28,9 @@ COMMAND_MODULES = (
     "shs_pipeline.cli.check",
     "shs_pipeline.cli.errors",
     "shs_pipeline.cli.reference",
+    "shs_pipeline.cli.explain",
+    "shs_pipeline.cli.diff",
+    "shs_pipeline.cli.access",
     "shs_pipeline.cli.scaffold",
 )
 

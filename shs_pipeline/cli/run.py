@@ -39,8 +39,11 @@ def run(
             "--source", metavar="NAME", help="Only this source or reference table; may be repeated."
         ),
     ] = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Compute every mart anew, whatever changed.")
+    ] = False,
 ) -> None:
-    """Ingest everything that changed in the landing zone, in one process and without a daemon.
+    """Ingest everything that changed in the landing zone and build the marts behind it, without a daemon.
 
     Ends with exit code 3 when a file is rejected, 0 when all that lies there is loaded.
 
@@ -48,18 +51,22 @@ def run(
     anew: [bold]shs run --all[/bold]
     """
     from shs_pipeline.cli.arguments import known_name
+    from shs_pipeline.cli.marts import build
     from shs_pipeline.cli.terminal import results, say, shown_progress
     from shs_pipeline.settings import load_settings
 
     names = [known_name(name) for name in source or ()]
-    job = open_job(load_settings(), "run")
+    settings = load_settings()
+    job = open_job(settings, "run")
     with shown_progress("Looking for changes") as progress:
         reports = _ingest(job, progress, everything, names)
     console = results()
     if not reports:
         say(console, "Nothing changed since the last run.")
     show_reports(console, reports)
-    if show_rejections(console, job, reports, names):
+    is_rejected = show_rejections(console, job, reports, names)
+    build(console, settings, job, full_refresh=full_refresh)
+    if is_rejected:
         raise typer.Exit(EXIT_REJECTED)
 
 

@@ -140,7 +140,7 @@ def demo(
     lines: Annotated[int, typer.Option(min=1, max=MOST_LINES, help="Sale lines of each file.")] = 60,
     seed: Annotated[int, typer.Option(help="Another seed gives other amounts, customers and dirt.")] = 1,
 ) -> None:
-    """Fill an empty landing zone with made-up files, ingest them and show what was loaded.
+    """Fill an empty landing zone with made-up files, ingest them and show what came of them.
 
     Files that lie there already are never touched: they are ingested as they are. Ends with exit
     code 3 when a file is rejected.
@@ -148,6 +148,7 @@ def demo(
     Example: [bold]shs demo[/bold], or a small one beside it:
     [bold]SHS_HOME=/tmp/small shs demo --months 3[/bold]
     """
+    from shs_pipeline.cli.marts import build, show_marts
     from shs_pipeline.cli.run import open_job, show_rejections
     from shs_pipeline.cli.terminal import results, say, shown_progress
     from shs_pipeline.run import run_changed
@@ -165,6 +166,8 @@ def demo(
         reports = run_changed(job, progress)
     _show_loaded(console, job)
     is_rejected = show_rejections(console, job, reports)
+    build(console, settings, job)
+    show_marts(console, job)
     _show_addresses(console, settings, job)
     _show_what_to_try(console, job)
     if is_rejected:
@@ -292,7 +295,7 @@ def _show_addresses(console: Console, settings: Settings, job: Ingestion) -> Non
 
     running = running_system(settings)
     say(console, f"Landing zone:  {shown_address(settings.landing)}")
-    say(console, f"Database:      {place(job.database_url)} (shs url prints its URL; tables raw.*, ops.*)")
+    say(console, f"Database:      {place(job.database_url)} (shs url prints its URL; people read marts.*)")
     say(
         console,
         f"Dagster UI:    {running.url if running else 'make up starts it and prints its address'}",

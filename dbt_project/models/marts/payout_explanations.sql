@@ -1,22 +1,11 @@
+{#- The marts are named each time, so that a reader's conditions reach their indexes. -#}
 with
-
-payouts as (
-
-    select * from {{ ref('commission_payouts') }}
-
-),
-
-lines as (
-
-    select * from {{ ref('harmonised_sales') }}
-
-),
 
 tier_1 as (
 
     select payouts.*, lines.line_id, 'tier 1' as part, lines.commission_tier_1 as amount, true as is_paid
-    from payouts
-    inner join lines using (rep_name, product_line, commission_month)
+    from {{ ref('commission_payouts') }} as payouts
+    inner join {{ ref('harmonised_sales') }} as lines using (rep_name, product_line, commission_month)
 
 ),
 
@@ -29,8 +18,8 @@ tier_2 as (
         lines.commission_tier_2_diff as amount,
         payouts.tier = 2 as is_paid
 
-    from payouts
-    inner join lines using (rep_name, product_line, commission_month)
+    from {{ ref('commission_payouts') }} as payouts
+    inner join {{ ref('harmonised_sales') }} as lines using (rep_name, product_line, commission_month)
     where lines.commission_tier_2_diff <> 0
 
 ),
@@ -44,8 +33,8 @@ released as (
         lines.commission_tier_2_diff as amount,
         true as is_paid
 
-    from payouts
-    inner join lines
+    from {{ ref('commission_payouts') }} as payouts
+    inner join {{ ref('harmonised_sales') }} as lines
         on
             lines.rep_name = payouts.rep_name
             and lines.product_line = payouts.product_line
@@ -102,4 +91,4 @@ select
     lines.revenue_date
 
 from parts
-inner join lines on lines.line_id = parts.line_id
+inner join {{ ref('harmonised_sales') }} as lines on lines.line_id = parts.line_id

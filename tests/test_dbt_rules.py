@@ -1,0 +1,227 @@
+"""The rules of docs/rules.md, case by case: the unit tests of the dbt models, run on a warehouse.
+
+A unit test gives a model its rows and says which ones must come out; it is named as the rule that it
+proves. `RULES` is the list of what must be proved, so that a unit test that is deleted or renamed is
+missed here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shs_pipeline import dbt_build
+from shs_pipeline.dbt_build import PROJECT, NodeResult, definition_hash, run_dbt
+from shs_pipeline.sources import NAMES as SOURCES
+
+if TYPE_CHECKING:
+    from tests.conftest import Zone
+
+pytestmark = pytest.mark.slow
+
+RULES: Mapping[str, Sequence[str]] = {
+    "threshold met exactly": ["threshold_met_exactly_opens_tier_2"],
+    "threshold missed by a cent": [
+        "threshold_missed_by_a_cent_stays_in_tier_1",
+        "threshold_missed_by_half_a_cent_stays_in_tier_1",
+    ],
+    "no threshold": ["no_threshold_never_reaches_tier_2"],
+    "threshold 0": ["threshold_0_is_met_by_the_first_month", "threshold_0_is_not_met_below_0"],
+    "negative first month": ["negative_first_month_is_paid_and_deferred_as_negative"],
+    "crossing in December": ["crossing_in_december_releases_the_whole_year"],
+    "year rollover without carry-over": ["year_rollover_carries_nothing_over"],
+    "return after crossing": ["return_after_crossing_leaves_tier_2_open"],
+    "return before crossing": ["return_before_crossing_puts_the_crossing_off"],
+    "gap months": ["gap_months_are_passed_over"],
+    "late-paid line in a later month": [
+        "late_paid_line_counts_in_the_month_in_which_it_is_paid",
+        "late_paid_line_is_sold_in_its_revenue_month",
+        "late_paid_line_is_sold_in_one_month_and_paid_in_another",
+    ],
+    "case-variant names": [
+        "case_variant_names_are_one",
+        "case_variant_territories_have_one_key",
+        "case_variant_names_of_a_rate_have_one_key",
+        "case_variant_product_lines_are_spelled_as_the_first_table_does",
+        "threshold_is_found_whatever_the_case_of_its_names",
+        "objective_is_a_known_reps_whatever_the_case_of_its_names",
+    ],
+    "two sources feeding one product line": ["two_sources_feed_one_product_line"],
+    "a year for each rep and product line": ["every_rep_and_product_line_has_its_own_year"],
+    "blank tier 2 rate": ["blank_tier_2_rate_makes_no_difference"],
+    "mid-year rate change": ["mid_year_rate_change_counts_from_the_next_commission_month"],
+    "product-line rate beating the general one": ["product_line_rate_beats_the_general_one"],
+    "half-cent ties in both directions": [
+        "half_cent_ties_round_away_from_zero",
+        "tier_2_difference_is_rounded_once",
+        "ternio_revenue_is_7_percent_and_not_rounded",
+    ],
+    "territory handed over mid-year": ["territory_handed_over_mid_year_changes_owner_with_the_month"],
+    "territory handed over mid-month": [
+        "territory_handed_over_mid_month_changes_owner_on_the_day",
+        "logiquip_territory_goes_by_the_day",
+        "ternio_territory_goes_by_the_day",
+        "cygnus_territory_goes_by_the_month",
+        "summit_medical_territory_goes_by_the_month",
+        "sunoptic_territory_goes_by_the_month",
+        "novo_territory_goes_by_the_month",
+        "chemence_territory_goes_by_the_month",
+    ],
+    "client, then zip, then state": ["summit_client_beats_zip_beats_state"],
+    "rep named in the file": ["inspektor_rep_is_the_one_in_the_file"],
+    "no tier rate": [
+        "no_tier_rate_keeps_the_rep_and_pays_nothing",
+        "only_lines_that_are_somebodys_count_towards_a_threshold",
+        "month_without_a_rate_counts_towards_the_threshold",
+    ],
+    "unknown rep": ["unknown_rep_is_nobodys"],
+    "no territory": ["no_territory_is_nobodys"],
+    "uncredited lines are listed": ["whatever_is_not_credited_is_listed_with_its_reason"],
+    "inactive rep": ["inactive_rep_keeps_the_credit"],
+    "margin of QuickBooks with blanks": ["quickbooks_margin_counts_a_blank_price_or_quantity_as_0"],
+    "unmapped service line": ["quickbooks_unmapped_service_line_keeps_its_own_name"],
+    "attainment": [
+        "attainment_is_sales_over_objective_to_six_decimals",
+        "attainment_is_null_without_an_objective_or_with_one_of_0",
+        "blank_month_is_no_objective_and_0_is_one",
+    ],
+    "margin of the company": ["margin_is_revenue_less_payout"],
+    "released, balance and year to date": ["released_deferred_balance_and_payout_ytd_follow_the_year"],
+    "line back to its cell": ["line_is_found_by_file_sheet_and_row"],
+}
+
+
+@dataclass(frozen=True)
+class Break:
+    """A rule that is broken on purpose: in a model, one piece of text is put in the place of another."""
+
+    rule: str
+    model: str
+    text: str
+    instead: str
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return Path(self.model).stem
+
+
+BREAKS = [
+    Break(
+        "threshold met exactly",
+        "marts/commission_payouts.sql",
+        "cumulative_sales >= threshold",
+        "cumulative_sales > threshold",
+    ),
+    Break(
+        "return after crossing",
+        "marts/commission_payouts.sql",
+        "min(commission_month) filter (where cumulative_sales >= threshold) over so_far",
+        "case when cumulative_sales >= threshold then commission_month end",
+    ),
+    Break(
+        "year rollover without carry-over",
+        "marts/commission_payouts.sql",
+        "partition by months.rep_name, months.product_line, months.commission_year",
+        "partition by months.rep_name, months.product_line",
+    ),
+    Break(
+        "half-cent ties in both directions",
+        "marts/harmonised_sales.sql",
+        "round(lines.rev_actual * lines.tier_2_rate - lines.rev_actual * lines.tier_1_rate, 2)",
+        "round(lines.rev_actual * lines.tier_2_rate, 2) - round(lines.rev_actual * lines.tier_1_rate, 2)",
+    ),
+    Break(
+        "client, then zip, then state",
+        "marts/harmonised_sales.sql",
+        "coalesce(first.rep_in_file, second.rep_in_file, third.rep_in_file)",
+        "coalesce(third.rep_in_file, second.rep_in_file, first.rep_in_file)",
+    ),
+    Break(
+        "mid-year rate change",
+        "marts/harmonised_sales.sql",
+        "any_rate.valid_until > lines.commission_month",
+        "any_rate.valid_until >= lines.commission_month",
+    ),
+    Break(
+        "territory handed over mid-month",
+        "staging/stg_ternio.sql",
+        "lines.revenue_date as territory_date",
+        "date_trunc('month', lines.revenue_date)::date as territory_date",
+    ),
+    Break(
+        "late-paid line in a later month",
+        "intermediate/sales_by_revenue_month.sql",
+        "        revenue_month as month",
+        "        commission_month as month",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def warehouse(module_zone: Zone) -> str:
+    """The URL of a warehouse that holds every relation that a model reads: dbt asks them for their columns.
+
+    The first build hands the marts' candidates over to the schema that people read; the second, of a
+    month more, makes them anew.
+    """
+    from shs_pipeline.marts import build_marts
+
+    module_zone.drop_references()
+    for source in SOURCES:
+        module_zone.drop_sample(source, "2025-01", lines=3)
+    module_zone.run()
+    build_marts(module_zone.database_url, "run 1")
+    module_zone.drop_sample("cygnus", "2025-02", lines=3)
+    module_zone.run()
+    build_marts(module_zone.database_url, "run 2")
+    return module_zone.database_url
+
+
+@pytest.fixture(scope="module")
+def outcomes(warehouse: str) -> dict[str, NodeResult]:
+    """What became of each unit test, by its name."""
+    return unit_tests(warehouse, "test_type:unit")
+
+
+def unit_tests(warehouse: str, selected: str) -> dict[str, NodeResult]:
+    found = run_dbt(["test", "--select", selected], warehouse, {})
+    assert len({result.name for result in found}) == len(found), "two unit tests have one name"
+    return {result.name: result for result in found}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_models_keep_the_rule(rule: str, outcomes: Mapping[str, NodeResult]) -> None:
+    assert [name for name in RULES[rule] if name not in outcomes] == [], "there is no such unit test"
+    failed = [outcomes[name] for name in RULES[rule] if outcomes[name].status != "success"]
+    assert not failed, "\n".join(f"{result.unique_id}: {result.message}" for result in failed)
+
+
+def test_every_unit_test_stands_in_the_list_of_rules(outcomes: Mapping[str, NodeResult]) -> None:
+    listed = [name for names in RULES.values() for name in names]
+    assert sorted(outcomes) == sorted(listed)
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.rule)
+def test_a_broken_rule_fails_the_unit_test_of_its_name(
+    broken: Break, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Known before the project is another one: it is remembered for as long as the process lives.
+    definition_hash()
+    project = shutil.copytree(PROJECT, tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target"))
+    model = project / "models" / broken.model
+    text = model.read_text()
+    assert text.count(broken.text) == 1, "the model does not say this any more"
+    model.write_text(text.replace(broken.text, broken.instead))
+    monkeypatch.setattr(dbt_build, "PROJECT", project)
+
+    outcomes = unit_tests(warehouse, f"{broken.name},test_type:unit")
+
+    # Not one that could not be run: its rows came out as other ones.
+    failed = {name for name, result in outcomes.items() if "actual differs from expected" in result.message}
+    assert failed & set(RULES[broken.rule]), f"no unit test of the rule saw it, but {sorted(failed)} did"
