@@ -30,6 +30,9 @@ _READ = ("models", "macros", "tests", "dbt_project.yml")
 # dbt keeps its settings in module-level state: one invocation at a time in a process.
 _ONE_AT_A_TIME = Lock()
 
+# What a build writes before its publication may be lost in a crash: the next one computes it anew.
+_SESSION = "-c search_path=pg_catalog -c synchronous_commit=off -c jit=off"
+
 NodeStatus = Literal["success", "error", "skipped"]
 
 
@@ -193,6 +196,7 @@ def _environment(database_url: str) -> Iterator[None]:
         "SHS_WAREHOUSE_SSLROOTCERT": parts.get("sslrootcert", ""),
         "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": parts.get("password", ""),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "PGOPTIONS": _SESSION,
     }
     before = {name: os.environ.get(name) for name in values}
     os.environ.update({name: str(value) for name, value in values.items()})

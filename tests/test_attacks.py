@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import openpyxl
 import psycopg
 import pytest
-from psycopg import errors, sql
+from psycopg import errors
 
 from shs_pipeline.access import drop_logins, find_login, login_url, sync_logins
 from shs_pipeline.marts import build_marts
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 REP, OTHER, ADMIN, INACTIVE = "Dana Whitfield", "Marcus Oyelaran", "Harriet Lindqvist", "Gwen Talbot"
 SALES = "marts.harmonised_sales"
-WORKBOOK = "reference/sales_reps.xlsx"
 
 
 @dataclass
@@ -58,23 +57,20 @@ class Company:
         with psycopg.connect(self.zone.database_url, autocommit=True) as owner:
             sync_logins(owner, self.secrets)
 
-    def change_people(self, changes: dict[str, dict[str, str]]) -> None:
-        """Drop the workbook of reps with other cells, by today's name, and publish it."""
-        content = self.zone.landing.read(WORKBOOK)
+    def change(self, table: str, changes: dict[str, dict[str, str]]) -> None:
+        """Drop a workbook of reference data with other cells in the rows of these reps."""
+        path = f"reference/{table}.xlsx"
+        content = self.zone.landing.read(path)
         assert content is not None
         book = openpyxl.load_workbook(BytesIO(content))
-        header, *rows = book.active.iter_rows()  # type: ignore[union-attr]
-        for row in rows:
-            for title, value in changes.get(str(row[0].value), {}).items():
-                row[[cell.value for cell in header].index(title)].value = value  # type: ignore[union-attr]
+        header, *lines = book.worksheets[0].iter_rows()
+        places = {str(cell.value): number for number, cell in enumerate(header)}
+        for line in lines:
+            for title, value in changes.get(str(line[places["Sales Rep Name"]].value), {}).items():
+                line[places[title]].value = value
         buffer = BytesIO()
         book.save(buffer)
-        self.zone.drop(WORKBOOK, buffer.getvalue())
-        self.zone.run()
-        build_marts(self.zone.database_url, "people changed")
-
-    def names(self) -> set[str]:
-        return {name for (name,) in self.zone.query("select rep_name from marts.people")}
+        self.zone.drop(path, buffer.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +103,7 @@ def rows(session: psycopg.Connection, statement: str) -> list[tuple[Any, ...]]:
 def relations(zone: Zone, where: str = "true") -> list[str]:
     """Every relation of the database that is not the server's own, quoted, with its schema."""
     found = zone.query(
-        "select format('%I.%I', n.nspname, c.relname) from pg_class as c"
+        "select format('%%I.%%I', n.nspname, c.relname) from pg_class as c"
         " inner join pg_namespace as n on n.oid = c.relnamespace"
         " where c.relkind in ('r', 'v', 'm', 'p', 'f') and n.nspname !~ '^(pg_|information_schema$)'"
         f" and {where} order by 1"
@@ -180,13 +176,14 @@ def test_everything_else_is_closed_whatever_schema_it_is_in(
 ) -> None:
     closed = relations(company.zone, "not has_table_privilege('shs_rep', c.oid, 'select')")
     schemas = {name.partition(".")[0] for name in closed}
-    assert schemas >= {"raw", "reference", "ops", "staging", "intermediate", "candidate", "marts"}
+    assert schemas >= {"raw", "reference", "ops", "staging", "intermediate", "marts"}
     for relation in closed:
         for statement in (
             f"select from {relation}", f"copy {relation} to stdout", f"explain select from {relation}",
             f"select table_to_xml('{relation}', true, true, '')", f"select count(x) from {relation} as x",
         ):  # fmt: skip
-            with pytest.raises(errors.InsufficientPrivilege):
+            # The server may have been built without XML.
+            with pytest.raises((errors.InsufficientPrivilege, errors.FeatureNotSupported)):
                 rep.execute(statement.encode())
 
 
@@ -204,7 +201,7 @@ def test_no_other_way_is_open_by_the_catalog(company: Company, rep: psycopg.Conn
     using = rows(
         rep, f"select nspname from pg_namespace where has_schema_privilege(oid, 'usage') and nspname {own}"
     )
-    assert using == [("marts",)]
+    assert {name for (name,) in using} <= {"marts", "public"}  # in public nothing is, nor can be made
     unguarded = relations(
         company.zone,
         "has_table_privilege('shs_rep', c.oid, 'select') and not (c.relrowsecurity or"
@@ -219,7 +216,7 @@ def test_an_admin_reads_all_and_writes_nothing(company: Company) -> None:
             assert rows(admin, f"select count(*) from {mart}") == company.zone.query(
                 f"select count(*) from {mart}"
             )
-            with pytest.raises(psycopg.Error, match="permission denied|cannot delete from view"):
+            with pytest.raises(psycopg.Error, match=r"permission denied|cannot delete from view"):
                 admin.execute(f"delete from {mart}".encode())
         for relation in ("ops.files", "raw.cygnus", "reference.sales_reps", "candidate.people"):
             with pytest.raises(errors.InsufficientPrivilege):
@@ -239,85 +236,138 @@ def test_only_the_active_get_in_and_into_one_database(company: Company) -> None:
 
 # --- becoming somebody else, and writing -------------------------------------------------
 
-REFUSED = [
-    # another role
-    "set role {other}", "set role shs_owner", "set role shs_admin", "set role shs_rep", "set role postgres",
-    "set session authorization {other}", "set session authorization shs_owner",
-    "set session authorization postgres", "select set_config('role', 'shs_owner', false)",
-    "select set_config('session_authorization', 'shs_owner', false)",
-    "do $$ begin set local role shs_admin; end $$", "grant shs_admin to {own}", "grant {other} to {own}",
-    "grant {own} to {other}", "create role another", "alter role {own} createrole",
-    "alter role {own} bypassrls", "alter role {own} superuser", "alter role {own} rename to shs_other",
-    "alter role {own} connection limit -1", "alter role {other} password 'taken over'",
-    "alter role {other} set search_path = marts", "alter role shs_owner password 'taken over'",
-    "drop role {other}", "reassign owned by {other} to {own}",
-    # rows regardless of the policies
-    "set row_security = off; select from marts.harmonised_sales",
-    "set row_security = off; copy marts.harmonised_sales to stdout",
-    "alter table marts.harmonised_sales disable row level security",
-    "alter policy reps_see_theirs on marts.harmonised_sales using (true)",
-    "create policy mine on marts.harmonised_sales using (true)",
-    "drop policy reps_see_theirs on marts.harmonised_sales",
-    "set session_replication_role = replica", "set session_preload_libraries = 'auto_explain'",
-    # code and names of one's own
-    "create temp table t ()", "create temp view v as select 1", "create schema mine",
-    "create table public.t ()", "create table marts.t ()", "create view marts.v as select 1",
-    "create function pg_temp.leak(text) returns boolean language plpgsql cost 0.0001 as"
-    " $$ begin raise notice '%', $1; return true; end $$",
-    "create function public.leak(text) returns boolean language sql leakproof as 'select true'",
-    "create function marts.session_rep(int) returns text language sql as 'select 1::text'",
-    "create or replace function marts.session_rep() returns text language sql as $$ select 'x' $$",
-    "alter function marts.session_rep() set search_path = pg_temp",
-    "create operator public.<<< (procedure = texteq, leftarg = text, rightarg = text)",
-    "alter function texteq(text, text) cost 1", "create type public.t as (x int)",
-    "create domain public.d as text check (value <> 'x')", "create sequence public.s",
-    "create aggregate public.a (text) (sfunc = textcat, stype = text)",
-    "create cast (text as int) with inout", "create extension dblink", "create extension file_fdw",
-    "create extension postgres_fdw", "create language plperlu", "load '/tmp/evil.so'",
-    "create server elsewhere foreign data wrapper none", "create event trigger e on ddl_command_start"
-    " execute function suppress_redundant_updates_trigger()", "create publication p for all tables",
-    # the server's files and programs
-    "copy (select 1) to program 'cat'", "copy (select 1) to '/tmp/out'", "copy marts.people from '/etc/passwd'",
-    "select pg_read_file('postgresql.conf')", "select pg_read_binary_file('pg_hba.conf')",
-    "select pg_ls_dir('.')", "select pg_stat_file('.')", "select pg_ls_logdir()", "select lo_import('/etc/passwd')",
-    "select lo_export(1, '/tmp/out')", "select lo_create(0)", "select lo_creat(-1)", "select lo_from_bytea(0, 'x')",
-    "select pg_reload_conf()", "select pg_switch_wal()", "alter system set log_statement = 'all'",
-    "alter database {database} set search_path = marts", "checkpoint",
-    # holding up others
-    "select pg_advisory_lock(1)", "select pg_advisory_xact_lock(1)", "select pg_try_advisory_lock(1, 2)",
-    "select pg_logical_emit_message(false, 'x', 'y')", "lock table marts.harmonised_sales in row exclusive mode",
-    "lock table marts.harmonised_sales in access exclusive mode", "lock table ops.folders in access share mode",
-    # the server's own secrets
-    "select * from pg_authid", "select * from pg_shadow", "select * from pg_statistic",
-    "select * from pg_statistic_ext_data", "select * from pg_largeobject", "select * from pg_user_mapping",
-    "select * from pg_hba_file_rules", "select * from pg_file_settings", "show data_directory",
-    "select pg_stat_reset()", "select pg_export_snapshot() from ops.logins",
-    "select pg_stat_get_backend_pid(1), role_name from ops.logins",
-]  # fmt: skip
+REFUSED = """
+-- another role
+set role {other}
+set role shs_owner
+set role shs_admin
+set role shs_rep
+set role postgres
+set session authorization {other}
+set session authorization shs_owner
+set session authorization postgres
+select set_config('role', 'shs_owner', false)
+select set_config('session_authorization', 'shs_owner', false)
+do $$ begin set local role shs_admin; end $$
+grant shs_admin to {own}
+grant {other} to {own}
+grant {own} to {other}
+create role another
+alter role {own} createrole
+alter role {own} bypassrls
+alter role {own} superuser
+alter role {other} rename to shs_other
+alter role {own} connection limit -1
+alter role {other} password 'taken over'
+alter role {other} set search_path = marts
+alter role shs_owner password 'taken over'
+drop role {other}
+reassign owned by {other} to {own}
+-- rows regardless of the policies
+set row_security = off; select from marts.harmonised_sales
+set row_security = off; copy marts.harmonised_sales to stdout
+alter table marts.harmonised_sales disable row level security
+alter policy reps_see_theirs on marts.harmonised_sales using (true)
+create policy mine on marts.harmonised_sales using (true)
+drop policy reps_see_theirs on marts.harmonised_sales
+set session_replication_role = replica
+set session_preload_libraries = 'auto_explain'
+-- code and names of one's own
+create temp table t ()
+create temp view v as select 1
+create schema mine
+create table public.t ()
+create table marts.t ()
+create view marts.v as select 1
+create function pg_temp.leak(text) returns boolean language sql cost 0.0001 as 'select true'
+create function public.leak(text) returns boolean language sql leakproof as 'select true'
+create function marts.session_rep(int) returns text language sql as 'select 1::text'
+create or replace function marts.session_rep() returns text language sql as $$ select 'x' $$
+alter function marts.session_rep() set search_path = pg_temp
+create operator public.<<< (procedure = texteq, leftarg = text, rightarg = text)
+alter function texteq(text, text) cost 1
+create type public.t as (x int)
+create domain public.d as text check (value <> 'x')
+create sequence public.s
+create aggregate public.a (text) (sfunc = textcat, stype = text)
+create cast (text as int) with inout
+create extension dblink
+create extension file_fdw
+create extension postgres_fdw
+create language plperlu
+load '/tmp/evil.so'
+create event trigger e on ddl_command_end execute function textin()
+create publication p for all tables
+-- the server's files and programs
+copy (select 1) to program 'cat'
+copy (select 1) to '/tmp/out'
+copy marts.people from '/etc/passwd'
+select pg_read_file('postgresql.conf')
+select pg_read_binary_file('pg_hba.conf')
+select pg_ls_dir('.')
+select pg_stat_file('.')
+select pg_ls_logdir()
+select lo_import('/etc/passwd')
+select lo_export(1, '/tmp/out')
+select lo_create(0)
+select lo_creat(-1)
+select lo_from_bytea(0, 'x')
+select pg_reload_conf()
+select pg_switch_wal()
+alter system set log_statement = 'all'
+alter database {database} set search_path = marts
+checkpoint
+-- holding up others
+select pg_advisory_lock(1)
+select pg_advisory_xact_lock(1)
+select pg_try_advisory_lock(1, 2)
+select pg_logical_emit_message(false, 'x', 'y')
+begin; lock table marts.harmonised_sales in row exclusive mode
+begin; lock table marts.harmonised_sales in access exclusive mode
+begin; lock table ops.folders in access share mode
+-- the server's own secrets
+select * from pg_authid
+select * from pg_shadow
+select * from pg_statistic
+select * from pg_statistic_ext_data
+select * from pg_largeobject
+select * from pg_user_mapping
+select * from pg_hba_file_rules
+select * from pg_file_settings
+show data_directory
+select pg_stat_reset()
+select pg_export_snapshot() from ops.logins
+select pg_stat_get_backend_pid(1), role_name from ops.logins
+"""
 
 
-@pytest.mark.parametrize("statement", REFUSED)
+@pytest.mark.parametrize(
+    "statement", [line for line in REFUSED.strip().splitlines() if not line.startswith("--")]
+)
 def test_refused(company: Company, rep: psycopg.Connection, statement: str) -> None:
     names = {"own": company.role_of(REP), "other": company.role_of(OTHER), "database": rep.info.dbname}
 
-    with pytest.raises(
-        (errors.InsufficientPrivilege, errors.UndefinedFile, errors.FeatureNotSupported)
-    ) as caught:
-        for part in statement.split("; ") if "$$" not in statement else [statement]:
-            rep.execute(part.format(**names).encode())
+    before, _, attack = ("", "", statement) if "$$" in statement else statement.rpartition("; ")
+    if before:
+        rep.execute(before.encode())
+    refusals = (errors.InsufficientPrivilege, errors.UndefinedFile, errors.FeatureNotSupported)
+    with pytest.raises(refusals) as caught:
+        rep.execute(attack.format(**names).encode())
 
     if not isinstance(caught.value, errors.InsufficientPrivilege):
-        assert "extension" in statement  # there is none on this server
+        assert "extension" in statement or "language" in statement  # this server has none
+    rep.rollback()
     assert rows(rep, "select session_user = current_user, marts.session_rep()") == [(True, REP)]
 
 
 def test_nothing_can_be_written(company: Company, rep: psycopg.Connection) -> None:
     for mart in relations(company.zone, "n.nspname in ('marts', 'ops')"):
         for statement in (
-            f"insert into {mart} select * from {mart}", f"update {mart} set {{column}} = null",
+            f"insert into {mart} default values", f"update {mart} set {{column}} = null",
             f"delete from {mart}", f"truncate {mart}", f"drop table {mart}", f"select from {mart} for update",
-            f"select from {mart} for key share", f"alter table {mart} add x int", f"comment on table {mart} is 'x'",
-            f"create index on {mart} ({{column}})", f"grant select on {mart} to public",
+            f"select from {mart} for key share", f"alter table {mart} add x int",
+            f"comment on table {mart} is 'x'",
+            f"create index on {mart} ({{column}})",
             f"create rule r as on insert to {mart} do also select 1",
             f"alter table {mart} owner to {company.role_of(REP)}", f"alter table {mart} set schema public",
         ):  # fmt: skip
@@ -330,6 +380,9 @@ def test_nothing_can_be_written(company: Company, rep: psycopg.Connection) -> No
             )  # fmt: skip
             with pytest.raises(refusals):
                 rep.execute(statement.format(column=column).encode())
+        with suppress(errors.InsufficientPrivilege):
+            rep.execute(f"grant select on {mart} to public".encode())  # at best a warning
+        assert company.zone.query("select has_table_privilege('public', %s, 'select')", mart) == [(False,)]
 
 
 def test_other_sessions_can_be_neither_seen_nor_ended(company: Company, rep: psycopg.Connection) -> None:
@@ -362,7 +415,7 @@ ASKED = [
     "select 1 from {mart} group by rep_name having {bomb}",
     "select 1 from {mart} order by case when {bomb} then 1 end",
     "select 1 from (values (1)) as v (x) left join {mart} on {bomb}",
-    "select 1 from (values (1)) as v (x) full join {mart} as m on v.x = 1 where m is null or {bomb}",
+    "select 1 from (values ('x')) as v (x) full join {mart} on v.x = rep_name where v.x is null and {bomb}",
     "select 1 from {mart} as a inner join lateral (select {bomb} as x) as l on l.x",
     "select 1 from {mart} as a inner join {mart} as b using (rep_name) where {bomb}",
     "with m as not materialized (select * from {mart}) select 1 from m where {bomb}",
@@ -370,15 +423,13 @@ ASKED = [
     "select sum(case when {bomb} then 1 end) over (partition by rep_name) from {mart}",
     "select 1 from {mart} where (select {bomb})",
     "select 1 from {mart} where exists (select where {bomb})",
-    "select 1 from {mart} where row(rep_name) = any(select row(rep_name) from {mart} where {bomb})",
+    "select 1 from {mart} where row(rep_name, 1) in (select rep_name, 1 from {mart} where {bomb})",
     "select 1 from {mart} where rep_name like '%' and rep_name ~ '.' and {bomb}",
     "select 1 from only {mart} where {bomb}",
     "select query_to_xml('select 1 from {mart} where rep_name <> ''{rep}''', true, true, '')::text = ''",
     "explain (analyze, verbose, buffers) select 1 from {mart} where {bomb}",
     "do $do$ begin perform 1 from {mart} where {bomb}; end $do$",
-    "do $do$ declare r record; begin for r in select rep_name from {mart} loop"
-    " if r.rep_name <> '{rep}' then raise exception 'row of %', r.rep_name; end if; end loop; end $do$",
-    "copy (select * from {mart} where {bomb}) to stdout",
+    "do $do$ declare r record; begin for r in select * from {mart} where {bomb} loop end loop; end $do$",
     "declare c cursor with hold for select * from {mart} where {bomb}",
 ]  # fmt: skip
 
@@ -404,8 +455,10 @@ def test_copy_cursors_and_prepared_statements_give_the_own_rows(
     for mart in by_rep(company.zone):
         own = rows(rep, f"select rep_name from {mart}")
         assert set(own) <= {(REP,)}
-        with rep.cursor().copy(f"copy (select rep_name from {mart}) to stdout") as copy:  # type: ignore[arg-type]
+        with rep.cursor().copy(f"copy (select rep_name from {mart}) to stdout".encode()) as copy:
             assert list(copy.rows()) == own
+        with rep.cursor().copy(f"copy (select from {mart} where {BOMB}) to stdout".encode()) as copy:
+            assert len(list(copy)) == len(own)
         rep.execute(f"declare c scroll cursor with hold for select rep_name from {mart}".encode())
         assert rows(rep, "fetch all from c") == own
         rep.execute("close c")
@@ -431,9 +484,13 @@ def test_names_in_front_of_the_servers_own_change_nothing(rep: psycopg.Connectio
 
 
 def foreign_line(zone: Zone) -> tuple[str, str, str]:
-    """Place, customer and day of a line of another rep."""
+    """Place, customer and day of a line of another rep, neither of which the rep has."""
     place, customer, day = zone.query(
-        f"select ctid::text, customer, revenue_date::text from {SALES} where rep_name = %s limit 1", OTHER
+        f"select ctid::text, customer, revenue_date::text from {SALES} as s where rep_name = %s and not exists"
+        f" (select from {SALES} as own where own.rep_name = %s"
+        "  and (own.customer = s.customer or own.revenue_date = s.revenue_date)) limit 1",
+        OTHER,
+        REP,
     )[0]
     return place, customer, day
 
@@ -446,72 +503,69 @@ def answer(session: psycopg.Connection, statement: str) -> str:
         return str(error)
 
 
-GUESSES = [
+GUESSES = (
     "customer = '{customer}'",
     "customer = any('{{{customer}}}')",
     "customer >= '{customer}' and customer <= '{customer}'",
     "revenue_date = '{day}'",
     "revenue_date between '{day}' and '{day}'",
-]
+)
+RAISE = "case when {guess} then (select 1 / (random() * 0)::int = 1) else false end"
+COUNT = "case when {guess} then (select false) else false end"
+EXPLAIN = "explain (analyze, costs off, timing off, summary off) "
 
 
-@pytest.mark.parametrize("guess", GUESSES)
 @pytest.mark.parametrize(
     "statement",
     [
-        "select 1 from {sales} where ctid = '{place}' and"
-        " case when {guess} then (select 1 / (random() * 0)::int = 1) else false end",
-        "select 1 from {sales} where case when {guess} and rep_name > ''"
-        " then (select 1 / (random() * 0)::int = 1) else false end and line_id > ''",
-        "explain (analyze, costs off, timing off, summary off)"
-        " select 1 from {sales} where ctid = '{place}' and {guess}",
-        "explain (analyze, costs off, timing off, summary off)"
-        " select 1 from {sales} where ctid = '{place}' and case when {guess} then (select false) else false end",
+        f"select 1 from {SALES} where ctid = '{{place}}' and {RAISE}",
+        f"select 1 from {SALES} where {RAISE}",
+        f"{EXPLAIN} select 1 from {SALES} where {{guess}}",
+        f"{EXPLAIN} select 1 from {SALES} where ctid = '{{place}}' and {{guess}}",
+        f"{EXPLAIN} select 1 from {SALES} where ctid = '{{place}}' and {COUNT}",
+        f"{EXPLAIN} select 1 from (values (1)) as v left join {SALES} on ctid = '{{place}}' and {COUNT}",
     ],
+    ids=["raises", "raises for any row", "explains", "explains a row", "explains a case", "explains a join"],
 )
-def test_a_subselect_is_not_run_for_the_sake_of_a_foreign_row(
-    company: Company, rep: psycopg.Connection, statement: str, guess: str
+def test_no_subselect_is_run_for_the_sake_of_a_foreign_row(
+    company: Company, rep: psycopg.Connection, statement: str
 ) -> None:
     """Operators that leak nothing may be asked before the policy; what they decide must not show."""
     place, customer, day = foreign_line(company.zone)
-    own = {c for (c,) in rows(rep, f"select customer from {SALES}")}
-    assert customer not in own
     rep.execute("set enable_indexscan = off; set enable_bitmapscan = off; set enable_indexonlyscan = off")
-    answers = []
-    for guessed in ((customer, day), ("Nowhere Clinic", "1999-01-01")):
-        said = guess.format(customer=guessed[0], day=guessed[1])
-        asked = statement.format(sales=SALES, place=place, guess=said)
-        answers.append(answer(rep, asked).replace(guessed[0], "?").replace(guessed[1], "?"))
+    for cost in ("0.0025", "0", "1000"):
+        rep.execute(f"set cpu_operator_cost = {cost}".encode())
+        for guess in GUESSES:
+            answers = []
+            for guessed in ((customer, day), ("Nowhere Clinic", "1999-01-01")):
+                said = guess.format(customer=guessed[0], day=guessed[1])
+                learned = answer(rep, statement.format(place=place, guess=said))
+                answers.append(learned.replace(guessed[0], "?").replace(guessed[1], "?"))
+            assert answers[0] == answers[1]
 
-    assert answers[0] == answers[1]
 
-
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "rep_name = '{}'",
-        "rep_name in ('{}', 'x')",
-        "customer = '{}'",
-        "customer >= '{}' and customer < '{}x'",
-    ],
-)
-def test_no_estimate_tells_of_foreign_rows(company: Company, rep: psycopg.Connection, condition: str) -> None:
-    frequent = company.zone.query(
-        f"select customer from {SALES} where rep_name <> %s group by 1 order by count(*) desc limit 1", REP
-    )[0][0]
-    known, unknown = (OTHER, "Nobody At All") if "rep_name" in condition else (frequent, "Nowhere Clinic")
-    plans = []
-    for value in (known, unknown):
-        where = condition.replace("{}", value.replace("'", "''"))
-        plan = rows(rep, f"explain (format json) select 1 from {SALES} where {where}")[0][0][0]["Plan"]
-        plans.append((plan["Plan Rows"], plan["Total Cost"]))
-
-    assert plans[0] == plans[1]
+def test_no_estimate_tells_of_foreign_rows(company: Company, rep: psycopg.Connection) -> None:
+    frequent = "select {0} from {1} where {0} <> %s group by 1 order by count(*) desc, 1 limit 1"
+    for column in ("rep_name", "customer", "source_file", "revenue_date"):
+        own = REP if column == "rep_name" else "1999-01-01"
+        value = company.zone.query(f"select ({frequent.format(column, SALES)})::text", own)[0][0]
+        for condition in ("= '{}'", "in ('{}', '1998-01-01')", "between '{}' and '{}'"):
+            plans = []
+            for guess in (value.replace("'", "''"), "1997-01-01"):
+                where = f"{column} {condition.replace('{}', guess)}"
+                explained = rows(rep, f"explain (format json) select 1 from {SALES} where {where}")
+                plan = explained[0][0][0]["Plan"]
+                plans.append((plan["Plan Rows"], plan["Total Cost"]))
+            assert plans[0] == plans[1], where
 
 
 def test_no_statistics_of_columns_can_be_read(company: Company, rep: psycopg.Connection) -> None:
     for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
-        seen = rows(rep, f"select schemaname, tablename from {view} where schemaname not like 'pg\\_%'")
+        seen = rows(
+            rep,
+            f"select schemaname, tablename from {view}"
+            " where schemaname not in ('pg_catalog', 'information_schema')",
+        )
         assert {f"{schema}.{table}" for schema, table in seen} & set(by_rep(company.zone)) == set()
         assert {schema for schema, _ in seen} <= {"marts"}
 
@@ -608,7 +662,7 @@ def test_nothing_shows_while_the_marts_are_built_anew(company: Company) -> None:
     assert watch.errors == []
     assert watch.asked > 100
     assert len(watch.answers) == len(marts)  # each question had one answer throughout
-    assert {rep for (rep,) in before for rep in [rep]} if False else {row[0] for row in before} == {REP}
+    assert {name for name, _ in before} == {REP}
 
 
 @pytest.mark.slow
@@ -654,14 +708,13 @@ def changed(company: Company) -> Changed:
     sessions = {name: company.log_in(name) for name in (RENAMED, ONE, TWO, LEAVER, OTHER)}
     for session in sessions.values():
         session.execute(f"prepare p as select distinct rep_name from {SALES}".encode())
-    company.change_people(
-        {
-            RENAMED: {"Sales Rep Name": NEW_NAME},
-            ONE: {"Sales Rep Name": TWO},
-            TWO: {"Sales Rep Name": ONE},
-            LEAVER: {"Active": "No"},
-        }
-    )
+    rename = {RENAMED: {"Sales Rep Name": NEW_NAME}}
+    swap = {ONE: {"Sales Rep Name": TWO}, TWO: {"Sales Rep Name": ONE}}
+    company.change("sales_reps", {**rename, **swap, LEAVER: {"Active": "No"}})
+    for table in ("territories", "commission_tiers"):
+        company.change(table, rename)
+    company.zone.run()
+    build_marts(company.zone.database_url, "people changed")
     between = {name: _seen(session) for name, session in sessions.items()}
     company.sync()
     after, ended = {}, set()
@@ -690,10 +743,10 @@ def test_once_the_roles_follow_everybody_sees_the_rows_of_the_new_name(
 ) -> None:
     assert changed.after[ONE] == {TWO}  # the workbook says that this address is of that name now
     assert changed.after[TWO] == {ONE}
-    assert changed.after[RENAMED] <= {NEW_NAME}
+    assert changed.after[RENAMED] == {NEW_NAME}
     assert changed.after[OTHER] == {OTHER}
     with company.log_in(NEW_NAME) as session:
-        assert _seen(session) == {NEW_NAME}
+        assert rows(session, f"select distinct rep_name from {SALES}") == [(NEW_NAME,)]
 
 
 @pytest.mark.slow

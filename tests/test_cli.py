@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,14 +21,17 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from shs_pipeline.access import drop_logins
 from shs_pipeline.cli import build_app
+from shs_pipeline.cli.marts import bar
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.errors import ShsError
 from shs_pipeline.months import last_month, month_after, month_text, today
 from shs_pipeline.samples import make_sample, write_samples
 from shs_pipeline.samples.broken import with_bad_cell
 from shs_pipeline.samples.reference import reference_workbooks
-from shs_pipeline.settings import Settings
+from shs_pipeline.secret_store import secret_store
+from shs_pipeline.settings import Settings, load_settings
 from shs_pipeline.sources import NAMES
 
 MONTH = month_after(today().replace(day=1), -2)
@@ -71,9 +75,20 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
 
 
 @pytest.fixture
-def system(bare: System, database: str, monkeypatch: pytest.MonkeyPatch) -> System:
-    """A system with an empty database."""
+def whole(bare: System, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
+    """A system with an empty database, whose logins are dropped afterwards."""
     monkeypatch.setenv("SHS_DATABASE_URL", database)
+    yield bare
+    with psycopg.connect(database, autocommit=True) as owner:
+        drop_logins(owner, secret_store(load_settings()))
+
+
+@pytest.fixture
+def system(bare: System, database: str, monkeypatch: pytest.MonkeyPatch) -> System:
+    """A system with an empty database that stops before the marts, which take seconds."""
+    monkeypatch.setenv("SHS_DATABASE_URL", database)
+    monkeypatch.setattr("shs_pipeline.cli.marts.build", lambda *_, **__: None)
+    monkeypatch.setattr("shs_pipeline.cli.marts.show_marts", lambda *_: None)
     return bare
 
 
@@ -131,9 +146,7 @@ def test_every_command_explains_itself_with_an_example(command: list[str]) -> No
 def test_all_commands_are_there_and_exit_codes_are_documented() -> None:
     result = CliRunner().invoke(build_app(), ["--help"])
 
-    wanted = (
-        "demo up down run status explain diff url drop check errors reference new-source samples doctor"
-    )
+    wanted = "demo up down run status explain diff url drop check errors reference new-source samples doctor"
     assert {command[0] for command in commands()} == set(wanted.split())
     for meaning in ("0 done", "1 a problem", "2 wrong usage", "3 a file is rejected"):
         assert meaning in " ".join(result.output.split())
@@ -144,10 +157,26 @@ def test_wrong_usage_ends_with_2(bare: System, arguments: list[str]) -> None:
     assert bare.shs(*arguments).exit_code == EXIT_USAGE
 
 
+@pytest.mark.parametrize(
+    ("sales", "objective", "shown"),
+    [
+        (50, 0, "█████"),
+        (50, 80, "█████   │"),
+        (50, 20, "██│██"),
+        (100, 100, "█████████│"),
+        (-5, 50, "     │"),
+        (0, 0, ""),
+    ],
+)
+def test_a_bar_shows_sales_with_a_mark_at_the_objective(sales: int, objective: int, shown: str) -> None:
+    assert bar(Decimal(sales), Decimal(objective), Decimal(100), width=10) == shown
+
+
 # --- run ---------------------------------------------------------------------------------
 
 
-def test_a_run_loads_what_changed_and_a_second_one_finds_nothing(system: System) -> None:
+def test_a_run_loads_and_publishes_what_changed_and_a_second_one_finds_nothing(whole: System) -> None:
+    system = whole
     system.put(f"incoming/cygnus/{MONTH:%Y-%m}/report.xlsx", sample())
     system.put("reference/service_to_product.xlsx", mapping())
 
@@ -691,7 +720,8 @@ def test_samples_do_not_spill_into_a_folder_with_files_and_stay_in_range(bare: S
     assert (bare.folder / "full" / "mine.txt").read_text() == "mine"
 
 
-def test_a_demo_fills_ingests_and_shows_where_to_look(system: System, database: str) -> None:
+def test_a_demo_fills_ingests_and_shows_payouts_and_where_to_look(whole: System, database: str) -> None:
+    system = whole
     result = system.shs("demo", "--months", 2, "--lines", 8)
 
     assert result.exit_code == 0, (result.output, result.exception)
@@ -704,7 +734,17 @@ def test_a_demo_fills_ingests_and_shows_where_to_look(system: System, database: 
     assert str(urlsplit(database).password) not in result.output
     with psycopg.connect(database) as connection:
         found = connection.execute("select count(*) from raw.cygnus").fetchone()
+        paid = connection.execute(
+            "select rep_name, sum(payout) from marts.commission_payouts where commission_month ="
+            " (select max(commission_month) from marts.commission_payouts) group by rep_name"
+        ).fetchall()
     assert found == (16,)
+    assert paid
+    for name, payout in paid:
+        row = next(line for line in result.output.splitlines() if line.strip().startswith(name))
+        assert f"{payout:,.2f}" in row
+    assert "no_territory" in result.output
+    assert "│" in result.output
 
 
 def test_a_second_demo_keeps_what_was_done_to_the_files(system: System) -> None:

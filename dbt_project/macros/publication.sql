@@ -25,6 +25,7 @@
 
 {% macro published_tables(sql) -%}
 
+set local synchronous_commit = on;
 create schema if not exists marts;
 create schema if not exists history;
 create table if not exists marts.publications (
