@@ -38,6 +38,7 @@ check: setup ## Run the linters
 
 bench: setup ## Measure the speed; prints ratios
 	@$(PYTHON_IN_VENV) scripts/bench.py
+	@$(PYTHON_IN_VENV) scripts/bench_marts.py
 
 docs: setup ## Write docs/sources from the contracts
 	@$(PYTHON_IN_VENV) scripts/docs.py

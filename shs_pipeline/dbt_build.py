@@ -111,7 +111,7 @@ def _renamed(made: Path, folder: Path) -> None:
 def run_dbt(
     arguments: Sequence[str],
     database_url: str,
-    variables: Mapping[str, str],
+    variables: Mapping[str, str | bool],
 ) -> list[NodeResult]:
     """Run a dbt command on the warehouse and return what became of each node, in order.
 

@@ -197,7 +197,7 @@ def _build(
     run_id: str,
     plan: _Plan,
 ) -> list[NodeResult]:
-    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    arguments = ["build", "--exclude-resource-type", "unit_test", "exposure"]
     if plan.is_full_refresh:
         for schema in _PRIVATE:
             connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
@@ -206,9 +206,10 @@ def _build(
         # Views stay as they are until a model changes, and a change makes it a full refresh. To exclude
         # them would exclude the tests that read them, so what remains is named.
         arguments += ["--select", *_REBUILT]
-    variables = {
+    variables: dict[str, str | bool] = {
         "run_id": re.sub(r"[^A-Za-z0-9 :._-]", "", run_id),
         "definition_hash": definition_hash(),
+        "is_redefined": plan.last is None or plan.last.definition_hash != definition_hash(),
         "last_due_month": plan.last_due_month.isoformat(),
         "books_at": plan.books_at.isoformat(),
     }

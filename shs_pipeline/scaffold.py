@@ -1,4 +1,4 @@
-"""A new source: its module, sample and test from templates, and its word where sources are listed."""
+"""A new source: module, sample, test and models from templates, and its word where sources are listed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import ast
 import difflib
 import keyword
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from types import ModuleType
 
 from shs_pipeline import scaffold_templates
 from shs_pipeline.errors import ShsError
@@ -34,7 +36,7 @@ class Scaffolded:
 
 
 def scaffold(root: Path, name: str, title: str | None = None) -> Scaffolded:
-    """Write the files of a new source and enter it in the two lists of sources.
+    """Write the files of a new source and enter it where the sources are listed.
 
     Args:
         root: the checkout.
@@ -48,37 +50,69 @@ def scaffold(root: Path, name: str, title: str | None = None) -> Scaffolded:
     package = root / "shs_pipeline"
     lists = package / "sources" / "__init__.py"
     registry = package / "samples" / "__init__.py"
-    _check_checkout(root, lists, registry)
+    macro = root / "dbt_project" / "macros" / "sources.sql"
+    exposures = root / "dbt_project" / "models" / "exposures.yml"
+    _check_checkout(root, lists, registry, macro, exposures)
     _check_name(package, name)
     _check_title(title)
-    words = {"name": name, "title": title, "rows": f"{name.title().replace('_', '')}Rows"}
-    files = {
-        package / "sources" / f"{name}.py": scaffold_templates.SOURCE,
-        package / "samples" / f"{name}.py": scaffold_templates.SAMPLE,
-        root / "tests" / f"test_source_{name}.py": scaffold_templates.TEST,
-    }
-    texts = {path: Template(template).substitute(words) for path, template in files.items()}
+    texts = _texts(root, name, title)
     edits = {
         lists: _with_name(lists.read_text(), name),
         registry: _with_sample(registry.read_text(), name),
+        macro: _with_model(macro.read_text(), name),
+        exposures: _with_history(exposures.read_text(), name),
     }
     _check_free(root, list(texts))
     for path, text in {**texts, **edits}.items():
-        ast.parse(text, str(path))
+        if path.suffix == ".py":
+            ast.parse(text, str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return Scaffolded(tuple(texts), tuple(edits), _next_steps(root, name))
+        path.write_text(text, encoding="utf-8")
+    return Scaffolded(tuple(texts), tuple(edits), _next_steps(name))
 
 
-def _next_steps(root: Path, name: str) -> tuple[str, ...]:
-    steps = [
+def _texts(root: Path, name: str, title: str) -> dict[Path, str]:
+    """Return the new files, the model of the sales history as the new contract makes it."""
+    rows = f"{name.title().replace('_', '')}Rows"
+    words = {"name": name, "title": title, "rows": rows, "title_in_sql": title.replace("'", "''")}
+    module = root / "shs_pipeline" / "sources" / f"{name}.py"
+    models = root / "dbt_project" / "models"
+    files = {
+        module: scaffold_templates.SOURCE,
+        root / "shs_pipeline" / "samples" / f"{name}.py": scaffold_templates.SAMPLE,
+        root / "tests" / f"test_source_{name}.py": scaffold_templates.TEST,
+        models / "staging" / f"stg_{name}.sql": scaffold_templates.STAGING_SQL,
+        models / "staging" / f"stg_{name}.yml": scaffold_templates.STAGING_YML,
+    }
+    texts = {path: Template(template).substitute(words) for path, template in files.items()}
+    history = _history_models(texts[module])
+    return texts | {models / "marts" / "sales_history" / file: text for file, text in history.items()}
+
+
+def _history_models(text: str) -> dict[str, str]:
+    """Return the model files of a source whose module is not written yet."""
+    from shs_pipeline.history_model import model_files
+
+    module = ModuleType("shs_pipeline.scaffolded")
+    # Pandera looks a contract's annotations up in the module that it is of.
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(text, module.__name__, "exec"), module.__dict__)  # noqa: S102 - our own template
+        return model_files(module.SOURCE)
+    finally:
+        del sys.modules[module.__name__]
+
+
+def _next_steps(name: str) -> tuple[str, ...]:
+    return (
         f"Replace the columns in shs_pipeline/sources/{name}.py by those of the file; write its quirks down.",
         f"Make shs_pipeline/samples/{name}.py as dirty as the real files are.",
         f"Try a real file: shs check FILE --source {name}",
-    ]
-    if (root / "dbt_project" / "models" / "staging").is_dir():
-        steps.append(f"Add the staging model of {name} and its word in the union model.")
-    return (*steps, f"Write the page docs/sources/{name}.md: make docs", "Run the tests: make test")
+        f"Say in dbt_project/models/staging/stg_{name}.sql which columns are sales_actual and so on.",
+        f"Write docs/sources/{name}.md and the models sales_history_{name}: make docs",
+        "Teach tests/engine/crediting.py the same, by hand: it is what the marts are checked against.",
+        "Run the tests: make test",
+    )
 
 
 def _check_checkout(root: Path, *files: Path) -> None:
@@ -140,11 +174,24 @@ def _with_sample(text: str, name: str) -> str:
     line = f"from shs_pipeline.samples.{name} import {name}\n"
     imports = re.findall(r"^from shs_pipeline\.samples\.\w+ import .*\n", text, re.MULTILINE)
     if not imports:
-        raise _unlike("the imports of the samples")
+        raise _unlike("The imports of the samples")
     before = [found for found in imports if found < line]
     anchor = before[-1] if before else imports[0]
     text = text.replace(anchor, anchor + line if before else line + anchor, 1)
     return _inserted(text, r"^SAMPLES\b.*\{\n(?:    .*\n)+?(?=\})", f'    "{name}": {name},\n', "SAMPLES")
+
+
+def _with_model(text: str, name: str) -> str:
+    """Return the text of the macro with the name at the end of its list."""
+    pattern = r"^    \{\{ return\(\[\n(?:        .*\n)+?(?=    \]\) \}\})"
+    return _inserted(text, pattern, f"        '{name}',\n", "The list in dbt_project/macros/sources.sql")
+
+
+def _with_history(text: str, name: str) -> str:
+    """Return the text of the exposures with the new sales history behind the others."""
+    pattern = r"(?:^      - ref\('sales_history_\w+'\)\n)+"
+    line = f"      - ref('sales_history_{name}')\n"
+    return _inserted(text, pattern, line, "The sales histories in dbt_project/models/exposures.yml")
 
 
 def _inserted(text: str, pattern: str, line: str, what: str) -> str:

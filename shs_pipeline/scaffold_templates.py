@@ -1,4 +1,4 @@
-"""The texts of `shs new-source`; `$name`, `$title` and `$rows` are filled in."""
+"""The texts of `shs new-source`; `$name`, `$title`, `$title_in_sql` and `$rows` are filled in."""
 
 from __future__ import annotations
 
@@ -176,3 +176,55 @@ def test_a_missing_column_is_named(header: str) -> None:
 
     assert [error.column for error in outcome.errors] == [header]
 '''
+
+STAGING_SQL = """\
+with
+
+lines as (
+
+    select * from {{ source('raw', '$name') }}
+
+)
+
+select
+    lines.file_id,
+    lines.source_sheet,
+    lines.source_row,
+    '$name' as source,
+    '$title_in_sql' as product_line,
+    null::text as rep_in_file,
+    'Customer Number: ' || lines.customer_number as territory_1,
+    null::text as territory_2,
+    null::text as territory_3,
+    coalesce(lines.customer_name, lines.customer_number) as customer,
+    lines.invoice_number as invoice_number,
+    lines.item as item,
+    lines.quantity as quantity,
+    lines.sales_amount as sales_actual,
+    lines.commission_amount as rev_actual,
+    false as is_rep_in_file,
+    date_trunc('month', lines.revenue_date)::date as territory_date,
+    lines.revenue_date,
+    lines.commission_month
+
+from lines
+"""
+
+STAGING_YML = """\
+sources:
+  - name: raw
+    schema: raw
+    description: The parsed, validated lines of every source, as delivered.
+    tables:
+      - name: $name
+        config:
+          meta:
+            dagster:
+              asset_key: ["raw", "$name"]
+
+models:
+  - name: stg_$name
+    description: >
+      One row per line of $title, in the columns that all sources share. sales_actual is
+      Sales Amount, rev_actual Commission Amount; the rep is the owner of the Customer Number.
+"""

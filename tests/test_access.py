@@ -499,7 +499,6 @@ def test_who_left_the_workbook_leaves_nothing_behind(office: Office) -> None:
     with psycopg.connect(url, autocommit=True) as session:
         session.execute("set default_transaction_read_only = off")
         session.execute("create table own.kept as select 1 as x")
-        session.execute("select lo_create(0)")
         del office.people[DANA]
         assert office.sync() == {("disabled", "Dana Whitfield"), ("dropped", "Dana Whitfield")}
         assert is_ended(session)

@@ -7,8 +7,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 import shs_pipeline
+from shs_pipeline.history_model import model_files
 from shs_pipeline.reference import NAMES as TABLES
 from shs_pipeline.samples import SAMPLES
 from shs_pipeline.sources import NAMES
@@ -16,6 +18,7 @@ from shs_pipeline.sources import NAMES
 PACKAGE = Path(shs_pipeline.__file__).resolve().parent
 ROOT = PACKAGE.parent
 MODELS = ROOT / "dbt_project" / "models"
+HISTORIES = MODELS / "marts" / "sales_history"
 
 
 def missing_parts(name: str) -> list[str]:
@@ -33,16 +36,46 @@ def missing_parts(name: str) -> list[str]:
 
 
 def missing_models(name: str) -> list[str]:
-    staging = MODELS / "staging"
-    if not staging.is_dir():
-        return []
     missing = []
-    if not any(path.stem.endswith(f"_{name}") for path in staging.rglob("*.sql")):
-        missing.append(f"staging model of {name}: write dbt_project/models/staging/stg_{name}.sql")
-    others = [path.read_text() for path in MODELS.rglob("*.sql") if staging not in path.parents]
-    if not any(re.search(rf"(?<![a-z0-9])(stg_)?{name}(?![a-z0-9_])", text) for text in others):
-        missing.append(f"word of {name} in the union model below dbt_project/models")
+    staging = f"dbt_project/models/staging/stg_{name}"
+    if not (ROOT / f"{staging}.sql").is_file():
+        missing.append(f"staging model {staging}.sql: write it, in the columns of the others")
+    yml = ROOT / f"{staging}.yml"
+    if name not in (tables_of(yml) if yml.is_file() else []):
+        missing.append(f"table {name} of the dbt source raw: enter it in {staging}.yml")
+    if name not in modelled_sources():
+        missing.append(f"word '{name}' in dbt_project/macros/sources.sql: add it at the end")
+    if f"ref('sales_history_{name}')" not in (MODELS / "exposures.yml").read_text():
+        missing.append(f"ref('sales_history_{name}') in dbt_project/models/exposures.yml: add it")
+    if not is_history_current(name):
+        missing.append(f"models sales_history_{name} as the contract has them: make docs")
     return missing
+
+
+def tables_of(yml: Path) -> list[str]:
+    """The tables that a staging model's yml declares as the dbt source raw."""
+    declared = yaml.safe_load(yml.read_text())
+    return [
+        table["name"]
+        for source in declared.get("sources", [])
+        if source["name"] == source["schema"] == "raw"
+        for table in source["tables"]
+        if table["config"]["meta"]["dagster"]["asset_key"] == ["raw", table["name"]]
+    ]
+
+
+def modelled_sources() -> list[str]:
+    text = (ROOT / "dbt_project" / "macros" / "sources.sql").read_text()
+    return re.findall(r"^        '(\w+)',$", text, re.MULTILINE)
+
+
+def is_history_current(name: str) -> bool:
+    """Whether the model of the sales history is what the contract makes it."""
+    if not (PACKAGE / "sources" / f"{name}.py").is_file():
+        return True  # that is said elsewhere
+    files = model_files(import_module(f"shs_pipeline.sources.{name}").SOURCE)
+    written = {file: HISTORIES / file for file in files}
+    return all(path.is_file() and path.read_text() == files[file] for file, path in written.items())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,3 +99,10 @@ def test_every_page_is_of_a_source_or_a_reference_table() -> None:
     pages = {path.stem for path in (ROOT / "docs" / "sources").glob("*.md")} - {"README", "index"}
 
     assert pages - {*NAMES, *TABLES} == set(), "delete it, or make docs anew"
+
+
+def test_every_model_of_a_source_is_of_one_that_is_there() -> None:
+    wanted = {name: {f"sales_history_{name}.sql", f"sales_history_{name}.yml"} for name in NAMES}
+
+    assert set(modelled_sources()) - set(NAMES) == set(), "take it out of dbt_project/macros/sources.sql"
+    assert {path.name for path in HISTORIES.iterdir()} - set().union(*wanted.values()) == set(), "delete it"

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
@@ -17,6 +18,9 @@ import shs_pipeline
 from shs_pipeline.errors import ShsError
 from shs_pipeline.scaffold import scaffold
 from shs_pipeline.sources import NAMES
+
+if TYPE_CHECKING:
+    from tests.conftest import Zone
 
 HERE = Path(shs_pipeline.__file__).resolve().parents[1]
 
@@ -27,6 +31,8 @@ def checkout(tmp_path: Path) -> Path:
     root = tmp_path / "checkout"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(HERE / "shs_pipeline", root / "shs_pipeline", ignore=ignored)
+    parsed = shutil.ignore_patterns("target", "logs")
+    shutil.copytree(HERE / "dbt_project", root / "dbt_project", ignore=parsed)
     (root / "tests").mkdir()
     shutil.copy(HERE / "tests" / "test_drift.py", root / "tests")
     shutil.copy(HERE / "dagster.yaml", root)
@@ -58,7 +64,8 @@ def drift(root: Path) -> tuple[int, str]:
 
 
 def snapshot(root: Path) -> dict[str, str]:
-    return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.py")}
+    files = [path for path in root.rglob("*") if path.suffix in (".py", ".sql", ".yml")]
+    return {str(path.relative_to(root)): path.read_text() for path in files}
 
 
 def test_a_new_source_works_at_once_and_lacks_only_its_page(checkout: Path) -> None:
@@ -68,6 +75,10 @@ def test_a_new_source_works_at_once_and_lacks_only_its_page(checkout: Path) -> N
         "shs_pipeline/sources/acme_medical.py",
         "shs_pipeline/samples/acme_medical.py",
         "tests/test_source_acme_medical.py",
+        "dbt_project/models/staging/stg_acme_medical.sql",
+        "dbt_project/models/staging/stg_acme_medical.yml",
+        "dbt_project/models/marts/sales_history/sales_history_acme_medical.sql",
+        "dbt_project/models/marts/sales_history/sales_history_acme_medical.yml",
     ]
     tests = python(
         checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib",
@@ -106,6 +117,8 @@ def test_the_lists_keep_everything_else_as_it_was(checkout: Path) -> None:
 
     done = scaffold(checkout, "acme_medical")
 
+    edited = [path.name for path in done.edited]
+    assert edited == ["__init__.py", "__init__.py", "sources.sql", "exposures.yml"]
     for path in done.edited:
         text, old = path.read_text(), before[str(path.relative_to(checkout))]
         added = [line for line in text.splitlines() if line not in old.splitlines()]
@@ -123,9 +136,10 @@ def test_what_is_written_keeps_the_house_style(checkout: Path) -> None:
     if not ruff.is_file():
         pytest.skip("ruff is not installed beside this Python")
     configuration = HERE / "pyproject.toml"
+    modules = [path for path in (*done.written, *done.edited) if path.suffix == ".py"]
 
     checked = subprocess.run(
-        [ruff, "check", "--no-cache", "--config", configuration, *done.written, *done.edited],
+        [ruff, "check", "--no-cache", "--config", configuration, *modules],
         cwd=checkout, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -152,23 +166,70 @@ def test_the_drift_test_names_whatever_is_missing_or_stands_about(checkout: Path
     assert "sample of ternio" in shown
 
 
-def test_the_drift_test_asks_for_the_models_once_there_are_some(checkout: Path) -> None:
-    models = checkout / "dbt_project" / "models"
-    (models / "staging").mkdir(parents=True)
-    (models / "intermediate").mkdir()
-    for name in NAMES:
-        (models / "staging" / f"stg_{name}.sql").write_text("select 1")
-    union = models / "intermediate" / "int_lines_unioned.sql"
-    union.write_text("\n".join(f"{{{{ ref('stg_{name}') }}}}" for name in NAMES))
-    assert drift(checkout)[0] == 0
+def test_the_drift_test_names_the_models_that_are_missing_or_out_of_date(checkout: Path) -> None:
+    project = checkout / "dbt_project"
+    staging, histories = project / "models" / "staging", project / "models" / "marts" / "sales_history"
+    (staging / "stg_chemence.sql").unlink()
+    (staging / "stg_logiquip.yml").write_text("models:\n  - name: stg_logiquip\n")
+    macro = project / "macros" / "sources.sql"
+    macro.write_text(macro.read_text().replace("        'novo',\n", "        'nobody',\n"))
+    (histories / "sales_history_ternio.yml").unlink()
+    exposures = project / "models" / "exposures.yml"
+    exposures.write_text(exposures.read_text().replace("      - ref('sales_history_ternio')\n", ""))
+    module = checkout / "shs_pipeline" / "sources" / "cygnus.py"
+    module.write_text(module.read_text().replace('"SKU"', '"Stock number"'))
+    shutil.copy(histories / "sales_history_cygnus.sql", histories / "sales_history_stranger.sql")
 
-    scaffold(checkout, "acme")
-    (checkout / "docs" / "sources" / "acme.md").write_text("# Acme\n")
     failed, shown = drift(checkout)
 
-    assert failed == 1
-    assert "staging model of acme" in shown
-    assert "word of acme in the union model" in shown
+    assert failed == 6
+    assert "ref('sales_history_ternio') in dbt_project/models/exposures.yml" in shown
+    assert "staging model dbt_project/models/staging/stg_chemence.sql" in shown
+    assert "table logiquip of the dbt source raw" in shown
+    assert "word 'novo' in dbt_project/macros/sources.sql" in shown
+    assert "models sales_history_ternio as the contract has them: make docs" in shown
+    assert "models sales_history_cygnus as the contract has them: make docs" in shown
+    assert "take it out of dbt_project/macros/sources.sql" in shown
+
+
+FROM_FILE_TO_MART = """
+import sys
+from datetime import date
+import psycopg
+from shs_pipeline.ingestion import Ingestion
+from shs_pipeline.landing import Landing
+from shs_pipeline.marts import build_marts
+from shs_pipeline.run import run_changed
+from shs_pipeline.samples import make_sample
+
+landing, database = sys.argv[1:]
+sample = make_sample("acme", date(2025, 3, 1), lines=9, seed=1)
+Landing(landing).write(sample.path, sample.content)
+run_changed(Ingestion(Landing(landing), database, 10**7, 30, "run 1"))
+build_marts(database, "run 1")
+with psycopg.connect(database) as connection:
+    query = (
+        "select lines.product_line, lines.credit_status, lines.territory, customer_number, own.item"
+        " from marts.sales_history_acme as own inner join marts.harmonised_sales as lines using (line_id)"
+    )
+    for row in connection.execute(query):
+        print(row)
+"""
+
+
+@pytest.mark.slow
+def test_the_lines_of_a_new_source_reach_the_marts(checkout: Path, zone: Zone) -> None:
+    scaffold(checkout, "acme", "Acme's Best")
+    (checkout / "sample.py").write_text(FROM_FILE_TO_MART)
+
+    done = python(checkout, "sample.py", zone.url, zone.database_url)
+
+    rows = [ast.literal_eval(line) for line in done.stdout.splitlines()]
+    assert len(rows) == 9, done.stderr
+    for product_line, status, territory, number, item in rows:
+        assert (product_line, status) == ("Acme's Best", "no_territory")
+        assert territory == f"Customer Number: {number}"
+        assert item.startswith("IT-")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +298,17 @@ def test_a_list_that_was_rewritten_is_said_and_nothing_is_written(checkout: Path
     assert not (checkout / "shs_pipeline" / "sources" / "acme.py").exists()
 
 
+def test_a_macro_that_was_rewritten_is_said_and_nothing_is_written(checkout: Path) -> None:
+    macro = checkout / "dbt_project" / "macros" / "sources.sql"
+    macro.write_text("{% macro sources() %}{{ return(var('sources')) }}{% endmacro %}\n")
+    before = snapshot(checkout)
+
+    with pytest.raises(ShsError, match=r"The list in dbt_project/macros/sources\.sql cannot be found"):
+        scaffold(checkout, "acme")
+
+    assert snapshot(checkout) == before
+
+
 def test_outside_of_a_checkout_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(ShsError, match="in a checkout"):
         scaffold(tmp_path, "acme")
@@ -254,6 +326,7 @@ def test_the_command_says_what_it_wrote_and_what_is_next(
     assert result.exit_code == 0, result.output
     assert "Written:  shs_pipeline/sources/acme.py" in result.output
     assert "Edited:   shs_pipeline/samples/__init__.py" in result.output
+    assert "Edited:   dbt_project/macros/sources.sql" in result.output
     assert "make docs" in result.output
     assert 'title="Acme Inc."' in (checkout / "shs_pipeline" / "sources" / "acme.py").read_text()
     ast.parse((checkout / "shs_pipeline" / "sources" / "acme.py").read_text())

@@ -13,9 +13,15 @@ drop policy if exists admins_see_all on marts.{{ node.name }};
 drop policy if exists reps_see_theirs on marts.{{ node.name }};
 create policy admins_see_all on marts.{{ node.name }} for select to shs_admin using (true);
 {% if node.config.meta.readers == 'rep' -%}
-{# The subselect is asked once for a query, and becomes the condition of an index scan. -#}
+{%- set rep = node.config.meta.rep_column or 'rep_name' -%}
+{#- Twice the same, and both are needed. An equality alone is merged with the reader's own conditions and
+    may be asked after them; a subselect in those then runs, or fails, for the rows of others. The array
+    is asked before anything that a reader can write; the equality is what an index is searched by. -#}
 create policy reps_see_theirs on marts.{{ node.name }} for select to shs_rep
-    using ({{ node.config.meta.rep_column or 'rep_name' }} = (select marts.session_rep()));
+    using (
+        {{ rep }} = any(array[(select marts.session_rep())])
+        and {{ rep }} = (select marts.session_rep())
+    );
 {%- elif node.config.meta.readers == 'everyone' -%}
 create policy reps_see_theirs on marts.{{ node.name }} for select to shs_rep using (true);
 {%- endif %}
@@ -48,21 +54,23 @@ comment on column marts.{{ node.name }}.{{ column.name }}
 {#- The rep of a session follows from the role that logged in, which no client can change, and from
     the people as they were last published, so that it changes in the same moment as the marts. -#}
 {% macro session_rep() -%}
--- Its tables may come only later in this transaction.
-set local check_function_bodies = off;
 create or replace function marts.session_rep() returns text
-language sql stable security definer parallel safe set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer parallel safe set search_path = pg_catalog, pg_temp
 as $$
-    select people.rep_name
-    from ops.logins as logins
-    inner join marts.people as people on people.email = logins.email
-    where
-        logins.role_name = session_user
-        and logins.state = 'active'
-        -- Whose address went to somebody else sees nothing until the roles have followed.
-        and lower(logins.rep_name) = lower(people.rep_name)
-        and people.permission = 'user'
-        and people.is_active
+begin
+    return (
+        select people.rep_name
+        from ops.logins as logins
+        inner join marts.people as people on people.email = logins.email
+        where
+            logins.role_name = session_user
+            and logins.state = 'active'
+            -- Whose address went to somebody else sees nothing until the roles have followed.
+            and lower(logins.rep_name) = lower(people.rep_name)
+            and people.permission = 'user'
+            and people.is_active
+    );
+end
 $$;
 revoke all on function marts.session_rep() from public;
 grant execute on function marts.session_rep() to shs_admin, shs_rep;

@@ -26,6 +26,8 @@
 {% macro published_tables(sql) -%}
 
 set local synchronous_commit = on;
+-- A reader who never ends a transaction must not make everybody wait.
+set local lock_timeout = '30s';
 create schema if not exists marts;
 create schema if not exists history;
 create table if not exists marts.publications (
@@ -41,85 +43,178 @@ insert into marts.publications (
 )
 {{ sql }};
 
-{% if flags.FULL_REFRESH %}
-    {{ session_rep() }}
-    {% for node in marts_of('table') %}
+{#- What changes tables comes last and is soon over: reading goes on while rows are written. -#}
+{%- set new_tables = [] -%}
+{% for node in tables_with_people_last() %}
+    {% if has_the_same_columns(node) %}
+        {{ rows_replaced(node) }}
+    {% else %}
         {{ noted_changes(node) }}
-        drop table if exists marts.{{ node.name }} cascade;
-        alter table candidate.{{ node.name }} set schema marts;
+        {%- do new_tables.append(node) -%}
+    {% endif %}
+{% endfor %}
+
+{% if var('is_redefined') %}
+    {{ session_rep() }}
+    {% for node in marts_of('view') %}
+        drop view if exists marts.{{ node.name }};
+    {% endfor %}
+    {% for node in tables_with_people_last() %}
+        {% if node in new_tables %}
+            drop table if exists marts.{{ node.name }} cascade;
+            alter table candidate.{{ node.name }} set schema marts;
+        {% endif %}
         {{ access(node) }}
     {% endfor %}
-    {# A view follows the tables that it reads, so it reads the marts from here on. #}
     {% for node in marts_of('view') %}
-        alter view candidate.{{ node.name }} set schema marts;
-        alter view marts.{{ node.name }} set (security_invoker = true);
+        {{ view_of_marts(node) }}
         {{ grants(node) }}
         {{ comments(node) }}
     {% endfor %}
     {{ access(model) }}
-{% else %}
-    {% for node in marts_of('table') %}
-        {{ noted_changes(node) }}
-        delete from marts.{{ node.name }} as mart {{ outdated(node) }};
-        insert into marts.{{ node.name }} ({{ node.columns.keys() | join(', ') }})
-        select {{ node.columns.keys() | join(', ') }} from candidate.{{ node.name }};
-    {% endfor %}
 {% endif %}
 {%- endmacro %}
 
 
-{#- The condition of a delete: the rows of a mart that this build has computed anew. -#}
-{% macro outdated(node) -%}
-    {%- if node.config.meta.scope -%}
-        using intermediate.{{ node.config.meta.scope.relation }} as scope
-        where {{ node.config.meta.scope.match }}
-    {%- endif -%}
+{#- A reader holds a mart before its policy reads `people`: whoever locks in this order waits for it. -#}
+{% macro tables_with_people_last() -%}
+    {%- set tables = marts_of('table') -%}
+    {{ return(
+        tables | rejectattr('name', 'equalto', 'people') | list
+        + tables | selectattr('name', 'equalto', 'people') | list
+    ) }}
 {%- endmacro %}
 
 
-{#- What a publication takes out of a mart and puts into it, so that a past state can be told:
-    today's rows, without what came later, with what went later. -#}
-{% macro noted_changes(node) -%}
-{%- set table = api.Relation.create(database=database, schema='marts', identifier=node.name) -%}
-{%- set published = adapter.get_columns_in_relation(table) | map(attribute='name') | list -%}
-{%- if node.config.meta.history and published -%}
-    {%- set compared = [] -%}
-    {%- for column in node.columns if column in published and column != 'loaded_at' -%}
-        {%- do compared.append(column) -%}
+{% macro columns_of(schema, name) -%}
+    {%- set found = [] -%}
+    {%- for column in adapter.get_columns_in_relation(
+        api.Relation.create(database=database, schema=schema, identifier=name)
+    ) -%}
+        {%- do found.append(column.name ~ ' ' ~ column.data_type) -%}
     {%- endfor -%}
-    {%- set columns = compared | join(', ') -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+
+{% macro has_the_same_columns(node) -%}
+    {{ return(columns_of('marts', node.name) == columns_of('candidate', node.name)) }}
+{%- endmacro %}
+
+
+{#- A view of this build reads the candidates; people read the same of the marts. -#}
+{% macro view_of_marts(node) -%}
+do $$
+begin
+    execute 'create view marts.{{ node.name }} with (security_invoker = true) as '
+        || replace(pg_get_viewdef('candidate.{{ node.name }}'::regclass), 'candidate.', 'marts.');
+end
+$$;
+{%- endmacro %}
+
+
+{#- Only rows that are others now are written, however many were computed anew. -#}
+{% macro rows_replaced(node) -%}
+{%- set columns = node.columns.keys() | list -%}
+{%- set key = (node.constraints | selectattr('type', 'equalto', 'primary_key') | first).columns -%}
+{{ history_table(node) }}
+with gone as (
+
+    delete from marts.{{ node.name }} as mart
+    {{ 'using intermediate.' ~ node.config.meta.scope.relation ~ ' as scope' if is_in_part(node) }}
+    where
+        {{ '(' ~ node.config.meta.scope.match ~ ') and' if is_in_part(node) }}
+        not exists (
+            select from candidate.{{ node.name }} as candidate
+            where
+                {% for column in key -%}
+                candidate.{{ column }} = mart.{{ column }} and
+                {% endfor -%}
+                (candidate.{{ columns | join(', candidate.') }})
+                is not distinct from (mart.{{ columns | join(', mart.') }})
+        )
+    returning mart.*
+
+)
+
+{{ noted(node, 'removed', 'gone') }};
+
+with come as (
+
+    insert into marts.{{ node.name }} ({{ columns | join(', ') }})
+    select {{ columns | join(', ') }} from candidate.{{ node.name }} as candidate
+    where
+        not exists (
+            select from marts.{{ node.name }} as mart
+            where
+                {% for column in key -%}
+                candidate.{{ column }} = mart.{{ column }}{{ ' and' if not loop.last }}
+                {% endfor -%}
+        )
+    returning *
+
+)
+
+{{ noted(node, 'added', 'come') }};
+{%- endmacro %}
+
+
+{#- Whether the candidates are a part of the mart; a full refresh computes all of it. -#}
+{% macro is_in_part(node) -%}
+    {{ return(node.config.meta.scope and not flags.FULL_REFRESH) }}
+{%- endmacro %}
+
+
+{% macro history_columns(node) -%}
+    {{ return(node.columns.keys() | reject('equalto', 'loaded_at') | list) }}
+{%- endmacro %}
+
+
+{#- What publications take out of a mart and put into it, so that a past state can be told: today's
+    rows, without what came later, with what went later. -#}
+{% macro history_table(node) -%}
+{% if node.config.meta.history -%}
 create table if not exists history.{{ node.name }} (
     publication_id bigint not null references marts.publications,
     change text not null check (change in ('added', 'removed'))
 );
-{% for column in node.columns.values() if column.name != 'loaded_at' -%}
-alter table history.{{ node.name }} add column if not exists {{ column.name }} {{ column.data_type }};
+{% for column in history_columns(node) -%}
+alter table history.{{ node.name }} add column if not exists {{ column }} {{ node.columns[column].data_type }};
 {% endfor -%}
-with
+create index if not exists {{ node.name }}_by_publication on history.{{ node.name }} (publication_id);
+{%- endif %}
+{%- endmacro %}
 
-outdated as (
 
-    {% if flags.FULL_REFRESH or not node.config.meta.scope -%}
-    select {{ columns }} from marts.{{ node.name }}
-    {%- else -%}
-    select {{ columns }} from marts.{{ node.name }} as mart
-    where exists (
-        select from intermediate.{{ node.config.meta.scope.relation }} as scope
-        where {{ node.config.meta.scope.match }}
-    )
-    {%- endif %}
+{% macro noted(node, change, rows) -%}
+{% if node.config.meta.history -%}
+insert into history.{{ node.name }} (publication_id, change, {{ history_columns(node) | join(', ') }})
+select (select max(publication_id) from marts.publications), '{{ change }}', {{ history_columns(node) | join(', ') }}
+from {{ rows }}
+{%- else -%}
+select count(*) from {{ rows }}
+{%- endif %}
+{%- endmacro %}
 
-)
 
+{#- The same where a mart has other columns than it had: told by those that both have. -#}
+{% macro noted_changes(node) -%}
+{%- set published = columns_of('marts', node.name) -%}
+{%- if node.config.meta.history and published -%}
+    {%- set names = [] -%}
+    {%- for column in history_columns(node) if column ~ ' ' ~ node.columns[column].data_type in published -%}
+        {%- do names.append(column) -%}
+    {%- endfor -%}
+    {%- set columns = names | join(', ') -%}
+{{ history_table(node) }}
 insert into history.{{ node.name }} (publication_id, change, {{ columns }})
 select (select max(publication_id) from marts.publications), change, {{ columns }}
 from (
-    (select 'removed' as change, {{ columns }} from outdated
+    (select 'removed' as change, {{ columns }} from marts.{{ node.name }}
     except all select 'removed', {{ columns }} from candidate.{{ node.name }})
     union all
     (select 'added', {{ columns }} from candidate.{{ node.name }}
-    except all select 'added', {{ columns }} from outdated)
+    except all select 'added', {{ columns }} from marts.{{ node.name }})
 ) as changes;
-create index if not exists {{ node.name }}_by_publication on history.{{ node.name }} (publication_id);
 {%- endif -%}
 {%- endmacro %}

@@ -19,6 +19,12 @@
             truncate {{ target }};
             insert into {{ target }} ({{ sql }});
         {%- endif %}
+        {%- if existing is none and config.get('meta', {}).get('readers') == 'rep' %}
+            {#- Without statistics an EXPLAIN cannot tell a rep how many lines others have. #}
+            {% for column in model.columns -%}
+            alter table {{ target }} alter column {{ column }} set statistics 0;
+            {% endfor %}
+        {%- endif %}
         analyze {{ target }}
     {%- endcall %}
 

@@ -1,0 +1,296 @@
+"""Speed of the marts: does a month cost the same whatever the history, what does row security cost,
+and how long does a dropped file take to become a payout?
+
+Ratios within one run, on a fresh system in a temporary folder. Nothing here is a test: a busy machine
+makes single numbers wander.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import psycopg
+
+from shs_pipeline.access import drop_logins, find_login, login_url, sync_logins
+from shs_pipeline.database import dagster_environment, prepare
+from shs_pipeline.ingestion import Ingestion
+from shs_pipeline.marts import build_marts
+from shs_pipeline.months import month_after
+from shs_pipeline.run import run_changed
+from shs_pipeline.samples import make_sample, write_samples
+from shs_pipeline.secret_store import secret_store
+from shs_pipeline.settings import Settings
+from shs_pipeline.sources import NAMES
+from shs_pipeline.supervisor import running_system
+
+LAST = date(2026, 9, 1)
+HISTORIES = (6, 60, 240)
+REPS = 200
+_ADDED = 5
+_QUERIES = 31
+_ARRIVALS = 10
+_PATIENCE_SECONDS = 120
+
+_CLONE_FILES = """
+insert into ops.files
+    (source, commission_month, path, uri, sha256, bytes, etag, status, rows_loaded, run_id, finished)
+select source, %(month)s::date, path || %(month)s || clock_timestamp(), uri, sha256 || clock_timestamp(), bytes, etag, status, rows_loaded, 'bench',
+    clock_timestamp()
+from ops.files where status = 'loaded' and commission_month = %(template)s
+"""
+_CLONE_LINES = """
+insert into raw.{source} select (jsonb_populate_record(line, jsonb_build_object(
+    'file_id', (select file_id from ops.files where source = '{source}' and commission_month = %(month)s),
+    'commission_month', %(month)s::date,
+    'revenue_date', line.revenue_date + (%(month)s::date - line.commission_month)
+))).* from raw.{source} as line where commission_month = %(template)s
+"""
+_DASHBOARD = """
+select product_line, revenue_month, sum(sales_actual), sum(rev_actual), sum(commission_tier_1)
+from marts.harmonised_sales where {own} revenue_month >= '2026-01-01' group by 1, 2
+"""
+
+
+def main() -> None:
+    """Measure and print everything, or what is named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lines", type=int, default=60, help="lines of each file")
+    parser.add_argument("--rls-lines", type=int, default=1_000_000, help="lines under row security")
+    parser.add_argument("only", nargs="*", metavar="PART", help="parts to measure")
+    options = parser.parse_args()
+    parts: dict[str, Callable[[Settings], None]] = {
+        "history": lambda settings: _history(settings, options.lines),
+        "security": lambda settings: _security(settings, options.rls_lines),
+        "arrival": _arrival,
+    }
+    for name in options.only or parts:
+        with _fresh_system() as settings:
+            parts[name](settings)
+
+
+@contextmanager
+def _fresh_system() -> Iterator[Settings]:
+    with tempfile.TemporaryDirectory(prefix="shs-bench-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        os.environ |= {"SHS_HOME": str(home / "var"), "SHS_LANDING": (home / "landing").as_uri()}
+        (home / "landing").mkdir()
+        settings = Settings()
+        try:
+            yield settings
+        finally:
+            subprocess.run(["shs", "down"], check=False, capture_output=True)
+
+
+def _url(settings: Settings) -> str:
+    return prepare(settings).warehouse_url.get_secret_value()
+
+
+def _filled(settings: Settings, lines: int, months: int = 1) -> str:
+    """Ingest one month of samples of every source; return the owner's URL."""
+    write_samples(_folder(settings), months=months, lines=lines, seed=1, until=LAST)
+    run_changed(Ingestion.from_settings(settings, "bench"))
+    return _url(settings)
+
+
+def _folder(settings: Settings) -> Path:
+    return Path(settings.landing.removeprefix("file://"))
+
+
+# --- one more month ----------------------------------------------------------------------
+
+
+def _history(settings: Settings, lines: int) -> None:
+    url = _filled(settings, lines)
+    costs = {}
+    with psycopg.connect(url, autocommit=True) as owner:
+        before = 0
+        for months in HISTORIES:
+            for step in range(max(before, 1), months):
+                _clone(owner, month_after(LAST, -step))
+            before = months
+            owner.execute("analyze")
+            full = build_marts(url, "bench", full_refresh=True)
+            costs[months] = _one_more_month(owner, url)
+            print(
+                f"{months:>4} months of history: one more month {costs[months]:.2f} s; full refresh of "
+                f"{full.lines:,} lines {full.seconds:.2f} s, {full.lines / full.seconds:,.0f} lines/s",
+                flush=True,
+            )
+    for months in HISTORIES[1:]:
+        ratio = costs[months] / costs[HISTORIES[0]]
+        print(
+            f"one more month at {months} / at {HISTORIES[0]} months of history: {ratio:.2f}  (1 = the same)"
+        )
+
+
+def _one_more_month(owner: psycopg.Connection, url: str) -> float:
+    """Return the median of building the month after the last, which is taken away again each time."""
+    month, seconds = month_after(LAST), []
+    for _ in range(_ADDED):
+        _clone(owner, month)
+        seconds.append(build_marts(url, "bench").seconds)
+        for source in NAMES:
+            owner.execute(f"delete from raw.{source} where commission_month = %s", [month])
+        owner.execute(
+            "update ops.files set status = 'withdrawn', commission_month = null,"
+            " finished = clock_timestamp() where commission_month = %s",
+            [month],
+        )
+        build_marts(url, "bench")
+    return statistics.median(seconds)
+
+
+def _clone(owner: psycopg.Connection, month: date) -> None:
+    values = {"month": month.isoformat(), "template": LAST.isoformat()}
+    owner.execute(_CLONE_FILES, values)
+    for source in NAMES:
+        owner.execute(_CLONE_LINES.format(source=source), values)
+
+
+# --- row-level security ------------------------------------------------------------------
+
+
+def _security(settings: Settings, lines: int) -> None:
+    url = _filled(settings, 5)
+    build_marts(url, "bench")
+    secrets = secret_store(settings)
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("truncate marts.people, marts.harmonised_sales")
+        owner.execute(
+            "insert into marts.people (rep_name, email, permission, is_active)"
+            " select 'Rep ' || n, 'rep' || n || '@example.com', 'user', true from generate_series(1, %s) as n",
+            [REPS],
+        )
+        owner.execute(
+            "insert into marts.harmonised_sales (line_id, source, product_line, rep_name, credit_status,"
+            " source_file, source_sheet, source_row, sales_actual, rev_actual, commission_tier_1,"
+            " commission_tier_2_diff, revenue_date, revenue_month, commission_month, loaded_at)"
+            " select n::text, 'bench', 'Line ' || n %% 9, 'Rep ' || 1 + (n::bigint * 7919) %% %s, 'credited', 'f', 's',"
+            " n, 100.25, 10.5, 3.15, 1.05, d, date_trunc('month', d), date_trunc('month', d), now()"
+            " from generate_series(1, %s) as n cross join lateral"
+            " (select date '2022-01-01' + (n %% 1800)::integer as d) as days",
+            [REPS, lines],
+        )
+        owner.execute("vacuum analyze marts.harmonised_sales")
+        sync_logins(owner, secrets)
+        login = find_login(owner, "Rep 17")
+        password = secrets.get(login.secret_name or "")
+        assert password
+        with psycopg.connect(login_url(url, login.role_name, password), autocommit=True) as rep:
+            bare, own = _in_turn(owner, rep)
+        print(
+            f"a dashboard query on {lines:,} lines of {REPS} reps: as the rep {own * 1000:.2f} ms, filtered by "
+            f"hand without row security {bare * 1000:.2f} ms, ratio {own / bare:.2f}  (limit 1.2)",
+            flush=True,
+        )
+        drop_logins(owner, secrets)
+
+
+def _in_turn(owner: psycopg.Connection, rep: psycopg.Connection) -> tuple[float, float]:
+    queries = {owner: _DASHBOARD.format(own="rep_name = 'Rep 17' and"), rep: _DASHBOARD.format(own="")}
+    assert sorted(owner.execute(queries[owner])) == sorted(rep.execute(queries[rep]))
+    seconds: dict[psycopg.Connection, list[float]] = {owner: [], rep: []}
+    for _ in range(_QUERIES):
+        for connection, query in queries.items():
+            started = time.perf_counter()
+            connection.execute(query).fetchall()
+            seconds[connection].append(time.perf_counter() - started)
+    return statistics.median(seconds[owner]), statistics.median(seconds[rep])
+
+
+# --- from a file to a payout -------------------------------------------------------------
+
+
+def _arrival(settings: Settings) -> None:
+    url = _filled(settings, 60, months=6)
+    build_marts(url, "bench")
+    process = subprocess.Popen(["shs", "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait(lambda: running_system(settings) is not None)
+        time.sleep(20)
+        parts = [_one_arrival(settings, url, number) for number in range(_ARRIVALS)]
+    finally:
+        process.terminate()
+        process.wait(60)
+    print(f"from a file's arrival to the new payout, median of {_ARRIVALS}, in seconds:")
+    for name in parts[0]:
+        print(f"  {name:<44}{statistics.median(part[name] for part in parts):>7.1f}")
+
+
+def _one_arrival(settings: Settings, url: str, number: int) -> dict[str, float]:
+    sample = make_sample("cygnus", LAST, lines=60, seed=100 + number)
+    path = _folder(settings) / sample.path
+    with psycopg.connect(url, autocommit=True) as owner:
+        before = owner.execute("select max(publication_id) from marts.publications").fetchone()
+        dropped = time.time()
+        path.write_bytes(sample.content)
+        _wait(
+            lambda: owner.execute("select max(publication_id) from marts.publications").fetchone() != before
+        )
+        row = owner.execute(
+            "select extract(epoch from published_at)::float8 from marts.publications"
+            " order by publication_id desc limit 1"
+        ).fetchone()
+        assert row is not None
+    seen, started, steps = _run_times(settings, dropped)
+    return {
+        "the sensor sees it (it waits until it is quiet)": seen - dropped,
+        "the run's process starts": started - seen,
+        "until the file is loaded": steps["raw"] - started,
+        "until the build begins": steps["marts"] - steps["raw"],
+        "until the marts are published": row[0] - steps["marts"],
+        "all of it": row[0] - dropped,
+    }
+
+
+def _run_times(settings: Settings, since: float) -> tuple[float, float, dict[str, float]]:
+    """Return when the run was made, when it started, and when its steps ended or began."""
+    environment = dagster_environment(settings)
+    with psycopg.connect(
+        host=environment["SHS_DAGSTER_HOST"],
+        port=environment["SHS_DAGSTER_PORT"],
+        user=environment["SHS_DAGSTER_USER"],
+        password=environment["SHS_DAGSTER_PASSWORD"],
+        dbname=environment["SHS_DAGSTER_DATABASE"],
+    ) as storage:
+        run = storage.execute(
+            "select run_id, extract(epoch from create_timestamp)::float8, start_time from runs"
+            " where create_timestamp > to_timestamp(%s) at time zone 'utc' order by id limit 1",
+            [since],
+        ).fetchone()
+        assert run is not None
+        events = storage.execute(
+            "select step_key, dagster_event_type, extract(epoch from timestamp)::float8 from event_logs"
+            " where run_id = %s and dagster_event_type in ('STEP_START', 'STEP_SUCCESS')",
+            [run[0]],
+        ).fetchall()
+    times = {(step, kind): at for step, kind, at in events}
+    return (
+        run[1],
+        run[2],
+        {"raw": times["raw__cygnus", "STEP_SUCCESS"], "marts": times["marts", "STEP_START"]},
+    )
+
+
+def _wait(is_done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not is_done():
+        if time.monotonic() > deadline:
+            sys.exit("It did not come: look at shs status and Dagster's UI.")
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    main()
