@@ -1,5 +1,4 @@
-"""Speed of the marts: does a month cost the same whatever the history, what does row security cost,
-and how long does a dropped file take to become a payout?
+"""Speed of the marts: one more month by length of history, row security, from a file to a payout.
 
 Ratios within one run, on a fresh system in a temporary folder. Nothing here is a test: a busy machine
 makes single numbers wander.
@@ -20,6 +19,7 @@ from datetime import date
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from shs_pipeline.access import drop_logins, find_login, login_url, sync_logins
 from shs_pipeline.database import dagster_environment, prepare
@@ -42,18 +42,20 @@ _ARRIVALS = 10
 _PATIENCE_SECONDS = 120
 
 _CLONE_FILES = """
-insert into ops.files
-    (source, commission_month, path, uri, sha256, bytes, etag, status, rows_loaded, run_id, finished)
-select source, %(month)s::date, path || %(month)s || clock_timestamp(), uri, sha256 || clock_timestamp(), bytes, etag, status, rows_loaded, 'bench',
-    clock_timestamp()
+insert into ops.files (
+    source, commission_month, path, uri, sha256, bytes, etag, status, rows_loaded, run_id, finished
+)
+select
+    source, %(month)s::date, path || %(month)s || clock_timestamp(), uri, sha256 || clock_timestamp(), bytes,
+    etag, status, rows_loaded, 'bench', clock_timestamp()
 from ops.files where status = 'loaded' and commission_month = %(template)s
 """
 _CLONE_LINES = """
-insert into raw.{source} select (jsonb_populate_record(line, jsonb_build_object(
-    'file_id', (select file_id from ops.files where source = '{source}' and commission_month = %(month)s),
+insert into {lines} select (jsonb_populate_record(line, jsonb_build_object(
+    'file_id', (select file_id from ops.files where source = {source} and commission_month = %(month)s),
     'commission_month', %(month)s::date,
     'revenue_date', line.revenue_date + (%(month)s::date - line.commission_month)
-))).* from raw.{source} as line where commission_month = %(template)s
+))).* from {lines} as line where commission_month = %(template)s
 """
 _DASHBOARD = """
 select product_line, revenue_month, sum(sales_actual), sum(rev_actual), sum(commission_tier_1)
@@ -141,7 +143,8 @@ def _one_more_month(owner: psycopg.Connection, url: str) -> float:
         _clone(owner, month)
         seconds.append(build_marts(url, "bench").seconds)
         for source in NAMES:
-            owner.execute(f"delete from raw.{source} where commission_month = %s", [month])
+            lines = sql.Identifier("raw", source)
+            owner.execute(sql.SQL("delete from {} where commission_month = %s").format(lines), [month])
         owner.execute(
             "update ops.files set status = 'withdrawn', commission_month = null,"
             " finished = clock_timestamp() where commission_month = %s",
@@ -155,7 +158,8 @@ def _clone(owner: psycopg.Connection, month: date) -> None:
     values = {"month": month.isoformat(), "template": LAST.isoformat()}
     owner.execute(_CLONE_FILES, values)
     for source in NAMES:
-        owner.execute(_CLONE_LINES.format(source=source), values)
+        lines = sql.Identifier("raw", source)
+        owner.execute(sql.SQL(_CLONE_LINES).format(lines=lines, source=sql.Literal(source)), values)
 
 
 # --- row-level security ------------------------------------------------------------------
@@ -169,15 +173,16 @@ def _security(settings: Settings, lines: int) -> None:
         owner.execute("truncate marts.people, marts.harmonised_sales")
         owner.execute(
             "insert into marts.people (rep_name, email, permission, is_active)"
-            " select 'Rep ' || n, 'rep' || n || '@example.com', 'user', true from generate_series(1, %s) as n",
+            " select 'Rep ' || n, 'rep' || n || '@example.com', 'user', true"
+            " from generate_series(1, %s) as n",
             [REPS],
         )
         owner.execute(
             "insert into marts.harmonised_sales (line_id, source, product_line, rep_name, credit_status,"
             " source_file, source_sheet, source_row, sales_actual, rev_actual, commission_tier_1,"
             " commission_tier_2_diff, revenue_date, revenue_month, commission_month, loaded_at)"
-            " select n::text, 'bench', 'Line ' || n %% 9, 'Rep ' || 1 + (n::bigint * 7919) %% %s, 'credited', 'f', 's',"
-            " n, 100.25, 10.5, 3.15, 1.05, d, date_trunc('month', d), date_trunc('month', d), now()"
+            " select n::text, 'bench', 'Line ' || n %% 9, 'Rep ' || 1 + (n::bigint * 7919) %% %s, 'credited',"
+            " 'f', 's', n, 100.25, 10.5, 3.15, 1.05, d, date_trunc('month', d), date_trunc('month', d), now()"
             " from generate_series(1, %s) as n cross join lateral"
             " (select date '2022-01-01' + (n %% 1800)::integer as d) as days",
             [REPS, lines],
@@ -190,8 +195,8 @@ def _security(settings: Settings, lines: int) -> None:
         with psycopg.connect(login_url(url, login.role_name, password), autocommit=True) as rep:
             bare, own = _in_turn(owner, rep)
         print(
-            f"a dashboard query on {lines:,} lines of {REPS} reps: as the rep {own * 1000:.2f} ms, filtered by "
-            f"hand without row security {bare * 1000:.2f} ms, ratio {own / bare:.2f}  (limit 1.2)",
+            f"a dashboard query on {lines:,} lines of {REPS} reps: as the rep {own * 1000:.2f} ms, filtered"
+            f" by hand without row security {bare * 1000:.2f} ms, ratio {own / bare:.2f}  (limit 1.2)",
             flush=True,
         )
         drop_logins(owner, secrets)

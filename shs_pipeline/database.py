@@ -27,7 +27,7 @@ DAGSTER = "shs_dagster"
 CONNECT_SECONDS = 10
 
 # By default everybody may call these: an advisory lock holds up loads for as long as its session likes,
-# the others fill the disk from a transaction that may not write. `docs/admin-guide.md` has the statement
+# the others fill the disk from a transaction that may not write. `docs/access.md` has the statement
 # for a server of one's own, where only its administrator can run it.
 _RESERVED: LiteralString = """
     select oid, oid::regprocedure::text as name from pg_proc

@@ -127,7 +127,8 @@ def _objectives(connection: psycopg.Connection, count: int) -> list[ObjectiveMon
 def _uncredited(connection: psycopg.Connection) -> list[Uncredited]:
     cursor = connection.execute(
         "select reason, count(*), sum(sales_actual), (array_agg("
-        "source_file || ', ' || source_sheet || ' row ' || source_row || ': ' || coalesce(territory, rep_named, 'no rep named')"
+        "source_file || ', ' || source_sheet || ' row ' || source_row"
+        " || ': ' || coalesce(territory, rep_named, 'no rep named')"
         " order by abs(sales_actual) desc, line_id))[1]"
         " from marts.uncredited_sales group by reason order by 2 desc"
     )

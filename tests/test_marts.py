@@ -16,6 +16,28 @@ from tests.conftest import Zone
 pytestmark = pytest.mark.slow
 MONTHS = ("2025-01", "2025-02", "2025-03")
 SOURCES = ("cygnus", "quickbooks", "ternio")
+ANOTHER_OWNER = """
+with old as (
+    update reference.versions set in_force_until = clock_timestamp()
+    where table_name = 'territories' and in_force_until is null returning file_id
+), new as (
+    insert into ops.files (source, path, uri, sha256, bytes, etag, status, run_id)
+    select 'territories', 'reference/other.xlsx', '', 'other', 1, '', 'loaded', 'test' returning file_id
+), version as (
+    insert into reference.versions (file_id, table_name) select file_id, 'territories' from new
+)
+insert into reference.territories
+select (jsonb_populate_record(t, jsonb_build_object(
+    'file_id', (select file_id from new),
+    'sales_rep_name',
+    case
+        when t.source = 'cygnus' and lower(t.customer_field || ': ' || t.data_field_value) = lower(%s)
+            then 'Nobody Known'
+        else t.sales_rep_name
+    end
+))).*
+from reference.territories as t where t.file_id = (select file_id from old)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +113,7 @@ def test_a_reference_change_computes_only_what_it_is_about(zone: Zone, owner: ps
     territory, months = row
     before = marts(owner)
     # As an accepted workbook in which this customer has another owner would leave it.
-    owner.execute(
-        "with old as (update reference.versions set in_force_until = clock_timestamp()"
-        " where table_name = 'territories' and in_force_until is null returning file_id),"
-        " new as (insert into ops.files (source, path, uri, sha256, bytes, etag, status, run_id)"
-        " select 'territories', 'reference/other.xlsx', '', 'other', 1, '', 'loaded', 'test' returning file_id),"
-        " version as (insert into reference.versions (file_id, table_name) select file_id, 'territories' from new)"
-        " insert into reference.territories select (jsonb_populate_record(t, jsonb_build_object("
-        "'file_id', (select file_id from new), 'sales_rep_name', case when lower(t.customer_field || ': ' ||"
-        " t.data_field_value) = lower(%s) and t.source = 'cygnus' then 'Nobody Known' else t.sales_rep_name end)"
-        ")).* from reference.territories as t where t.file_id = (select file_id from old)",
-        [territory],
-    )
+    owner.execute(ANOTHER_OWNER, [territory])
 
     report = build(zone)
 

@@ -14,6 +14,7 @@ from shs_pipeline.errors import ShsError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from shs_pipeline.marts import Publication
     from shs_pipeline.overview import Month, Overview
     from shs_pipeline.settings import Settings
 
@@ -43,6 +44,8 @@ class State:
         database: name and server, without a password.
         waiting: folders that changed and are not ingested yet; None where that is not known.
         trouble: why the landing zone cannot be listed.
+        publication: what people read in the marts; None where nothing was ever published.
+        is_published: whether people read everything that is loaded.
     """
 
     ui: str | None
@@ -52,6 +55,8 @@ class State:
     overview: Overview
     waiting: Sequence[str] | None
     trouble: ShsError | None = None
+    publication: Publication | None = None
+    is_published: bool = False
 
 
 def status(
@@ -85,6 +90,7 @@ def look(settings: Settings) -> State:
     from shs_pipeline.cli.run import open_job
     from shs_pipeline.database import place
     from shs_pipeline.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.marts import last_publication, pending_state
     from shs_pipeline.months import today
     from shs_pipeline.overview import nothing_yet, read_overview
     from shs_pipeline.supervisor import running_system
@@ -97,6 +103,8 @@ def look(settings: Settings) -> State:
         return State(ui, settings.landing, "not made yet", False, nothing_yet(today()), waiting, trouble)
     job = open_job(settings, "status", _PATIENCE_SECONDS)
     overview = job.query(lambda connection: read_overview(connection, today(), settings.due_day))
+    publication = job.query(last_publication)
+    pending = job.query(lambda connection: pending_state(connection, settings.due_day))
     waiting, trouble = None, None
     try:
         from shs_pipeline.run import changed_now
@@ -104,7 +112,17 @@ def look(settings: Settings) -> State:
         waiting = [folder.key for folder in changed_now(job)]
     except ShsError as error:
         trouble = error
-    return State(ui, settings.landing, place(job.database_url), True, overview, waiting, trouble)
+    return State(
+        ui,
+        settings.landing,
+        place(job.database_url),
+        True,
+        overview,
+        waiting,
+        trouble,
+        publication,
+        not pending,
+    )
 
 
 def _folders_lying(settings: Settings) -> tuple[list[str] | None, ShsError | None]:
@@ -126,6 +144,11 @@ def _show_places(console: Console, settings: Settings, state: State) -> None:
     say(console, f"Database:      {state.database}{' (shs url prints its URL)' if state.has_run else ''}")
     say(console, f"Dagster UI:    {state.ui or 'not running (shs up starts it)'}")
     say(console, f"State:         {settings.home}")
+    if state.publication:
+        last = state.publication
+        published = f"publication {last.publication_id}, {last.published_at:%Y-%m-%d %H:%M %Z}"
+        behind = "" if state.is_published else ", behind what is loaded: the next run builds them"
+        say(console, f"Marts:         {published}{behind}", "" if state.is_published else "yellow")
     if not state.has_run:
         say(
             console,
@@ -194,6 +217,13 @@ def _as_json(settings: Settings, state: State) -> dict[str, Any]:
         "database": state.database,
         "ui": state.ui,
         "home": str(settings.home),
+        "marts": {
+            "publication": state.publication.publication_id,
+            "published_at": state.publication.published_at.isoformat(),
+            "is_current": state.is_published,
+        }
+        if state.publication
+        else None,
         "months": [
             {
                 "source": month.source,
