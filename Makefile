@@ -51,4 +51,4 @@ browser:
 
 clean: ## Stop everything and delete all state and the environment
 	@if [ -x $(SHS) ]; then $(SHS) down; fi
-	@rm -rf .venv var
+	@rm -rf .venv var dbt_project/target

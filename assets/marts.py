@@ -1,5 +1,7 @@
 """The dbt models as assets: one graph from the bucket to the marts, built by one step."""
 
+import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,36 +18,25 @@ PUBLICATIONS_KEY = dg.AssetKey(["marts", "publications"])
 _SCHEMAS = {"candidate": "marts"}
 
 
-def marts_assets(manifest: Path) -> dg.AssetsDefinition:
+def marts_assets(project: Path) -> dg.AssetsDefinition:
     """Return the assets of all models, with their tests as checks.
 
     Args:
-        manifest: `manifest.json` of the parsed project.
+        project: folder of the parsed project, as `prepare_manifest` returns it.
     """
-    from dagster_dbt import DagsterDbtTranslator, dbt_assets
+    graph = _graph_of(project)
+    keys = {model["id"]: dg.AssetKey(model["key"]) for model in graph["models"]}
+    checks = {
+        test["id"]: dg.AssetCheckSpec(test["name"], asset=dg.AssetKey(test["key"])) for test in graph["tests"]
+    }
 
-    class Translator(DagsterDbtTranslator):
-        """Names and groups as people know them."""
-
-        def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-            if dbt_resource_props["resource_type"] != "model":
-                return super().get_asset_key(dbt_resource_props)
-            return _key_of(dbt_resource_props["schema"], dbt_resource_props["name"])
-
-        def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-            return _SCHEMAS.get(dbt_resource_props["schema"], dbt_resource_props["schema"])
-
-    @dbt_assets(
-        manifest=manifest,
+    @dg.multi_asset(
         name="marts",
-        exclude="resource_type:unit_test",
-        dagster_dbt_translator=Translator(),
+        specs=[_spec(model) for model in graph["models"]],
+        check_specs=list(checks.values()),
+        can_subset=True,
     )
     def build(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
-        keys = {
-            model: spec.key for spec in build.specs if (model := spec.metadata.get("dagster_dbt/unique_id"))
-        }
-        checks = {spec.metadata["dagster_dbt/unique_id"]: spec for spec in build.check_specs}
         with said_in_a_sentence():
             try:
                 report = warehouse.marts(context.run_id)
@@ -56,10 +47,86 @@ def marts_assets(manifest: Path) -> dg.AssetsDefinition:
         yield from _check_results(context, report.nodes, checks)
         for node in report.nodes:
             key = keys.get(node.unique_id)
-            if node.kind == "model" and key in context.selected_asset_keys:
+            if key in context.selected_asset_keys:
                 yield dg.MaterializeResult(asset_key=key, metadata=_metadata(node, report))
 
     return build
+
+
+def _graph_of(project: Path) -> Mapping[str, Any]:
+    """Return what dagster-dbt makes of the models, made once beside the manifest.
+
+    It imports most of dbt, which would double the time that every run's process takes to start.
+    """
+    path = project / "dagster_graph.json"
+    if not path.is_file():
+        made = path.with_suffix(f".{os.getpid()}")
+        made.write_text(json.dumps(_graph_by_dagster_dbt(project / "manifest.json")), encoding="utf-8")
+        made.replace(path)
+    graph: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return graph
+
+
+def _graph_by_dagster_dbt(manifest: Path) -> dict[str, Any]:
+    from dagster_dbt import DagsterDbtTranslator, dbt_assets
+
+    class Translator(DagsterDbtTranslator):
+        """Names and groups as people know them."""
+
+        def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+            if dbt_resource_props["resource_type"] != "model":
+                return super().get_asset_key(dbt_resource_props)
+            schema = dbt_resource_props["schema"]
+            return dg.AssetKey([_SCHEMAS.get(schema, schema), dbt_resource_props["name"]])
+
+        def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+            # Without the SQL, which stands in the repository.
+            return str(dbt_resource_props["description"])
+
+    @dbt_assets(manifest=manifest, exclude="resource_type:unit_test", dagster_dbt_translator=Translator())
+    def models():  # type: ignore[no-untyped-def]  # Dagster reads a return annotation as outputs
+        ...
+
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
+    return {
+        "models": [
+            {
+                "id": (unique_id := spec.metadata["dagster_dbt/unique_id"]),
+                "key": list(spec.key.path),
+                "deps": [list(dep.asset_key.path) for dep in spec.deps],
+                "description": spec.description,
+                "columns": [
+                    [column["name"], column["data_type"] or "", column["description"]]
+                    for column in nodes[unique_id]["columns"].values()
+                ],
+            }
+            for spec in models.specs
+        ],
+        "tests": [
+            {
+                "id": spec.metadata["dagster_dbt/unique_id"],
+                "name": spec.name,
+                "key": list(spec.asset_key.path),
+            }
+            for spec in models.check_specs
+        ],
+    }
+
+
+def _spec(model: Mapping[str, Any]) -> dg.AssetSpec:
+    columns = [dg.TableColumn(name, type=kind, description=text) for name, kind, text in model["columns"]]
+    schema, name = model["key"]
+    return dg.AssetSpec(
+        dg.AssetKey(model["key"]),
+        deps=[dg.AssetKey(dep) for dep in model["deps"]],
+        group_name=schema,
+        description=model["description"],
+        kinds={"dbt", "postgres"},
+        metadata={
+            "dagster/table_name": f"{schema}.{name}",
+            "dagster/column_schema": dg.TableSchema(columns=columns),
+        },
+    )
 
 
 def logins_asset() -> dg.AssetsDefinition:
@@ -80,10 +147,6 @@ def logins_asset() -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata={"changes": dg.MetadataValue.int(len(changes))})
 
     return sync
-
-
-def _key_of(schema: str, name: str) -> dg.AssetKey:
-    return dg.AssetKey([_SCHEMAS.get(schema, schema), name])
 
 
 def _check_results(

@@ -29,3 +29,5 @@ else
 fi
 "$uv" pip install --quiet --python .venv/bin/python --require-hashes --requirements requirements-dev.lock
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+# The dbt models are parsed once here, so that no run has to do it.
+.venv/bin/python -c "from shs_pipeline.dbt_build import prepare_manifest; prepare_manifest()"

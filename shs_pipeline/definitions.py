@@ -21,7 +21,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     """Return the definitions; `overrides` replace arguments of `Definitions`, for tests."""
     warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill_policy; pinned by the lock file
     settings = load_settings()
-    models = marts_assets(prepare_manifest() / "manifest.json")
+    models = marts_assets(prepare_manifest())
     parts: dict[str, Any] = {
         "assets": [
             *(source_asset(source) for source in all_sources()),
