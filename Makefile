@@ -1,6 +1,6 @@
 # The commands of this project; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test fast check bench docs lock browser clean
+.PHONY: help setup demo up down test fast check bench smoke docs lock browser clean
 
 SHS := .venv/bin/shs
 PYTHON_IN_VENV := .venv/bin/python
@@ -39,6 +39,9 @@ check: setup ## Run the linters
 bench: setup ## Measure the speed; prints ratios
 	@$(PYTHON_IN_VENV) scripts/bench.py
 	@$(PYTHON_IN_VENV) scripts/bench_marts.py
+
+smoke: setup ## Try the Metabase that SHS_METABASE_URL names: its calls, two reps, a second apply
+	@$(PYTHON_IN_VENV) scripts/smoke_metabase.py
 
 docs: setup ## Write docs/sources from the contracts
 	@$(PYTHON_IN_VENV) scripts/docs.py

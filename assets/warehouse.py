@@ -1,6 +1,6 @@
 """The resource behind every asset: where to read from and to load into."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -48,6 +48,16 @@ class Warehouse(dg.ConfigurableResource):
             ShsError: the database or the store of secrets is not usable.
         """
         return logins_from_settings(self.settings())
+
+    def apply_metabase(self, tell: Callable[[str], None]) -> int:
+        """Bring Metabase to what the warehouse says; return how many things were changed.
+
+        Raises:
+            ShsError: Metabase or the warehouse refuses something; the next apply goes on from there.
+        """
+        from shs_pipeline.metabase.provisioning import Workplace, apply_all
+
+        return len(apply_all(Workplace.from_settings(self.settings()), tell).done)
 
 
 @contextmanager

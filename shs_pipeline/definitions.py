@@ -8,6 +8,7 @@ import dagster as dg
 from assets.checks import all_checks
 from assets.ingested import bucket_asset, reference_asset, source_asset, unknown_places_asset
 from assets.marts import LOGINS_KEY, logins_asset, marts_assets
+from assets.metabase import metabase_asset
 from assets.warehouse import Warehouse
 from sensors.due_months import due_months_schedule
 from sensors.landing import landing_sensor
@@ -22,6 +23,9 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill_policy; pinned by the lock file
     settings = load_settings()
     models = marts_assets(prepare_manifest())
+    # Without a Metabase there is nothing to set up.
+    metabase = [metabase_asset()] if settings.metabase_url else []
+    behind = [*models.keys, LOGINS_KEY, *(asset.key for asset in metabase)]
     parts: dict[str, Any] = {
         "assets": [
             *(source_asset(source) for source in all_sources()),
@@ -30,9 +34,10 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             bucket_asset(),
             models,
             logins_asset(),
+            *metabase,
         ],
         "asset_checks": all_checks(),
-        "sensors": [landing_sensor(settings.sensor_seconds, settings.due_day, [*models.keys, LOGINS_KEY])],
+        "sensors": [landing_sensor(settings.sensor_seconds, settings.due_day, behind)],
         "schedules": [due_months_schedule()],
         "resources": {"warehouse": Warehouse()},
         # A step of its own process costs 2.6 s, thirteen times what it costs in the run's.

@@ -24,6 +24,9 @@ from shs_pipeline.errors import ShsError
 PREFIX = "SHS_"
 PATHS = ("home", "landing", "secrets", "pg_bin")
 
+# Their values, which hold or may hold a password, are in no message.
+_SECRET = ("database_url", "metabase_url", "metabase_password", "metabase_api_key")
+
 # Set by shs itself for the Dagster processes it starts; no settings of a person.
 INTERNAL = frozenset(
     {
@@ -50,6 +53,12 @@ class Settings(BaseSettings):
         database_wait_seconds: how long a command waits for a database that is away.
         sensor_seconds: pause between two looks at the landing zone.
         due_day: day of the following month from which a missing file is reported.
+        metabase_url: address of the Metabase that `shs metabase` sets up; empty for none.
+        metabase_user: e-mail address of its administrator, for the first contact only.
+        metabase_password: that administrator's password.
+        metabase_api_key: a key of its group Administrators, instead of user and password.
+        metabase_warehouse: `host:port` by which Metabase reaches the warehouse, where that is another
+            than ours.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
@@ -63,6 +72,11 @@ class Settings(BaseSettings):
     database_wait_seconds: int = Field(default=300, ge=0)
     sensor_seconds: int = Field(default=5, ge=1)
     due_day: int = Field(default=20, ge=1, le=28)
+    metabase_url: str = ""
+    metabase_user: str = ""
+    metabase_password: SecretStr | None = None
+    metabase_api_key: SecretStr | None = None
+    metabase_warehouse: str = ""
 
     @classmethod
     def settings_customise_sources(
@@ -101,6 +115,23 @@ class Settings(BaseSettings):
     @classmethod
     def _secrets_url(cls, value: str) -> str:
         return secrets_url(value) if value else value
+
+    @field_validator("metabase_url", mode="after")
+    @classmethod
+    def _metabase_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("is no URL that starts with http:// or https://")
+        if parts.username or parts.password:
+            raise ValueError("holds a user or password; they go into SHS_METABASE_USER and _PASSWORD")
+        return value.rstrip("/")
+
+    @field_validator("metabase_warehouse", mode="after")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^\s:/@]+:[0-9]{1,5}", value):
+            raise ValueError("is no host:port, such as postgres:5432")
+        return value
 
     @model_validator(mode="after")
     def _places_below_home(self) -> Settings:
@@ -215,7 +246,7 @@ def _readable(error: ValidationError) -> ShsError:
     found: list[str] = []
     for detail in error.errors():
         name = str(detail["loc"][0]) if detail["loc"] else "landing"
-        shown = "" if name == "database_url" else f" is {str(_value_of(name, detail))!r}, which"
+        shown = "" if name in _SECRET else f" is {str(_value_of(name, detail))!r}, which"
         found.append(f"{PREFIX}{name.upper()}{shown} {_what_is_wrong(detail)}.")
     plural = "them" if len(found) > 1 else "it"
     return ShsError(

@@ -103,6 +103,17 @@ create table if not exists ops.logins (
     changed_at timestamptz not null default now()
 );
 
+create table if not exists ops.metabase_objects (
+    kind text not null,
+    key text not null,
+    metabase_id bigint,
+    content_hash text not null default '',
+    name text not null default '',
+    is_made boolean not null default true,
+    changed_at timestamptz not null default now(),
+    primary key (kind, key)
+);
+
 comment on table ops.files is 'Every version of every file that was ever dropped.';
 comment on column ops.files.status is
     'loaded: its lines are in force. rejected: it lies in the bucket and is not loaded. '
@@ -114,6 +125,10 @@ comment on column ops.folders.rows_before is 'Lines in force before the run that
 comment on table ops.logins is 'The login roles of people; shs_pipeline/access.py keeps them.';
 comment on column ops.logins.secret_name is 'The name of the password where SHS_SECRETS keeps it.';
 comment on column ops.logins.must_end_sessions is 'Sessions from before a change are still to be ended.';
+comment on table ops.metabase_objects is
+    'What shs_pipeline/metabase made in Metabase: which of ours is which of theirs, and what it holds.';
+comment on column ops.metabase_objects.content_hash is 'Of what was last written; empty until it was.';
+comment on column ops.metabase_objects.is_made is 'False: it was there before and is not ours to delete.';
 comment on table reference.versions is 'When each accepted version of a reference table was in force.';
 """
 

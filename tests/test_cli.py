@@ -146,7 +146,8 @@ def test_every_command_explains_itself_with_an_example(command: list[str]) -> No
 def test_all_commands_are_there_and_exit_codes_are_documented() -> None:
     result = CliRunner().invoke(build_app(), ["--help"])
 
-    wanted = "demo up down run status explain diff url drop check errors reference new-source samples doctor"
+    wanted = "demo up down run status explain diff url drop check errors reference preview new-source"
+    wanted += " samples doctor"
     assert {command[0] for command in commands()} == set(wanted.split())
     for meaning in ("0 done", "1 a problem", "2 wrong usage", "3 a file is rejected"):
         assert meaning in " ".join(result.output.split())
@@ -740,8 +741,9 @@ def test_a_demo_fills_ingests_and_shows_payouts_and_where_to_look(whole: System,
         ).fetchall()
     assert found == (16,)
     assert paid
+    shown = result.output.partition("Payouts in USD")[2]
     for name, payout in paid:
-        row = next(line for line in result.output.splitlines() if line.strip().startswith(name))
+        row = next(line for line in shown.splitlines() if line.strip().startswith(name))
         assert f"{payout:,.2f}" in row
     assert "no_territory" in result.output
     assert "│" in result.output

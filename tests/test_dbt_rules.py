@@ -119,46 +119,16 @@ BREAKS = [
         "cumulative_sales > threshold",
     ),
     Break(
-        "return after crossing",
-        "marts/commission_payouts.sql",
-        "min(commission_month) filter (where cumulative_sales >= threshold) over so_far",
-        "case when cumulative_sales >= threshold then commission_month end",
-    ),
-    Break(
-        "year rollover without carry-over",
-        "marts/commission_payouts.sql",
-        "partition by months.rep_name, months.product_line, months.commission_year",
-        "partition by months.rep_name, months.product_line",
-    ),
-    Break(
         "half-cent ties in both directions",
         "marts/harmonised_sales.sql",
         "round(lines.rev_actual * lines.tier_2_rate - lines.rev_actual * lines.tier_1_rate, 2)",
         "round(lines.rev_actual * lines.tier_2_rate, 2) - round(lines.rev_actual * lines.tier_1_rate, 2)",
     ),
     Break(
-        "client, then zip, then state",
-        "marts/harmonised_sales.sql",
-        "coalesce(first.rep_in_file, second.rep_in_file, third.rep_in_file)",
-        "coalesce(third.rep_in_file, second.rep_in_file, first.rep_in_file)",
-    ),
-    Break(
-        "mid-year rate change",
-        "marts/harmonised_sales.sql",
-        "any_rate.valid_until > lines.commission_month",
-        "any_rate.valid_until >= lines.commission_month",
-    ),
-    Break(
         "territory handed over mid-month",
         "staging/stg_ternio.sql",
         "lines.revenue_date as territory_date",
         "date_trunc('month', lines.revenue_date)::date as territory_date",
-    ),
-    Break(
-        "late-paid line in a later month",
-        "intermediate/sales_by_revenue_month.sql",
-        "        revenue_month as month",
-        "        commission_month as month",
     ),
 ]
 

@@ -11,6 +11,7 @@ import pytest
 
 from assets.ingested import BUCKET_KEY, reference_key, source_key
 from assets.marts import LOGINS_KEY, PUBLICATIONS_KEY
+from assets.metabase import METABASE_KEY
 from assets.warehouse import Warehouse
 from shs_pipeline.access import drop_logins
 from shs_pipeline.dbt_build import definition_hash
@@ -69,6 +70,17 @@ def test_one_graph_runs_from_the_bucket_to_the_marts_and_the_logins() -> None:
     assert {source_key(name) for name in SOURCE_NAMES} <= upstream
     assert {reference_key("territories"), reference_key("commission_tiers")} <= upstream
     assert graph.get(LINES).description.startswith("One row per sale line")
+
+
+@pytest.mark.parametrize(("url", "is_there"), [("", False), ("https://metabase.example.com", True)])
+def test_metabase_is_part_of_the_graph_where_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, url: str, is_there: bool
+) -> None:
+    monkeypatch.setenv("SHS_METABASE_URL", url)
+
+    keys = build_defs().resolve_asset_graph().get_all_asset_keys()
+
+    assert (METABASE_KEY in keys) is is_there
 
 
 @pytest.mark.slow

@@ -59,6 +59,9 @@ def test_nothing_has_to_be_set(project: Path) -> None:
         ("SHS_DATABASE_URL", "mysql://a@b/c", "postgresql://"),
         ("SHS_DATABASE_URL", "postgresql://a@b", "no database"),
         ("SHS_DATABASE_URL", "postgresql://a@b:x/c", "port"),
+        ("SHS_METABASE_URL", "metabase:3000", "http://"),
+        ("SHS_METABASE_URL", "http://me:hush@metabase", "SHS_METABASE_USER"),
+        ("SHS_METABASE_WAREHOUSE", "postgres", "host:port"),
     ],
 )
 def test_a_bad_value_names_its_variable(
@@ -86,6 +89,11 @@ def test_a_password_is_neither_printed_nor_part_of_an_error(monkeypatch: pytest.
     monkeypatch.setenv("SHS_DATABASE_URL", "postgresql://shs_owner:hush@db.example.com/shs")
     assert "hush" not in repr(load_settings())
 
+    monkeypatch.setenv("SHS_METABASE_PASSWORD", "hush")
+    monkeypatch.setenv("SHS_METABASE_API_KEY", "hush")
+    assert "hush" not in repr(load_settings())
+
+    monkeypatch.setenv("SHS_METABASE_URL", "http://me:hush@metabase")
     monkeypatch.setenv("SHS_DATABASE_URL", "mysql://shs_owner:hush@db.example.com/shs")
     with pytest.raises(ShsError) as caught:
         load_settings()

@@ -31,6 +31,8 @@ COMMAND_MODULES = (
     "shs_pipeline.cli.explain",
     "shs_pipeline.cli.diff",
     "shs_pipeline.cli.access",
+    "shs_pipeline.cli.preview",
+    "shs_pipeline.cli.metabase",
     "shs_pipeline.cli.scaffold",
 )
 

@@ -289,6 +289,7 @@ def commission_column(source: Source) -> str | None:
 
 
 def _show_addresses(console: Console, settings: Settings, job: Ingestion) -> None:
+    from shs_pipeline.cli.preview import DEFAULT_PORT
     from shs_pipeline.cli.terminal import say, shown_address
     from shs_pipeline.database import place
     from shs_pipeline.supervisor import running_system
@@ -300,6 +301,7 @@ def _show_addresses(console: Console, settings: Settings, job: Ingestion) -> Non
         console,
         f"Dagster UI:    {running.url if running else 'make up starts it and prints its address'}",
     )
+    say(console, f"Dashboards:    shs preview serves them at http://127.0.0.1:{DEFAULT_PORT}")
 
 
 def _show_what_to_try(console: Console, job: Ingestion) -> None:

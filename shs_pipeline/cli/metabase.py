@@ -1,0 +1,177 @@
+"""`shs metabase`: set Metabase up as people and dashboards ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shs_pipeline.errors import ShsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from shs_pipeline.metabase.apply import Report, ResetLink
+    from shs_pipeline.metabase.diff import Change
+    from shs_pipeline.metabase.provisioning import Workplace
+
+PANEL = "Data"
+_SHOWN = 40
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands to the program."""
+    group = typer.Typer(
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+        help="Set Metabase up: connections, groups, dashboards, rights and people.",
+    )
+    group.command("plan")(plan)
+    group.command("apply")(apply)
+    group.command("links")(links)
+    group.command("destroy")(destroy)
+    app.add_typer(group, name="metabase", rich_help_panel=PANEL)
+
+
+def plan() -> None:
+    """Say what an apply would change, and change nothing.
+
+    Example: [bold]shs metabase plan[/bold]
+    """
+    from shs_pipeline.cli.terminal import count_of, results, say
+    from shs_pipeline.metabase import provisioning
+
+    found = provisioning.plan(_workplace())
+    console = results()
+    _show_notes(console, found.notes)
+    if not found.changes:
+        say(console, "Metabase is as it should be.", "green")
+        return
+    _show_changes(console, found.changes)
+    say(console, f"{count_of(len(found.changes), 'change')}; shs metabase apply makes them.", "yellow")
+
+
+def apply() -> None:
+    """Make Metabase what people and dashboards ask for; run again, it changes nothing.
+
+    Example: [bold]shs metabase apply[/bold]
+    """
+    from shs_pipeline.cli.terminal import results
+    from shs_pipeline.metabase import provisioning
+
+    report = provisioning.apply_all(_workplace(), _tell, make_links=True)
+    console = results()
+    _show_report(console, report)
+    if report.links:
+        _show_links(console, report.links)
+
+
+def links(
+    person: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PERSON]", help="Name or e-mail address; by default all who never logged in."
+        ),
+    ] = "",
+) -> None:
+    """Make one-time addresses with which people choose their password, where Metabase sends no mails.
+
+    Example: [bold]shs metabase links "Dana Whitfield"[/bold]
+    """
+    from shs_pipeline.cli.terminal import results, say
+    from shs_pipeline.metabase import provisioning
+
+    made, can_make = provisioning.links(_workplace(), person)
+    if not can_make:
+        raise ShsError(
+            "This version of Metabase cannot make such links.",
+            "Set SMTP up in Metabase; people then get its own mails and can ask for a new password.",
+        )
+    console = results()
+    if not made:
+        say(console, "Everybody has logged in before.", "green")
+        return
+    _show_links(console, made)
+
+
+def destroy(
+    yes: Annotated[bool, typer.Option("--yes", help="Yes, remove it all.")] = False,
+) -> None:
+    """Remove what shs made in Metabase, and nothing else; people's own questions on it go with it.
+
+    Example: [bold]shs metabase destroy --yes[/bold]
+    """
+    from shs_pipeline.cli.terminal import count_of, results, say
+    from shs_pipeline.metabase import provisioning
+
+    if not yes:
+        raise ShsError(
+            "This removes the dashboards, connections, groups and people that shs made, and what people "
+            "built on them.",
+            "Add --yes if that is what you want.",
+        )
+    report = provisioning.destroy_all(_workplace(), _tell)
+    say(results(), f"{count_of(len(report.done), 'thing')} removed.", "green")
+
+
+def _workplace() -> Workplace:
+    from shs_pipeline.metabase.provisioning import Workplace
+    from shs_pipeline.settings import load_settings
+
+    return Workplace.from_settings(load_settings())
+
+
+def _tell(words: str) -> None:
+    from shs_pipeline.cli.terminal import remarks, say
+
+    say(remarks(), words)
+
+
+def _show_changes(console: Console, changes: Sequence[Change]) -> None:
+    from shs_pipeline.cli.terminal import say
+
+    for change in changes[:_SHOWN]:
+        say(console, change.words)
+    if len(changes) > _SHOWN:
+        counts: dict[str, int] = {}
+        for change in changes[_SHOWN:]:
+            label = f"{change.action} {change.kind}"
+            counts[label] = counts.get(label, 0) + 1
+        rest = ", ".join(f"{label} ({count})" for label, count in sorted(counts.items()))
+        say(console, f"… and {rest}")
+
+
+def _show_report(console: Console, report: Report) -> None:
+    from shs_pipeline.cli.terminal import count_of, say
+
+    _show_notes(console, report.notes)
+    if report.done:
+        requests = count_of(report.reads + report.writes, "request")
+        say(console, f"{count_of(len(report.done), 'change')} made in {requests}.", "green")
+    else:
+        say(console, "Metabase is as it should be.", "green")
+    if report.waiting:
+        names = ", ".join(report.waiting)
+        say(console, f"Without a password yet: {names}. Set SMTP up in Metabase for its own mails.", "yellow")
+
+
+def _show_notes(console: Console, notes: Sequence[str]) -> None:
+    from shs_pipeline.cli.terminal import say
+
+    for note in notes:
+        say(console, note, "yellow")
+
+
+def _show_links(console: Console, made: Sequence[ResetLink]) -> None:
+    from shs_pipeline.cli.terminal import cells, say, table_of
+
+    say(
+        console, "Metabase sends no mails. Hand each address below to its person only: whoever opens it first"
+    )
+    say(console, "chooses the password. It works once, for 48 hours; shs metabase links makes new ones.")
+    table = table_of("Person", "E-mail", "Address")
+    for link in made:
+        table.add_row(*cells(link.rep_name, link.email, link.url))
+    console.print(table)

@@ -1,0 +1,65 @@
+"""`shs preview`: the dashboards as web pages on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from shs_pipeline.preview.viewer import Viewer
+
+PANEL = "Data"
+DEFAULT_PORT = 8642
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(rich_help_panel=PANEL)(preview)
+
+
+def preview(
+    person: Annotated[
+        str | None,
+        typer.Option("--as", metavar="PERSON", help="Name or e-mail address; the first admin by default."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")
+    ] = DEFAULT_PORT,
+) -> None:
+    """Show the dashboards in a browser on this machine, as the person sees them, until Ctrl-C.
+
+    Each question runs as that person's database role and cannot change anything. Metabase is not needed.
+
+    Examples: [bold]shs preview[/bold], and as a rep: [bold]shs preview --as "Dana Whitfield"[/bold]
+    """
+    from shs_pipeline.cli.terminal import results, say
+    from shs_pipeline.dashboards.model import load_dashboards
+    from shs_pipeline.preview.server import PreviewServer
+
+    load_dashboards()
+    viewer = _viewer(person)
+    server = PreviewServer(viewer, port)
+    console = results()
+    say(console, f"The dashboards as {viewer.name} ({viewer.audience}) sees them: {server.url}", "green")
+    say(console, "Everybody who may use this machine can open that address. Ctrl-C ends it.")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        say(console, "The preview was ended.")
+    finally:
+        server.server_close()
+
+
+def _viewer(person: str | None) -> Viewer:
+    from shs_pipeline.cli.explain import open_published
+    from shs_pipeline.database import connect
+    from shs_pipeline.preview.viewer import find_viewer
+    from shs_pipeline.secret_store import secret_store
+    from shs_pipeline.settings import load_settings
+
+    settings = load_settings()
+    job = open_published(settings, "preview")
+    with connect(job.database_url, job.wait_seconds) as owner:
+        owner.autocommit = True
+        return find_viewer(owner, secret_store(settings), job.database_url, person)

@@ -1,0 +1,1 @@
+"""The dashboards: what each shows, as definitions that Metabase and the preview both follow."""

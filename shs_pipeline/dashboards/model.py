@@ -1,0 +1,524 @@
+"""Dashboards as data: one readable yml file each, for Metabase and for the preview alike.
+
+A card is a question in SQL on the marts with Metabase's template tags: `{{year}}` is a filter's value,
+`[[and rep_name = {{rep}}]]` is left out where the filter has none. Months are texts `YYYY-MM`, years
+whole numbers. Whoever asks sees only what the database lets through; the audience only says which
+cards, columns and filters make sense for whom.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from shs_pipeline.errors import ShsError
+
+Audience = Literal["rep", "admin"]
+Format = Literal[
+    "money", "percent", "year", "month", "date", "timestamp", "integer", "number", "text", "state"
+]
+Display = Literal["scalar", "trend", "progress", "bar", "line", "combo", "table"]
+Value = str | int
+"""Of a filter: a year is a whole number, everything else is text."""
+
+GRID_COLUMNS = 24
+EVERYBODY: frozenset[Audience] = frozenset(("rep", "admin"))
+_KEY = r"^[a-z][a-z0-9_]*$"
+_LONGEST_TEXT = 200
+_CALENDARS: dict[str, tuple[str, ...]] = {
+    "revenue": ("revenue month",),
+    "commission": ("commission month",),
+    "both": ("revenue month", "commission month"),
+    "none": (),
+}
+
+Key = Annotated[str, Field(pattern=_KEY)]
+Title = Annotated[str, Field(min_length=1)]
+Sentence = Annotated[str, BeforeValidator(lambda text: " ".join(str(text).split())), Field(min_length=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Filter(_Frozen):
+    """What a reader may choose on a dashboard.
+
+    Attributes:
+        kind: `year` (a whole number), `month` (text `YYYY-MM`), `category` (one of the choices) or
+            `text` (anything).
+        default: value to begin with.
+        choices: fixed choices.
+        choices_sql: question whose first column lists the choices, in their order.
+        blank: what it means when nothing is chosen, as `latest year`.
+        required: its tag may stand outside `[[ ]]`; there must be a default.
+    """
+
+    key: Key
+    title: Title
+    kind: Literal["year", "month", "text", "category"]
+    default: Value | None = None
+    choices: tuple[str, ...] = ()
+    choices_sql: str | None = None
+    blank: Title
+    audience: frozenset[Audience] = EVERYBODY
+    required: bool = False
+
+    def parse(self, typed: str | None) -> Value | None:
+        """Return the value that was typed, None for none.
+
+        Raises:
+            ShsError: it is no such value.
+        """
+        text = " ".join((typed or "").split())
+        if not text:
+            return None
+        if self.kind == "year":
+            if re.fullmatch(r"(19|20)[0-9]{2}", text):
+                return int(text)
+            raise ShsError(f"{self.title} is {text[:40]!r}, which is no year.", "Give four digits, as 2025.")
+        if self.kind == "month" and not re.fullmatch(r"(19|20)[0-9]{2}-(0[1-9]|1[0-2])", text):
+            raise ShsError(f"{self.title} is {text[:40]!r}, which is no month.", "Write it as 2025-03.")
+        if len(text) > _LONGEST_TEXT or "\0" in text:
+            raise ShsError(f"{self.title} cannot be this text.", f"Give at most {_LONGEST_TEXT} characters.")
+        return text
+
+
+class Column(_Frozen):
+    """A column of a card's answer, by its name in the SQL; `[Title, format]` or `Title` for short.
+
+    Attributes:
+        format: money is US dollars, a percent is a factor (0.07 is 7 %), a year and a month are the
+            first day of it, a state is one of few words that are told apart by colour.
+        hidden: for links and charts only.
+        audience: hidden for everybody else.
+    """
+
+    title: Title
+    format: Format = "text"
+    hidden: bool = False
+    audience: frozenset[Audience] = EVERYBODY
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_full(cls, written: Any) -> Any:
+        if isinstance(written, str):
+            return {"title": written}
+        if isinstance(written, list) and len(written) == 2:
+            return {"title": written[0], "format": written[1]}
+        return written
+
+
+class Chart(_Frozen):
+    """How an answer is drawn, by names of its columns.
+
+    Attributes:
+        x: along the axis; for `trend`, the period.
+        y: what is drawn; for `scalar`, `trend` and `progress`, one.
+        series: column that splits y into colours.
+        lines: which of y a `combo` draws as lines; the rest are bars.
+        goal: for `progress`, the column of the goal.
+        stacked: bars of a series on top of each other.
+    """
+
+    x: str | None = None
+    y: tuple[str, ...]
+    series: str | None = None
+    lines: tuple[str, ...] = ()
+    goal: str | None = None
+    stacked: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns it names."""
+        return tuple(name for name in (self.x, *self.y, self.series, *self.lines, self.goal) if name)
+
+
+class Place(_Frozen):
+    """Where a card stands on the grid of 24 columns; rows grow downwards."""
+
+    row: int = Field(ge=0)
+    col: int = Field(ge=0, lt=GRID_COLUMNS)
+    width: int = Field(gt=0, le=GRID_COLUMNS)
+    height: int = Field(gt=0, le=60)
+
+    def overlaps(self, other: Place) -> bool:
+        """Whether the two share a cell of the grid."""
+        return (
+            self.col < other.col + other.width
+            and other.col < self.col + self.width
+            and self.row < other.row + other.height
+            and other.row < self.row + self.height
+        )
+
+
+class Click(_Frozen):
+    """Where a cell leads.
+
+    Attributes:
+        dashboard: key of the target.
+        filters: values of its filters as templates over the row's columns, as `{year}-03`.
+        keep: filters whose value is handed on as it is.
+        columns: cells that are links, by column, each with further filters.
+    """
+
+    dashboard: str
+    filters: Mapping[str, str] = Field(default_factory=dict)
+    keep: tuple[str, ...] = ()
+    columns: Mapping[str, Mapping[str, str]] = Field(min_length=1)
+
+    def templates(self, column: str) -> dict[str, str]:
+        """Return the templates of the target's filters for a cell of this column."""
+        return {**self.filters, **self.columns[column]}
+
+    @staticmethod
+    def columns_in(template: str) -> list[str]:
+        """Return the columns that a template names."""
+        return re.findall(r"\{([a-z0-9_]+)\}", template)
+
+
+class Tab(_Frozen):
+    """A page of a dashboard."""
+
+    key: Key
+    title: Title
+
+
+class Card(_Frozen):
+    """A question with its place on the dashboard.
+
+    Attributes:
+        calendar: by which month it counts; the description must say so.
+        sql: one `select` with template tags; what the dashboard has in common is in it already.
+        chart: needed by all displays but `table`.
+        empty: why there may be nothing to show.
+        tab: key of the tab, where the dashboard has tabs.
+        is_model: a curated relation for free analysis (a Metabase model: no template tags).
+        is_exportable: the preview offers all rows as CSV.
+    """
+
+    key: Key
+    title: Title
+    description: Sentence
+    calendar: Literal["revenue", "commission", "both", "none"]
+    audience: frozenset[Audience] = EVERYBODY
+    display: Display
+    sql: str
+    columns: Mapping[str, Column] = Field(min_length=1)
+    chart: Chart | None = None
+    place: Place
+    click: Click | None = None
+    empty: Sentence
+    tab: str | None = None
+    is_model: bool = False
+    is_exportable: bool = False
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Names of the filters in its SQL, each once."""
+        return tuple(dict.fromkeys(tag for part in parse_sql(self.sql) for tag in part.tags))
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Card:
+        parse_sql(self.sql)
+        for problem in _card_problems(self):
+            raise ValueError(problem)
+        return self
+
+
+class Dashboard(_Frozen):
+    """A page of cards with its filters.
+
+    Attributes:
+        order: among the dashboards.
+        tabs: in their order; none for a dashboard of one page.
+    """
+
+    key: Key
+    title: Title
+    description: Sentence
+    order: int
+    audience: frozenset[Audience] = EVERYBODY
+    filters: tuple[Filter, ...] = ()
+    tabs: tuple[Tab, ...] = ()
+    cards: tuple[Card, ...] = Field(min_length=1)
+
+    def filter_named(self, key: str) -> Filter | None:
+        """Return a filter by its key."""
+        return next((one for one in self.filters if one.key == key), None)
+
+    def for_audience(self, audience: Audience) -> Dashboard:
+        """Return what this audience gets: its filters and cards, without the clauses of other filters."""
+        filters = tuple(one for one in self.filters if audience in one.audience)
+        known = {one.key for one in filters}
+        kept = [_card_for(card, audience, known) for card in self.cards if audience in card.audience]
+        cards = tuple(_moved_up(card, kept) for card in kept)
+        used = {card.tab for card in cards}
+        tabs = tuple(tab for tab in self.tabs if tab.key in used)
+        return self.model_copy(update={"filters": filters, "cards": cards, "tabs": tabs})
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Dashboard:
+        for problem in _dashboard_problems(self):
+            raise ValueError(problem)
+        return self
+
+
+# --- SQL with template tags ----------------------------------------------------------------
+
+
+class SqlPart(_Frozen):
+    """A stretch of SQL, with the tags in it; an optional one stood in `[[ ]]`."""
+
+    text: str
+    is_optional: bool
+
+    @property
+    def tags(self) -> list[str]:
+        """Names of its tags."""
+        return _TAG.findall(self.text)
+
+
+_TAG = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
+_OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
+
+
+def parse_sql(sql: str) -> list[SqlPart]:
+    """Split SQL at its optional clauses.
+
+    Raises:
+        ValueError: a bracket or a tag has no end, or an optional clause has no tag.
+    """
+    parts = [
+        SqlPart(text=text, is_optional=bool(place % 2)) for place, text in enumerate(_OPTIONAL.split(sql))
+    ]
+    for part in parts:
+        rest = _TAG.sub("", part.text)
+        for sign in ("[[", "]]", "{{", "}}"):
+            if sign in rest:
+                raise ValueError(f"the SQL holds a {sign} without its other half")
+        if part.is_optional and not part.tags:
+            raise ValueError(f"the optional clause [[{part.text}]] names no filter")
+    return parts
+
+
+def render_sql(card: Card, values: Mapping[str, Value | None]) -> tuple[str, dict[str, Value]]:
+    """Return the card's SQL with placeholders for psycopg, and their values.
+
+    A value is never part of the text. Clauses in `[[ ]]` without a value are left out.
+
+    Raises:
+        ShsError: a filter that is needed has no value.
+    """
+    given: dict[str, Value] = {name: value for name, value in values.items() if value not in (None, "")}  # type: ignore[misc]
+    texts: list[str] = []
+    used: dict[str, Value] = {}
+    for part in parse_sql(card.sql):
+        missing = [tag for tag in part.tags if tag not in given]
+        if missing and part.is_optional:
+            continue
+        if missing:
+            raise ShsError(
+                f"{card.title} needs a value for {missing[0]}.", "Choose one at the top of the page."
+            )
+        used.update((tag, given[tag]) for tag in part.tags)
+        texts.append(_TAG.sub(r"%(\1)s", part.text.replace("%", "%%")))
+    return "".join(texts), used
+
+
+# --- what must hold ------------------------------------------------------------------------
+
+
+def _card_for(card: Card, audience: Audience, filters: set[str]) -> Card:
+    kept = [
+        f"[[{part.text}]]" if part.is_optional else part.text
+        for part in parse_sql(card.sql)
+        if not part.is_optional or set(part.tags) <= filters
+    ]
+    columns = {
+        name: column if audience in column.audience else column.model_copy(update={"hidden": True})
+        for name, column in card.columns.items()
+    }
+    return card.model_copy(update={"sql": "".join(kept), "columns": columns})
+
+
+def _moved_up(card: Card, cards: Sequence[Card]) -> Card:
+    """Close the rows that are empty without the cards of others."""
+    taken = {
+        row
+        for other in cards
+        if other.tab == card.tab
+        for row in range(other.place.row, other.place.row + other.place.height)
+    }
+    empty = sum(row not in taken for row in range(card.place.row))
+    place = card.place.model_copy(update={"row": card.place.row - empty})
+    return card.model_copy(update={"place": place})
+
+
+def _card_problems(card: Card) -> Iterator[str]:
+    for words in _CALENDARS[card.calendar]:
+        if words not in card.description.lower():
+            yield f"description: it must say that it counts by {words}"
+    if card.display != "table" and card.chart is None:
+        yield f"chart: the display {card.display} needs one"
+    named = [*(card.chart.columns if card.chart else ()), *(card.click.columns if card.click else ())]
+    if card.click:
+        templates = [*card.click.filters.values()]
+        templates += [template for more in card.click.columns.values() for template in more.values()]
+        named += [name for template in templates for name in Click.columns_in(template)]
+    for name in named:
+        if name not in card.columns:
+            yield f"columns: there is no column {name}, which chart or click name"
+    if card.place.col + card.place.width > GRID_COLUMNS:
+        yield f"place: it ends right of column {GRID_COLUMNS}"
+    if card.is_model and card.tags:
+        yield f"sql: a model has no filters, and this one names {card.tags[0]}"
+
+
+def _dashboard_problems(dashboard: Dashboard) -> Iterator[str]:
+    for name in ("filters", "cards", "tabs"):
+        keys = [part.key for part in getattr(dashboard, name)]
+        for key in sorted({key for key in keys if keys.count(key) > 1}):
+            yield f"{name}: {key} stands there twice"
+    tabs: set[str | None] = {tab.key for tab in dashboard.tabs}
+    for card in dashboard.cards:
+        if card.tab not in (tabs or {None}):
+            yield f"cards.{card.key}.tab: {card.tab} is none of the tabs"
+        if not card.audience <= dashboard.audience:
+            yield f"cards.{card.key}.audience: the dashboard is not for all of them"
+    yield from _filter_problems(dashboard)
+    for audience in sorted(dashboard.audience):
+        yield from _overlaps(dashboard.for_audience(audience).cards)
+
+
+def _filter_problems(dashboard: Dashboard) -> Iterator[str]:
+    for one in dashboard.filters:
+        users = [card for card in dashboard.cards if one.key in card.tags and card.audience & one.audience]
+        if not users:
+            yield f"filters.{one.key}: no card uses it"
+        if one.required and one.default is None:
+            yield f"filters.{one.key}: it is required and has no default"
+    for card in dashboard.cards:
+        for key in card.click.keep if card.click else ():
+            if dashboard.filter_named(key) is None:
+                yield f"cards.{card.key}.click.keep: {key} is none of the filters"
+        for part in parse_sql(card.sql):
+            yield from _tag_problems(dashboard, card, part)
+
+
+def _tag_problems(dashboard: Dashboard, card: Card, part: SqlPart) -> Iterator[str]:
+    for tag in part.tags:
+        found = dashboard.filter_named(tag)
+        if found is None:
+            yield f"cards.{card.key}.sql: {tag} is none of the filters"
+        elif not part.is_optional and not (found.required and card.audience <= found.audience):
+            yield f"cards.{card.key}.sql: {tag} stands outside [[ ]] and may be without a value"
+
+
+def _overlaps(cards: Sequence[Card]) -> Iterator[str]:
+    for place, card in enumerate(cards):
+        for other in cards[:place]:
+            if card.tab == other.tab and card.place.overlaps(other.place):
+                yield f"cards.{card.key}.place: it overlaps {other.key}"
+
+
+# --- the files -----------------------------------------------------------------------------
+
+
+@cache
+def load_dashboards() -> tuple[Dashboard, ...]:
+    """Return the dashboards of this package in their order.
+
+    Raises:
+        ShsError: a file is wrong; names the file and the key.
+    """
+    folder = resources.files("shs_pipeline.dashboards")
+    texts = {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yml")
+    }
+    return read_dashboards(texts)
+
+
+def dashboards_for(audience: Audience) -> tuple[Dashboard, ...]:
+    """Return what an audience gets, in order."""
+    return tuple(one.for_audience(audience) for one in load_dashboards() if audience in one.audience)
+
+
+def read_dashboards(texts: Mapping[str, str]) -> tuple[Dashboard, ...]:
+    """Read definitions, by file name.
+
+    Raises:
+        ShsError: one is wrong; names the file and the key.
+    """
+    found = {name: _read(name, text) for name, text in sorted(texts.items())}
+    by_key = {dashboard.key: dashboard for dashboard in found.values()}
+    for name, dashboard in found.items():
+        if by_key[dashboard.key] is not dashboard:
+            raise _wrong(name, f"key: {dashboard.key} is the key of another file")
+        for card in dashboard.cards:
+            for problem in _click_problems(card, by_key):
+                raise _wrong(name, f"cards.{card.key}.click: {problem}")
+    return tuple(sorted(found.values(), key=lambda dashboard: (dashboard.order, dashboard.key)))
+
+
+def _click_problems(card: Card, dashboards: Mapping[str, Dashboard]) -> Iterator[str]:
+    if card.click is None:
+        return
+    target = dashboards.get(card.click.dashboard)
+    if target is None:
+        yield f"there is no dashboard {card.click.dashboard}"
+        return
+    named = [
+        *card.click.keep,
+        *(key for column in card.click.columns for key in card.click.templates(column)),
+    ]
+    for key in dict.fromkeys(named):
+        if target.filter_named(key) is None:
+            yield f"{target.key} has no filter {key}"
+
+
+def _read(name: str, text: str) -> Dashboard:
+    import yaml  # type: ignore[import-untyped]
+
+    from shs_pipeline.dashboards.composition import compose
+
+    try:
+        content = yaml.safe_load(text)
+        if not isinstance(content, dict):
+            raise _wrong(name, "it holds no mapping")
+        return Dashboard.model_validate(compose(content))
+    except yaml.YAMLError as error:
+        raise _wrong(name, " ".join(str(error).split())) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(_step(content, first["loc"][: at + 1]) for at in range(len(first["loc"])))
+        said = str(first["msg"]).removeprefix("Value error, ")
+        raise _wrong(name, f"{place}: {said}" if place else said) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise _wrong(name, str(error)) from None
+
+
+def _step(content: Any, path: Sequence[str | int]) -> str:
+    """Return the last step of a path as people find it in the file: an entry's own key, not its number."""
+    found = content
+    for step in path:
+        try:
+            found = found[step]
+        except (KeyError, IndexError, TypeError):
+            return str(path[-1])
+    is_entry = isinstance(path[-1], int) and isinstance(found, dict)
+    return str(found.get("key", path[-1])) if is_entry else str(path[-1])
+
+
+def _wrong(name: str, problem: str) -> ShsError:
+    return ShsError(
+        f"The dashboard definition {name} is wrong: {problem}.",
+        f"Correct shs_pipeline/dashboards/{name}.",
+    )

@@ -1,0 +1,280 @@
+"""A dashboard's definition as Metabase wants it: cards in SQL, their look, and the grid they stand on.
+
+SQL, filters and texts are the definition's own. A list of choices is a card of its own, so that the
+database answers it and everybody is offered the own values only.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from shs_pipeline.metabase.items import Item, Link, Ref
+
+if TYPE_CHECKING:
+    from shs_pipeline.dashboards.model import Card, Chart, Click, Column, Dashboard, Filter
+
+_TAG_IDS = uuid.UUID("6a0d1f52-5f0c-4b0e-9f5e-3b6a4b0c2d11")
+_PARAMETER_TYPES = {"year": "number/=", "month": "string/=", "category": "string/=", "text": "string/="}
+_CHOSEN_TYPES = {"year": "type/Integer"}
+_DISPLAYS = {"trend": "smartscalar"}
+_FORMATS: dict[str, dict[str, Any]] = {
+    "money": {"number_style": "currency", "currency": "USD", "currency_style": "symbol",
+              "currency_in_header": False, "decimals": 2},
+    "percent": {"number_style": "percent", "decimals": 1},
+    "integer": {"decimals": 0},
+    # A year is a number without thousands, or the first day of it.
+    "year": {"decimals": 0, "number_separators": ".", "date_style": "YYYY", "time_enabled": None},
+    "month": {"date_style": "MMMM, YYYY", "date_abbreviate": True, "time_enabled": None},
+    "date": {"date_style": "MMMM D, YYYY", "date_abbreviate": True, "time_enabled": None},
+    "timestamp": {"date_style": "MMMM D, YYYY", "date_abbreviate": True, "time_enabled": "minutes"},
+}  # fmt: skip
+
+
+def dashboard_items(dashboards: Sequence[Dashboard], prefix: str, database: str) -> list[Item]:
+    """Return dashboards and cards, cards first.
+
+    Args:
+        dashboards: as one audience gets them.
+        prefix: key of the collection they lie in, with which the keys of all of them begin.
+        database: key of the connection that answers them.
+    """
+    found: dict[tuple[str, str], Item] = {}
+    for dashboard in dashboards:
+        for one in (
+            *_choice_cards(dashboard, prefix, database),
+            *(_card(card, dashboard, prefix, database) for card in dashboard.cards),
+            _dashboard(dashboard, prefix),
+        ):
+            found[one.identity] = one
+    return sorted(found.values(), key=lambda item: item.kind != "card")
+
+
+def _card(card: Card, dashboard: Dashboard, prefix: str, database: str) -> Item:
+    filters = [one for one in dashboard.filters if one.key in card.tags]
+    key = f"{prefix}/{dashboard.key}/{card.key}"
+    body = {
+        **_question(card.title, card.sql, prefix, database, key, filters),
+        "type": "model" if card.is_model else "question",
+        "display": _DISPLAYS.get(card.display, card.display),
+        "description": f"{card.description} If it is empty: {card.empty}",
+        "visualization_settings": _settings(card),
+    }
+    return Item("card", key, card.title, body, ("collection", prefix))
+
+
+def _question(
+    name: str, sql: str, prefix: str, database: str, key: str, filters: Sequence[Filter]
+) -> dict[str, Any]:
+    tags = {one.key: _tag(one, key) for one in filters}
+    return {
+        "name": name,
+        "collection_id": Ref("collection", prefix),
+        "dataset_query": {
+            "lib/type": "mbql/query",
+            "database": Ref("database", database),
+            "stages": [{"lib/type": "mbql.stage/native", "native": sql.strip(), "template-tags": tags}],
+        },
+        "parameters": [
+            {**_parameter(one), "id": tags[one.key]["id"], "target": ["variable", ["template-tag", one.key]]}
+            for one in filters
+        ],
+        "archived": False,
+    }
+
+
+def _tag(one: Filter, key: str) -> dict[str, Any]:
+    tag: dict[str, Any] = {
+        "id": str(uuid.uuid5(_TAG_IDS, f"{key}/{one.key}")),
+        "name": one.key,
+        "display-name": one.title,
+        "type": "number" if one.kind == "year" else "text",
+    }
+    if one.required:
+        tag |= {"required": True, "default": one.default}
+    return tag
+
+
+def _parameter(one: Filter) -> dict[str, Any]:
+    return {"name": one.title, "slug": one.key, "type": _PARAMETER_TYPES[one.kind]}
+
+
+# --- how an answer looks -----------------------------------------------------------------
+
+
+def _settings(card: Card) -> dict[str, Any]:
+    columns = {_by_name(name): _column_settings(column) for name, column in card.columns.items()}
+    settings: dict[str, Any] = {"column_settings": columns}
+    if card.display == "table":
+        settings["table.columns"] = [
+            {"name": name, "enabled": not column.hidden} for name, column in card.columns.items()
+        ]
+    if card.chart is not None:
+        settings |= _chart_settings(card.display, card.chart, card.columns)
+    return settings
+
+
+def _by_name(column: str) -> str:
+    return f'["name","{column}"]'
+
+
+def _column_settings(column: Column) -> dict[str, Any]:
+    return {"column_title": column.title, **_FORMATS.get(column.format, {})}
+
+
+def _chart_settings(display: str, chart: Chart, columns: Mapping[str, Column]) -> dict[str, Any]:
+    match display:
+        case "table":
+            return {}
+        case "scalar":
+            return {"scalar.field": chart.y[0]}
+        case "trend":
+            return {
+                "scalar.field": chart.y[0],
+                "scalar.comparisons": [{"id": "before", "type": "previousValue"}],
+            }
+        case "progress":
+            return {"progress.value": chart.y[0], "progress.goal": chart.goal}
+    settings: dict[str, Any] = {
+        "graph.dimensions": [name for name in (chart.x, chart.series) if name],
+        "graph.metrics": list(chart.y),
+        "stackable.stack_type": "stacked" if chart.stacked else None,
+    }
+    if not chart.series:
+        settings["series_settings"] = {
+            name: {"title": columns[name].title, **_series_display(display, name, chart)} for name in chart.y
+        }
+    return settings
+
+
+def _series_display(display: str, name: str, chart: Chart) -> dict[str, Any]:
+    return {"display": "line" if name in chart.lines else "bar"} if display == "combo" else {}
+
+
+# --- the dashboard -----------------------------------------------------------------------
+
+
+def _dashboard(dashboard: Dashboard, prefix: str) -> Item:
+    tab_ids = {tab.key: -1 - place for place, tab in enumerate(dashboard.tabs)}
+    body = {
+        "name": dashboard.title,
+        "description": dashboard.description,
+        "collection_id": Ref("collection", prefix),
+        "collection_position": dashboard.order,
+        "width": "full",
+        "archived": False,
+        "parameters": [_dashboard_parameter(one, prefix) for one in dashboard.filters],
+        "tabs": [{"id": tab_ids[tab.key], "name": tab.title} for tab in dashboard.tabs],
+        "dashcards": [
+            _dashcard(-1 - place, card, dashboard, prefix, tab_ids)
+            for place, card in enumerate(dashboard.cards)
+        ],
+    }
+    return Item("dashboard", f"{prefix}/{dashboard.key}", dashboard.title, body, ("collection", prefix))
+
+
+def _dashboard_parameter(one: Filter, prefix: str) -> dict[str, Any]:
+    parameter = {
+        "id": one.key,
+        **_parameter(one),
+        "sectionId": "number" if one.kind == "year" else "string",
+        "isMultiSelect": False,
+    }
+    if one.default is not None:
+        parameter |= {"default": one.default, "required": one.required}
+    if one.choices:
+        parameter |= {
+            "values_source_type": "static-list",
+            "values_source_config": {"values": list(one.choices)},
+            "values_query_type": "list",
+        }
+    elif one.choices_sql:
+        chosen = ["field", "choice", {"base-type": _CHOSEN_TYPES.get(one.kind, "type/Text")}]
+        parameter |= {
+            "values_source_type": "card",
+            "values_source_config": {
+                "card_id": Ref("card", _choices_key(one, prefix)),
+                "value_field": chosen,
+            },
+            "values_query_type": "list",
+        }
+    else:
+        parameter["values_query_type"] = "none"
+    return parameter
+
+
+def _choices_key(one: Filter, prefix: str) -> str:
+    # By its question, so that dashboards with the same filter share the card.
+    return f"{prefix}/choices/{one.key}-{sha256(str(one.choices_sql).encode()).hexdigest()[:8]}"
+
+
+def _choice_cards(dashboard: Dashboard, prefix: str, database: str) -> Iterator[Item]:
+    for one in dashboard.filters:
+        if not one.choices_sql:
+            continue
+        key = _choices_key(one, prefix)
+        # Whatever its column is called, here it is `choice`.
+        sql = f"select choices.choice from (\n{one.choices_sql.strip()}\n) as choices (choice)"  # noqa: S608
+        name = f"Choices: {one.title}"
+        body = {
+            **_question(name, sql, prefix, database, key, ()),
+            "type": "question",
+            "display": "table",
+            "description": f"What the filter {one.title} offers.",
+            "visualization_settings": {},
+        }
+        yield Item("card", key, name, body, ("collection", prefix))
+
+
+def _dashcard(
+    number: int, card: Card, dashboard: Dashboard, prefix: str, tab_ids: Mapping[str, int]
+) -> dict[str, Any]:
+    ref = Ref("card", f"{prefix}/{dashboard.key}/{card.key}")
+    dashcard: dict[str, Any] = {
+        "id": number,
+        "card_id": ref,
+        "row": card.place.row,
+        "col": card.place.col,
+        "size_x": card.place.width,
+        "size_y": card.place.height,
+        "series": [],
+        "parameter_mappings": [
+            {"parameter_id": tag, "card_id": ref, "target": ["variable", ["template-tag", tag]]}
+            for tag in card.tags
+        ],
+        "visualization_settings": _click_settings(card.click, dashboard, prefix) if card.click else {},
+    }
+    if card.tab is not None and tab_ids:
+        dashcard["dashboard_tab_id"] = tab_ids[card.tab]
+    return dashcard
+
+
+def _click_settings(click: Click, dashboard: Dashboard, prefix: str) -> dict[str, Any]:
+    return {
+        "column_settings": {
+            _by_name(column): {
+                "click_behavior": {
+                    "type": "link",
+                    "linkType": "url",
+                    "linkTemplate": Link(
+                        f"{prefix}/{click.dashboard}", _link_query(click, column, dashboard)
+                    ),
+                }
+            }
+            for column in click.columns
+        }
+    }
+
+
+def _link_query(click: Click, column: str, dashboard: Dashboard) -> str:
+    """Return what follows the question mark: columns of the row, and filters by their title."""
+    parts = {
+        name: re.sub(r"\{([a-z0-9_]+)\}", r"{{\1}}", template)
+        for name, template in click.templates(column).items()
+    }
+    known = {one.key: one.title for one in dashboard.filters}
+    parts |= {name: f"{{{{{known[name].lower()}}}}}" for name in click.keep if name in known}
+    return "&".join(f"{name}={value}" for name, value in parts.items())

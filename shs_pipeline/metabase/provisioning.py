@@ -1,0 +1,231 @@
+"""Metabase as the settings name it: what the command line and the assets call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from shs_pipeline.errors import ShsError
+from shs_pipeline.metabase.apply import (
+    Report,
+    ResetLink,
+    Tell,
+    apply,
+    destroy,
+    read_situation,
+    reset_link,
+)
+from shs_pipeline.metabase.client import MetabaseClient, wait_until_ready
+from shs_pipeline.metabase.desired import Desired, Mode, Server, desired_state
+from shs_pipeline.metabase.diff import Plan, Situation, difference
+from shs_pipeline.metabase.observed import Observed, is_paid, read_users
+from shs_pipeline.metabase.people import read_members, without_login
+from shs_pipeline.metabase.roles import drop_logins, ensure_logins, planned_logins
+from shs_pipeline.metabase.sign_in import Account, give_back_key, sign_in
+from shs_pipeline.metabase.state import ObjectStore, alone
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from shs_pipeline.dashboards.model import Dashboard
+    from shs_pipeline.secret_store import SecretStore
+    from shs_pipeline.settings import Settings
+
+NOTHING = Desired("open", (), (), {}, {}, frozenset())
+
+
+@dataclass
+class Workplace:
+    """All that setting up Metabase needs.
+
+    Attributes:
+        database_url: the owner's URL of the warehouse.
+        warehouse: `host:port` by which Metabase reaches it, empty for that of the URL.
+        dashboards: what `rep` and `admin` get.
+        pause_seconds: before the first repetition of a request.
+    """
+
+    url: str
+    account: Account
+    secrets: SecretStore
+    database_url: str
+    dashboards: Mapping[str, Sequence[Dashboard]]
+    warehouse: str = ""
+    wait_seconds: float = 60
+    pause_seconds: float = 0.5
+    describe: Callable[[MetabaseClient, ObjectStore], list[str]] | None = field(default=None)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Workplace:
+        """Return what the settings name, with the database started if it is the embedded one.
+
+        Raises:
+            ShsError: no Metabase is named, or the database cannot be used.
+        """
+        from shs_pipeline.dashboards.model import dashboards_for
+        from shs_pipeline.database import prepare
+        from shs_pipeline.metabase.descriptions import describe
+        from shs_pipeline.secret_store import secret_store
+
+        if not settings.metabase_url:
+            raise ShsError(
+                "No Metabase is named.",
+                "Set SHS_METABASE_URL to its address; docs/metabase.md says how to get one.",
+            )
+        return cls(
+            settings.metabase_url,
+            Account(settings.metabase_user, settings.metabase_password, settings.metabase_api_key),
+            secret_store(settings),
+            prepare(settings).warehouse_url.get_secret_value(),
+            {"rep": dashboards_for("rep"), "admin": dashboards_for("admin")},
+            settings.metabase_warehouse,
+            settings.database_wait_seconds,
+            describe=describe,
+        )
+
+
+def plan(workplace: Workplace) -> Plan:
+    """Return what an apply would do; nothing is changed, in Metabase or here.
+
+    Raises:
+        ShsError: Metabase or the warehouse cannot be used.
+    """
+    with _warehouse(workplace) as connection:
+        store = ObjectStore(connection)
+        client, mode = _signed_in(workplace, may_write=False)
+        desired = _desired(workplace, connection, store, mode)
+        if client is not None:
+            return difference(read_situation(client, store, desired))
+        found = difference(Situation(desired, {}, Observed()))
+        return Plan(found.changes, ("This Metabase is fresh: an apply sets it up first.", *found.notes))
+
+
+def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, make_links: bool = False) -> Report:
+    """Make Metabase what people and dashboards ask for.
+
+    Raises:
+        ShsError: Metabase or the warehouse refuses something; the next apply goes on from there.
+    """
+    with _alone_in(workplace) as (connection, store):
+        client, mode = _signed_in(workplace, may_write=True)
+        assert client is not None
+        members = read_members(connection)
+        roles = [one.role_name for one in members if one.is_active and one.permission == "user"]
+        ensure_logins(connection, store, workplace.secrets, mode, roles)
+        desired = _desired(workplace, connection, store, mode)
+        report = apply(client, store, desired, _secret_of(workplace.secrets), tell, make_links=make_links)
+        if workplace.describe is not None:
+            report.notes += workplace.describe(client, store)
+        report.reads, report.writes = client.reads, client.writes
+        return report
+
+
+def destroy_all(workplace: Workplace, tell: Tell = lambda _: None) -> Report:
+    """Remove what shs made in Metabase, its logins and its API key; nothing else.
+
+    Raises:
+        ShsError: Metabase or the warehouse refuses something; another destroy goes on from there.
+    """
+    with _alone_in(workplace) as (connection, store):
+        client, _ = _signed_in(workplace, may_write=True)
+        assert client is not None
+        report = destroy(client, store, NOTHING, tell)
+        drop_logins(connection, store, workplace.secrets)
+        give_back_key(client, workplace.secrets)
+        return report
+
+
+def links(workplace: Workplace, person: str = "") -> tuple[list[ResetLink], bool]:
+    """Make a one-time address for a person, or for everybody who never logged in.
+
+    Returns:
+        The links, and whether Metabase could make them.
+
+    Raises:
+        ShsError: nobody of that name may log in, or Metabase refuses.
+    """
+    with _alone_in(workplace) as (connection, _):
+        client, _ = _signed_in(workplace, may_write=True)
+        assert client is not None
+        members = [one for one in read_members(connection) if one.is_active]
+        if person:
+            wanted = person.strip().casefold()
+            members = [one for one in members if wanted in (one.rep_name.casefold(), one.address)]
+            if not members:
+                raise ShsError(f"Nobody called {person!r} may log in.", "shs access lists who may.")
+        names = {one.address: one.rep_name for one in members}
+        users = [one for one in read_users(client).values() if one.get("is_active", True)]
+        found = (
+            [one for one in users if str(one.get("email", "")).lower() in names]
+            if person
+            else without_login(users, list(names))
+        )
+        made: list[ResetLink] = []
+        for user in found:
+            email = str(user["email"]).lower()
+            link = reset_link(client, int(user["id"]), names[email], email)
+            if link is None:
+                return made, False
+            made.append(link)
+        return made, True
+
+
+def server_of(database_url: str, warehouse: str) -> Server:
+    """Return where Metabase finds the warehouse."""
+    parts = urlsplit(database_url)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 5432
+    if warehouse:
+        host, _, number = warehouse.rpartition(":")
+        port = int(number)
+    sslmode = parse_qs(parts.query).get("sslmode", ["prefer"])[0]
+    return Server(host, port, unquote(parts.path.lstrip("/")), sslmode)
+
+
+def _desired(workplace: Workplace, connection: psycopg.Connection, store: ObjectStore, mode: Mode) -> Desired:
+    server = server_of(workplace.database_url, workplace.warehouse)
+    service = planned_logins(connection.info.dbname, store, mode)
+    return desired_state(read_members(connection), workplace.dashboards, server, mode, service)
+
+
+def _signed_in(workplace: Workplace, *, may_write: bool) -> tuple[MetabaseClient | None, Mode]:
+    client = MetabaseClient(workplace.url, pause_seconds=workplace.pause_seconds)
+    properties = wait_until_ready(client, workplace.wait_seconds)
+    mode: Mode = "impersonation" if is_paid(properties) else "open"
+    signed = sign_in(client, properties, workplace.account, workplace.secrets, may_write=may_write)
+    return signed, mode
+
+
+def _secret_of(secrets: SecretStore) -> Callable[[str], str]:
+    def secret(name: str) -> str:
+        found = secrets.get(name)
+        if found is None:
+            raise ShsError(
+                f"The password {name} is not in the store that SHS_SECRETS names.",
+                "Correct SHS_SECRETS, or make a new password with shs access sync.",
+            )
+        return found
+
+    return secret
+
+
+@contextmanager
+def _warehouse(workplace: Workplace) -> Iterator[psycopg.Connection]:
+    from shs_pipeline.database import connect
+    from shs_pipeline.warehouse import ensure_tables, has_tables
+
+    with connect(workplace.database_url, workplace.wait_seconds) as connection:
+        connection.autocommit = True
+        if not has_tables(connection):
+            ensure_tables(connection)
+        yield connection
+
+
+@contextmanager
+def _alone_in(workplace: Workplace) -> Iterator[tuple[psycopg.Connection, ObjectStore]]:
+    from shs_pipeline.database import connect
+
+    with _warehouse(workplace) as connection, connect(workplace.database_url) as lock, alone(lock):
+        yield connection, ObjectStore(connection)

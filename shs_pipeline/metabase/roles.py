@@ -1,0 +1,143 @@
+"""The database logins of Metabase itself, beside those of people: one that reads all for admins.
+
+Where Metabase impersonates, a second one stands for all reps. It sees no row by itself and may become
+each rep's role; so a Metabase that forgets to impersonate shows nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets as random_secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, LiteralString
+
+from psycopg import sql
+
+from shs_pipeline.access import GROUPS, ROLE_SETTINGS, role_base
+from shs_pipeline.metabase.desired import ADMINS, REPS, Mode, ServiceLogin
+from shs_pipeline.metabase.state import ObjectStore
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from shs_pipeline.secret_store import SecretStore
+
+_NAMES = {ADMINS: "metabase", REPS: "metabase reps"}
+_GROUPS = {ADMINS: GROUPS["admin"], REPS: GROUPS["user"]}
+_CONNECTION_LIMIT = 40
+
+
+def planned_logins(database: str, store: ObjectStore, mode: Mode) -> dict[str, ServiceLogin]:
+    """Return the logins as they are or would be; nothing is made."""
+    found = {}
+    for key in _keys(mode):
+        row = store.get("role", key)
+        found[key] = ServiceLogin(role_base(database, _NAMES[key]), row.name if row else "not made yet")
+    return found
+
+
+def ensure_logins(
+    connection: psycopg.Connection, store: ObjectStore, secrets: SecretStore, mode: Mode, roles: Iterable[str]
+) -> dict[str, ServiceLogin]:
+    """Make the logins that are missing, with passwords in the store.
+
+    Args:
+        roles: of reps, which the login of all reps may become.
+
+    Raises:
+        ShsError: the store cannot be used.
+    """
+    found = {}
+    for key in _keys(mode):
+        role_name = role_base(connection.info.dbname, _NAMES[key])
+        row = store.get("role", key)
+        if row is None or not _is_there(connection, role_name) or secrets.get(row.name) is None:
+            _make(connection, store, secrets, key, role_name)
+            row = store.get("role", key)
+        assert row is not None
+        found[key] = ServiceLogin(role_name, row.name)
+    if mode == "impersonation":
+        _let_become(connection, found[REPS].role_name, roles)
+    return found
+
+
+def drop_logins(connection: psycopg.Connection, store: ObjectStore, secrets: SecretStore) -> None:
+    """Drop the logins that were made, with their passwords."""
+    for key, called in _NAMES.items():
+        row = store.get("role", key)
+        if row is None:
+            continue
+        role_name = role_base(connection.info.dbname, called)
+        role = sql.Identifier(role_name)
+        with connection.transaction():
+            if _is_there(connection, role_name):
+                connection.execute(sql.SQL("grant {} to current_user").format(role))
+                connection.execute(sql.SQL("drop owned by {}").format(role))
+                connection.execute(sql.SQL("drop role {}").format(role))
+            store.forget("role", key)
+        secrets.delete(row.name)
+
+
+def _keys(mode: Mode) -> tuple[str, ...]:
+    return (ADMINS,) if mode == "open" else (ADMINS, REPS)
+
+
+def _make(
+    connection: psycopg.Connection, store: ObjectStore, secrets: SecretStore, key: str, role_name: str
+) -> None:
+    password = random_secrets.token_urlsafe(32)
+    # Stored first, under a name used once, and in force with the commit: as for people's logins.
+    name = f"{re.sub('[^A-Za-z0-9_.-]', '-', role_name)}/{random_secrets.token_hex(4)}"
+    secrets.put(name, password)
+    verifier = connection.pgconn.encrypt_password(password.encode(), role_name.encode(), b"scram-sha-256")
+    with connection.transaction():
+        if not _is_there(connection, role_name):
+            _run(connection, "create role {} login", role_name)
+        _run(
+            connection,
+            "alter role {} login inherit connection limit {}",
+            role_name,
+            sql.Literal(_CONNECTION_LIMIT),
+        )
+        for setting, value in ROLE_SETTINGS.items():
+            _run(
+                connection,
+                "alter role {} set {} = {}",
+                role_name,
+                sql.Identifier(setting),
+                sql.Literal(value),
+            )
+        _run(
+            connection,
+            "grant connect on database {1} to {0}",
+            role_name,
+            sql.Identifier(connection.info.dbname),
+        )
+        _run(connection, "grant {1} to {0}", role_name, sql.Identifier(_GROUPS[key]))
+        _run(connection, "alter role {} password {}", role_name, sql.Literal(verifier.decode()))
+        store.note("role", key, None, "", name)
+
+
+def _is_there(connection: psycopg.Connection, role_name: str) -> bool:
+    found = connection.execute("select count(*) from pg_roles where rolname = %s", [role_name]).fetchone()
+    return bool(found and found[0])
+
+
+def _let_become(connection: psycopg.Connection, role_name: str, roles: Iterable[str]) -> None:
+    is_since_16 = connection.info.server_version >= 160000
+    options = " with inherit false, set true" if is_since_16 else ""
+    for role in roles:
+        is_member = connection.execute(
+            "select from pg_auth_members as m inner join pg_roles as g on g.oid = m.roleid"
+            " inner join pg_roles as r on r.oid = m.member where g.rolname = %s and r.rolname = %s",
+            [role, role_name],
+        ).fetchone()
+        if is_member is None:
+            grant = sql.SQL("grant {} to {}" + options)
+            connection.execute(grant.format(sql.Identifier(role), sql.Identifier(role_name)))
+
+
+def _run(
+    connection: psycopg.Connection, statement: LiteralString, role_name: str, *values: sql.Composable
+) -> None:
+    connection.execute(sql.SQL(statement).format(sql.Identifier(role_name), *values))

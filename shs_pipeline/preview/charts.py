@@ -1,0 +1,126 @@
+"""Charts as SVG, drawn here by Vega-Lite: no page loads a script, and nothing comes from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from shs_pipeline.preview.values import shown
+
+if TYPE_CHECKING:
+    from shs_pipeline.dashboards.model import Card, Chart, Format
+
+CELL = (56, 52)
+"""Width and height of a cell of the grid, in pixels of a page of usual width."""
+_PADDING = (32, 100)
+_FORMATS: dict[str, str] = {"money": "$,.2~s", "percent": ".0%"}
+_COLOURS = ["#2f6fab", "#e08a2e", "#4f9d69", "#9a6fb0", "#c8553d", "#5c7080", "#b5a642", "#3aa6a6"]
+_CONFIG: dict[str, Any] = {
+    "font": "DejaVu Sans, Helvetica, Arial, sans-serif",
+    "background": "white",
+    "view": {"stroke": None},
+    "range": {"category": _COLOURS},
+    "axis": {
+        "labelColor": "#4a5568",
+        "titleColor": "#4a5568",
+        "gridColor": "#e8ecf1",
+        "domainColor": "#cbd3dc",
+        "tickColor": "#cbd3dc",
+        "labelFontSize": 11,
+    },
+    "legend": {"orient": "top", "title": None, "labelFontSize": 11},
+}
+
+
+def svg(card: Card, rows: Sequence[Sequence[Any]]) -> str:
+    """Return a bar, line or combo chart of a card's rows as SVG."""
+    import vl_convert
+
+    # No base URL is allowed: a chart holds its data, and must never fetch any.
+    drawn: str = vl_convert.vegalite_to_svg(specification(card, rows), allowed_base_urls=[])
+    return drawn
+
+
+def specification(card: Card, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return the chart in Vega-Lite, with its data."""
+    chart = card.chart
+    assert chart is not None
+    assert chart.x is not None
+    width, height = (
+        cells * size - padding
+        for cells, size, padding in zip((card.place.width, card.place.height), CELL, _PADDING, strict=True)
+    )
+    named = [dict(zip(card.columns, row, strict=True)) for row in rows]
+    is_horizontal = card.display == "bar" and card.columns[chart.x].format in ("text", "state")
+    return {
+        "width": width,
+        "height": height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "config": _CONFIG,
+        "data": {"values": _long(card, chart, named)},
+        "layer": [_layer(card, chart, mark, is_horizontal) for mark in _marks(card, chart)],
+    }
+
+
+def _long(card: Card, chart: Chart, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry per point: where, what (by colour), how much."""
+    assert chart.x is not None
+    ranks = (
+        {what: rank for rank, what in enumerate(sorted({str(row[chart.series]) for row in rows}))}
+        if chart.series
+        else {}
+    )
+    return [
+        {
+            "x": _label(row[chart.x], card.columns[chart.x].format),
+            "what": str(row[chart.series]) if chart.series else card.columns[name].title,
+            "mark": "line" if name in chart.lines or card.display == "line" else "bar",
+            "rank": ranks.get(str(row[chart.series]), 0) if chart.series else 0,
+            "amount": float(row[name]),  # pixels only; figures are shown from the exact value
+        }
+        for row in rows
+        for name in chart.y
+        if isinstance(row[name], Decimal | int)
+    ]
+
+
+def _label(value: Any, how: Format) -> str:
+    return f"{value:%b %y}" if isinstance(value, date) and how == "month" else shown(value, how)
+
+
+def _marks(card: Card, chart: Chart) -> list[str]:
+    if card.display == "line":
+        return ["line"]
+    return ["bar", "line"] if chart.lines else ["bar"]
+
+
+def _layer(card: Card, chart: Chart, mark: str, is_horizontal: bool) -> dict[str, Any]:
+    how = card.columns[chart.y[0]].format
+    place = {
+        "field": "x",
+        "type": "nominal",
+        "sort": None,
+        "title": None,
+        "axis": {"labelAngle": 0, "labelLimit": 220, "labelOverlap": True},
+    }
+    amount = {
+        "field": "amount",
+        "type": "quantitative",
+        "title": None,
+        "axis": {"format": _FORMATS.get(how, ",~r"), "tickCount": 5},
+        "stack": "zero" if chart.stacked else None,
+    }
+    names = [chart.series] if chart.series else [card.columns[name].title for name in chart.y]
+    colour: dict[str, Any] = {"field": "what", "type": "nominal", "sort": None if chart.series else names}
+    if not chart.series and len(names) == 1:
+        colour["legend"] = None
+    shape: dict[str, Any] = {"type": mark}
+    shape |= {"point": True, "strokeWidth": 2.5} if mark == "line" else {"cornerRadiusEnd": 2}
+    across, up = (amount, place) if is_horizontal else (place, amount)
+    return {
+        "transform": [{"filter": f"datum.mark === '{mark}'"}],
+        "mark": shape,
+        "encoding": {"x": across, "y": up, "color": colour, "order": {"field": "rank"}},
+    }

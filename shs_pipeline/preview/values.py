@@ -1,0 +1,59 @@
+"""How values look: money as $1,234.50, a rate as 7%, a month as Mar 2025."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from shs_pipeline.dashboards.model import Format
+
+NUMBERS: frozenset[Format] = frozenset(("money", "percent", "integer", "number"))
+_CENT, _TENTH = Decimal("0.01"), Decimal("0.1")
+_RATE_DECIMALS = 2
+
+
+def shown(value: Any, how: Format) -> str:
+    """Return a value as people read it; nothing for None."""
+    if value is None:
+        return ""
+    if how in NUMBERS and isinstance(value, int | Decimal):
+        return _number(Decimal(value), how)
+    if isinstance(value, datetime):
+        instant = value.astimezone(UTC) if value.tzinfo else value
+        return f"{instant:%Y-%m-%d %H:%M}"
+    if isinstance(value, date):
+        return f"{value:%Y}" if how == "year" else f"{value:%b %Y}" if how == "month" else f"{value:%Y-%m-%d}"
+    return _flag(value) if isinstance(value, bool) else str(value)
+
+
+def change_shown(now: Decimal, before: Decimal) -> str:
+    """Return by how much a number changed, as `+12.5%`; in words where there is nothing to divide by."""
+    if before == 0:
+        return "was 0"
+    percent = ((now - before) / abs(before) * 100).quantize(_TENTH, ROUND_HALF_UP)
+    return f"{percent:+,}%"
+
+
+def _number(value: Decimal, how: Format) -> str:
+    if how == "money":
+        # Files hold fractions of cents; the figures themselves stay exact.
+        rounded = value.quantize(_CENT, ROUND_HALF_UP)
+        return f"-${-rounded:,.2f}" if rounded < 0 else f"${abs(rounded):,.2f}"
+    if how == "percent":
+        percent = (value * 100).normalize()
+        # A rate of 7.25 % is shown as it is; a quotient has more decimals than anybody reads.
+        is_quotient = int(percent.as_tuple().exponent) < -_RATE_DECIMALS
+        return f"{percent.quantize(_TENTH, ROUND_HALF_UP) if is_quotient else percent:,f}%"
+    if how == "integer":
+        return f"{value:,.0f}"
+    return _trimmed(value)
+
+
+def _trimmed(value: Decimal) -> str:
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _flag(value: bool) -> str:
+    return "yes" if value else "no"

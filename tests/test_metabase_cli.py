@@ -1,0 +1,65 @@
+"""`shs metabase` as an operator types it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from shs_pipeline.cli import build_app
+from shs_pipeline.cli import metabase as module
+from shs_pipeline.errors import ShsError
+from tests.fake_metabase import FakeMetabase, serving
+from tests.metabase_house import House
+
+
+@pytest.fixture
+def house(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    with serving(FakeMetabase()) as fake:
+        found = House(database, fake, tmp_path)
+        found.join("Dana Whitfield")
+        monkeypatch.setattr(module, "_workplace", lambda: found.workplace)
+        yield found
+
+
+def shs(*words: str) -> str:
+    result = CliRunner().invoke(build_app(), ["metabase", *words], catch_exceptions=False)
+    assert result.exit_code == 0
+    return " ".join(result.output.split())
+
+
+def test_plan_apply_links_and_destroy_say_what_they_do(house: House) -> None:
+    assert "make connection Sales of Dana Whitfield" in shs("plan")
+
+    applied = shs("apply")
+
+    assert "changes made in" in applied
+    assert "Hand each address below to its person only" in applied
+    assert "/auth/reset_password/" in applied
+    assert "Metabase is as it should be." in shs("plan")
+    assert "Metabase is as it should be." in shs("apply")
+    assert "/auth/reset_password/" in shs("links", "Dana Whitfield")
+    assert "removed" in shs("destroy", "--yes")
+    assert house.fake.dashboards == {}
+
+
+def test_destroy_asks_for_a_yes(house: House) -> None:
+    with pytest.raises(ShsError, match="--yes"):
+        shs("destroy")
+
+    assert house.fake.requests == []
+
+
+def test_without_an_address_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SHS_HOME", str(tmp_path))
+    monkeypatch.setenv("SHS_METABASE_URL", "")
+
+    with pytest.raises(ShsError, match="SHS_METABASE_URL"):
+        shs("plan")
+
+
+def test_links_for_nobody_is_a_sentence(house: House) -> None:
+    with pytest.raises(ShsError, match="Nobody called 'Zoe'"):
+        shs("links", "Zoe")

@@ -1,0 +1,191 @@
+"""`make smoke` on the fake: the acceptance checks pass on what is sound and find what is not.
+
+And the whole of it on real data: the fake's connections run their SQL in the database, with the roles
+and passwords that it was given.
+"""
+
+from __future__ import annotations
+
+import decimal
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from shs_pipeline.access import drop_logins, sync_logins
+from shs_pipeline.dashboards.model import dashboards_for
+from shs_pipeline.errors import ShsError
+from shs_pipeline.marts import build_marts
+from shs_pipeline.metabase import provisioning
+from shs_pipeline.metabase.client import OPTIONAL_CALLS, USED_CALLS, missing_calls
+from shs_pipeline.metabase.descriptions import describe
+from shs_pipeline.metabase.provisioning import Workplace
+from shs_pipeline.metabase.sign_in import Account
+from shs_pipeline.secret_store import FileSecrets
+from tests.conftest import Zone
+from tests.fake_metabase import FakeMetabase, openapi, serving
+from tests.metabase_house import PASSWORD, USER, House
+
+ROOT = Path(__file__).parents[1]
+
+
+def _script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("smoke_metabase", ROOT / "scripts/smoke_metabase.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["smoke_metabase"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+smoke_metabase = _script()
+
+
+def _needs_document() -> None:
+    if not openapi():
+        pytest.skip("Metabase's OpenAPI document is not there: set METABASE_OPENAPI to its path")
+
+
+def test_every_call_that_is_used_is_in_metabases_own_document() -> None:
+    _needs_document()
+
+    assert missing_calls(openapi(), [*USED_CALLS, *OPTIONAL_CALLS, *smoke_metabase.CHECKING_CALLS]) == []
+    assert missing_calls(openapi(), [("post", "/api/dashboard/{id}/cards")]) == [
+        "POST /api/dashboard/{id}/cards"
+    ]
+
+
+@pytest.fixture
+def house(database: str, tmp_path: Path) -> Iterator[House]:
+    with serving(FakeMetabase()) as fake:
+        found = House(database, fake, tmp_path)
+        found.join("Dana Whitfield")
+        found.join("Marcus Oyelaran")
+        yield found
+
+
+def test_what_is_sound_passes_and_nothing_is_left_behind(house: House) -> None:
+    _needs_document()
+
+    findings = smoke_metabase.smoke(house.workplace, lambda _: None)
+
+    assert findings.failed == []
+    assert findings.passed > 15
+    guests = [user for user in house.fake.users.values() if user["email"].startswith("shs-smoke")]
+    assert len(guests) == 2
+    assert not any(user["is_active"] for user in guests)
+
+
+def test_a_card_that_may_be_opened_by_others_is_found(house: House) -> None:
+    _needs_document()
+    house.apply()
+    real = house.fake.may_see
+    house.fake.may_see = lambda user_id: real(user_id) | set(house.fake.cards)  # type: ignore[method-assign]
+
+    findings = smoke_metabase.smoke(house.workplace, lambda _: None)
+
+    assert any("is refused /api/card/" in failed for failed in findings.failed)
+
+
+def test_a_metabase_without_a_call_is_refused_before_anything_is_changed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.fake, "document", lambda _: {"paths": {"/api/card": {"post": {}}}})
+
+    with pytest.raises(ShsError, match="lacks GET /api/session/properties"):
+        smoke_metabase.smoke(house.workplace, lambda _: None)
+
+    assert house.fake.databases == {}
+
+
+# --- the real dashboards on real rows ----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def zone(module_zone: Zone) -> Iterator[Zone]:
+    """Three sources over two months, published, with a login for each person."""
+    module_zone.drop_references()
+    for source in ("cygnus", "quickbooks", "ternio"):
+        for month in ("2025-01", "2025-02"):
+            module_zone.drop_sample(source, month, lines=12)
+    module_zone.run()
+    build_marts(module_zone.database_url, "test")
+    store = FileSecrets(module_zone.folder.parent / "secrets.json")
+    with psycopg.connect(module_zone.database_url, autocommit=True) as owner:
+        sync_logins(owner, store)
+        yield module_zone
+        drop_logins(owner, store)
+
+
+def _run_sql(details: dict[str, Any], sql: str) -> list[list[Any]]:
+    with psycopg.connect(
+        host=details["host"], port=details["port"], dbname=details["dbname"], user=details["user"],
+        password=details["password"],
+    ) as connection:  # fmt: skip
+        rows = connection.execute(sql.encode()).fetchall()
+    return [[str(cell) if isinstance(cell, decimal.Decimal) else cell for cell in row] for row in rows]
+
+
+@pytest.mark.slow
+def test_every_card_of_every_rep_answers_with_own_rows_in_the_database(zone: Zone) -> None:
+    store = FileSecrets(zone.folder.parent / "secrets.json")
+    with serving(FakeMetabase()) as fake:
+        fake.run_sql = _run_sql
+        workplace = Workplace(
+            fake.url, _account(), store, zone.database_url,
+            {"rep": dashboards_for("rep"), "admin": dashboards_for("admin")}, wait_seconds=0, pause_seconds=0,
+            describe=describe,
+        )  # fmt: skip
+        try:
+            report = provisioning.apply_all(workplace)
+            assert report.notes == []
+            fake.forget_requests()
+            assert provisioning.apply_all(workplace).done == []
+            assert fake.writes == []
+            assert not fake.problems
+            _check_cards(fake)
+            _check_descriptions(fake)
+        finally:
+            provisioning.destroy_all(workplace)
+
+
+def _account() -> Account:
+    return Account(USER, SecretStr(PASSWORD))
+
+
+def _check_cards(fake: FakeMetabase) -> None:
+    reps = [one for one in fake.databases.values() if one["name"].startswith("Sales of ")]
+    for database in [*reps[:2], fake.named("databases", "Sales (admins)")]:
+        for card in [one for one in fake.cards.values() if one["database_id"] == database["id"]]:
+            sql = _unfiltered(card)
+            rows = _run_sql(database["details"], f"select * from ({sql}) as answer")
+            named = _run_sql(
+                database["details"], f"select to_jsonb(answer) ->> 'rep_name' from ({sql}) as answer"
+            )
+            if database in reps:
+                own = database["name"].removeprefix("Sales of ")
+                assert {row[0] for row in named} <= {own, None}, (card["name"], own)
+            assert isinstance(rows, list)
+
+
+def _check_descriptions(fake: FakeMetabase) -> None:
+    tables = {table["name"]: table for table in fake.named("databases", "Sales (admins)")["tables"]}
+    payouts = tables["commission_payouts"]
+    assert payouts["description"].startswith("One row per rep, product line and commission month")
+    fields = {one["name"]: one for one in payouts["fields"]}
+    assert fields["payout"]["semantic_type"] == "type/Currency"
+    assert fields["rep_name"]["description"]
+
+
+def _unfiltered(card: dict[str, Any]) -> str:
+    """The SQL of a card without any filter."""
+    text = card["dataset_query"]["stages"][0]["native"]
+    return re.sub(r"\[\[.*?\]\]", "", text, flags=re.DOTALL)

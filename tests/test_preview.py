@@ -1,0 +1,564 @@
+"""The preview: what its pages show to whom, and what they refuse.
+
+`SHS_SCREENSHOTS=docs/images` keeps pictures.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import http.client
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import psycopg
+import pytest
+
+from shs_pipeline.access import drop_logins, sync_logins
+from shs_pipeline.dashboards.model import Audience, Format, dashboards_for, load_dashboards
+from shs_pipeline.errors import ShsError
+from shs_pipeline.preview.server import PreviewServer
+from shs_pipeline.preview.values import change_shown, shown
+from shs_pipeline.preview.viewer import Viewer, ask, find_viewer
+from shs_pipeline.secret_store import FileSecrets
+from shs_pipeline.sources import NAMES as SOURCES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.conftest import Zone
+
+REP = "Dana Whitfield"
+AUDIENCES: tuple[Audience, ...] = ("rep", "admin")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SHS = str(Path(sys.executable).with_name("shs"))
+
+
+class Site:
+    """A running preview, asked as a browser would."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.server = PreviewServer(viewer, 0)
+        self.viewer = viewer
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def ask(
+        self, path: str, *, method: str = "GET", host: str | None = None
+    ) -> tuple[int, str, http.client.HTTPMessage]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=60)
+        connection.request(method, path, headers={"Host": host} if host else {})
+        answer = connection.getresponse()
+        content = answer.read().decode()
+        connection.close()
+        return answer.status, content, answer.headers
+
+    def page(self, key: str, **values: str) -> str:
+        """The text of a page with what its charts say."""
+        status, content, _ = self.ask(f"/d/{key}?{urlencode(values)}")
+        assert status == 200, content
+        assert 'class="fault"' not in content, content
+        charts = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", content)
+        return html.unescape(content + "".join(base64.b64decode(chart).decode() for chart in charts))
+
+    def every_page(self) -> Iterator[tuple[str, str]]:
+        for dashboard in dashboards_for(self.viewer.audience):
+            for tab in [tab.key for tab in dashboard.tabs] or [""]:
+                yield f"{dashboard.key}/{tab}", self.page(dashboard.key, tab=tab)
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def built(module_zone: Zone) -> Zone:
+    """Every source in three months; for pictures in more of them, up to now."""
+    from shs_pipeline.marts import build_marts
+    from shs_pipeline.samples import write_samples
+
+    months = 22 if os.environ.get("SHS_SCREENSHOTS") else 3
+    folder = Path(module_zone.url.removeprefix("file://").replace("%20", " "))
+    write_samples(folder, months=months, lines=60 if months > 3 else 14, seed=1, until=date(2026, 10, 1))
+    assert not [file for report in module_zone.run() for file in report.rejected]
+    build_marts(module_zone.database_url, "first")
+    return module_zone
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> FileSecrets:
+    return FileSecrets(tmp_path_factory.mktemp("secrets") / "secrets.json")
+
+
+@pytest.fixture(scope="module")
+def sites(built: Zone, secrets: FileSecrets) -> Iterator[dict[Audience, Site]]:
+    """The preview as a rep and as the first admin sees it."""
+    with psycopg.connect(built.database_url, autocommit=True) as owner:
+        sync_logins(owner, secrets)
+        found: dict[Audience, Site] = {
+            "rep": Site(find_viewer(owner, secrets, built.database_url, REP)),
+            "admin": Site(find_viewer(owner, secrets, built.database_url, None)),
+        }
+        yield found
+        for site in found.values():
+            site.stop()
+        drop_logins(owner, secrets)
+
+
+# --- how values look -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "how", "text"),
+    [
+        (Decimal("1234.5"), "money", "$1,234.50"),
+        (Decimal("-1234.505"), "money", "-$1,234.51"),
+        (Decimal("-0.001"), "money", "$0.00"),
+        (Decimal("0.07"), "percent", "7%"),
+        (Decimal("0.0725"), "percent", "7.25%"),
+        (Decimal("1.362588"), "percent", "136.3%"),
+        (Decimal(1), "percent", "100%"),
+        (Decimal(12), "percent", "1,200%"),
+        (date(2025, 3, 1), "month", "Mar 2025"),
+        (date(2025, 3, 1), "year", "2025"),
+        (date(2025, 3, 9), "date", "2025-03-09"),
+        (datetime.fromisoformat("2025-03-09T23:30:00-02:00"), "timestamp", "2025-03-10 01:30"),
+        (12345, "integer", "12,345"),
+        (Decimal("2.500"), "number", "2.5"),
+        (Decimal(100), "number", "100"),
+        (None, "money", ""),
+        ("<b>", "text", "<b>"),
+    ],
+)
+def test_values_look_as_people_write_them(value: object, how: Format, text: str) -> None:
+    assert shown(value, how) == text
+
+
+def test_a_change_says_by_how_much() -> None:
+    assert change_shown(Decimal("112.5"), Decimal(100)) == "+12.5%"
+    assert change_shown(Decimal(-50), Decimal(-100)) == "+50.0%"
+    assert change_shown(Decimal(1), Decimal(0)) == "was 0"
+
+
+# --- what is shown -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_every_page_shows_its_cards_with_their_descriptions(
+    sites: dict[Audience, Site], audience: Audience
+) -> None:
+    for dashboard in dashboards_for(audience):
+        text = sites[audience].page(dashboard.key)
+        first_tab = dashboard.tabs[0].key if dashboard.tabs else None
+        for card in dashboard.cards:
+            assert (card.title in text and card.description in text) == (card.tab == first_tab), card.key
+
+
+def own_lines(built: Zone, source: str) -> list[str]:
+    """All that the rep's own lines of a source hold."""
+    return [
+        text
+        for (text,) in built.query(
+            f"select history::text from marts.sales_history_{source} as history where rep_name = %s",
+            REP,
+        )
+    ]
+
+
+def test_a_rep_finds_nothing_of_others_on_any_page(built: Zone, sites: dict[Audience, Site]) -> None:
+    people = {name for (name,) in built.query("select rep_name from marts.people") if name != REP}
+    own = " ".join(text.lower() for source in SOURCES for text in own_lines(built, source))
+    texts = {
+        text
+        for (text,) in built.query(
+            "select customer from marts.harmonised_sales"
+            " union select invoice_number from marts.harmonised_sales"
+        )
+        # A short number may be anything, and one name may be the beginning of another.
+        if text and len(text) > 5 and text.lower() not in own
+    }
+    assert len(texts) > 100
+
+    for name, text in sites["rep"].every_page():
+        assert not [person for person in people if person in text], name
+        assert not [other for other in texts if f">{other.lower()}<" in text.lower()], name
+        assert "margin" not in text.lower().replace("text-margin", ""), name
+
+
+def test_a_rep_finds_nothing_of_others_in_any_export(built: Zone, sites: dict[Audience, Site]) -> None:
+    people = {name for (name,) in built.query("select rep_name from marts.people") if name != REP}
+    for dashboard in dashboards_for("rep"):
+        for card in dashboard.cards:
+            if card.is_exportable:
+                status, text, _ = sites["rep"].ask(f"/d/{dashboard.key}/{card.key}.csv")
+                assert status == 200
+                assert not [person for person in people if person in text], card.key
+
+
+def test_whatever_filter_a_rep_types_only_the_own_is_shown(sites: dict[Audience, Site]) -> None:
+    own = sites["rep"].page("commission_report")
+    tried = sites["rep"].page("commission_report", rep="Caleb Ostrander")
+
+    assert "Caleb" not in tried
+    assert re.findall(r"\$[\d,.]+", tried) == re.findall(r"\$[\d,.]+", own)
+
+
+def test_an_admin_finds_everybody_and_the_margin(built: Zone, sites: dict[Audience, Site]) -> None:
+    text = sites["admin"].page("commission_report")
+    paid = built.query(
+        "select distinct rep_name from marts.commission_payouts where commission_month >= '2026-01-01'"
+    )
+
+    assert all(name in text for (name,) in paid)
+    assert "Margin" in sites["admin"].page("sales_performance")
+
+
+def test_a_filter_narrows_the_page(built: Zone, sites: dict[Audience, Site]) -> None:
+    text = sites["admin"].page("commission_report", rep=REP, year="2026")
+    total = built.query(
+        "select sum(payout) from marts.commission_payouts"
+        " where rep_name = %s and commission_month >= '2026-01-01'",
+        REP,
+    )[0][0]
+
+    assert f">${total:,.2f}<" in text
+    assert "Caleb Ostrander</td>" not in text
+    assert f'<option value="{REP}" selected>' in text
+
+
+def test_a_cell_of_the_commission_report_leads_to_its_lines(built: Zone, sites: dict[Audience, Site]) -> None:
+    _, text, _ = sites["admin"].ask(f"/d/commission_report?{urlencode({'rep': REP})}")
+    links = [html.unescape(link) for link in re.findall(r'href="(/d/payout_explained\?[^"]+)"', text)]
+    line, month, amount = built.query(
+        "select product_line, to_char(commission_month, 'YYYY-MM'), payout from marts.commission_payouts"
+        " where rep_name = %s and commission_month >= '2026-01-01' order by payout desc limit 1",
+        REP,
+    )[0]
+    wanted = "/d/payout_explained?" + urlencode({"rep": REP, "product_line": line, "month": month})
+
+    assert wanted in links
+    _, page, _ = sites["admin"].ask(wanted)
+    assert re.findall(r'class="big">([^<]+)<', page)[:2] == [f"${amount:,.2f}"] * 2
+
+
+def test_an_empty_card_says_why(sites: dict[Audience, Site]) -> None:
+    text = sites["rep"].page("commission_report", year="1999")
+
+    assert "Nothing was paid in this year, or no line of it is credited yet." in text
+    assert text.count('class="empty"') >= 5
+
+
+def test_an_export_holds_all_rows_exactly(built: Zone, sites: dict[Audience, Site]) -> None:
+    status, text, headers = sites["admin"].ask("/d/sales_history/lines_of_cygnus.csv?month=2026-10")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    expected = built.query(
+        "select count(*), sum(invoice_total) from marts.sales_history_cygnus"
+        " where commission_month = '2026-10-01'"
+    )[0]
+
+    assert status == 200
+    assert headers["Content-Disposition"] == 'attachment; filename="lines_of_cygnus.csv"'
+    assert (len(rows), sum(Decimal(row["Invoice Total"]) for row in rows)) == expected
+
+
+def test_a_text_that_begins_like_a_formula_is_defused_in_the_export() -> None:
+    from shs_pipeline.preview.server import _plain
+
+    assert _plain("=HYPERLINK(1)") == "'=HYPERLINK(1)"
+    assert _plain(Decimal("-1.50")) == Decimal("-1.50")
+
+
+def test_a_long_answer_is_cut_on_the_page_and_says_so(sites: dict[Audience, Site]) -> None:
+    text = sites["admin"].page("explore")
+
+    assert "The first 200 of " in text
+    assert text.count("<tr") < 250
+
+
+# --- what is refused -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"search": "'; drop table marts.people; --"},
+        {"search": "%s %(x)s {{rep}} [[ ]]"},
+        {"rep": "x' or '1'='1"},
+        {"search": "a' union select secret_name from ops.logins --"},
+    ],
+)
+def test_sql_in_a_filter_has_no_effect(
+    built: Zone, sites: dict[Audience, Site], values: dict[str, str]
+) -> None:
+    people = built.query("select count(*) from marts.people")
+
+    text = sites["admin"].page("sales_history", **values)
+
+    assert "No line of Cygnus fits" in text
+    assert built.query("select count(*) from marts.people") == people
+
+
+@pytest.mark.parametrize(
+    "values", [{"year": "2025 or 1=1"}, {"year": "x"}, {"product_line": "x" * 300}, {"product_line": "a\0b"}]
+)
+def test_a_value_of_another_kind_is_refused_in_words(
+    sites: dict[Audience, Site], values: dict[str, str]
+) -> None:
+    status, text, _ = sites["admin"].ask(f"/d/commission_report?{urlencode(values)}")
+
+    assert status == 400
+    assert "This cannot be shown" in text
+    assert "Traceback" not in text
+
+
+def test_what_is_typed_is_never_markup(sites: dict[Audience, Site]) -> None:
+    attack = '"><script>alert(1)</script>'
+    for path in (f"/d/sales_history?search={quote(attack)}", f"/d/admin?source={quote(attack)}",
+                 f"/d/{quote(attack)}", f"/d/commission_report?year={quote(attack)}"):  # fmt: skip
+        _, text, _ = sites["admin"].ask(path)
+        assert "<script" not in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/d/nothing", "/nothing", "/d/admin", "/d/sales_history/nothing.csv", "/d/commission_report/tiers.csv",
+     "/d/sales_performance/../../x", "/style.css/x", "//evil.example/"],
+)  # fmt: skip
+def test_an_unknown_page_is_a_404_page(sites: dict[Audience, Site], path: str) -> None:
+    status, text, _ = sites["rep"].ask(path)
+
+    assert status == 404
+    assert "There is no such page" in text
+    assert "Commission report" in text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:80"])
+def test_another_host_is_refused(sites: dict[Audience, Site], host: str) -> None:
+    status, text, _ = sites["admin"].ask("/d/commission_report", host=host)
+
+    assert status == 400
+    assert "$" not in text
+
+
+def test_localhost_is_this_host(sites: dict[Audience, Site]) -> None:
+    site = sites["admin"]
+
+    assert site.ask("/", host=f"localhost:{site.server.server_port}")[0] == 302
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_nothing_but_reading_is_understood(sites: dict[Audience, Site], method: str) -> None:
+    assert sites["admin"].ask("/d/commission_report", method=method)[0] == 501
+
+
+def test_head_sends_no_content(sites: dict[Audience, Site]) -> None:
+    assert sites["admin"].ask("/d/commission_report", method="HEAD")[:2] == (200, "")
+
+
+def test_pages_load_nothing_and_run_nothing(sites: dict[Audience, Site]) -> None:
+    _, text, headers = sites["admin"].ask("/d/sales_performance")
+    policy = headers["Content-Security-Policy"]
+
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["Cache-Control"] == "no-store"
+    assert "<script" not in text
+    assert not re.findall(r'(?:src|href)="(?!/|data:)', text)
+
+
+def test_it_listens_on_loopback_only(sites: dict[Audience, Site]) -> None:
+    assert sites["admin"].server.server_address[0] == "127.0.0.1"
+
+
+def test_a_viewer_can_write_nothing(sites: dict[Audience, Site]) -> None:
+    with sites["admin"].viewer.reading() as connection, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        connection.execute("create temporary table x (a int)")
+    assert "postgresql" not in repr(sites["admin"].viewer)
+
+
+def test_a_card_whose_sql_fails_says_so_and_the_others_answer(sites: dict[Audience, Site]) -> None:
+    card = dashboards_for("admin")[0].cards[0]
+    with sites["admin"].viewer.reading() as connection:
+        failed = ask(connection, card.model_copy(update={"sql": "select nothing from marts.people"}), {})
+        other = ask(connection, card.model_copy(update={"sql": "select 1 as a, 2 as b"}), {})
+        good = ask(connection, card, {})
+
+    assert failed.fault == 'The database refuses the question: column "nothing" does not exist.'
+    assert other.fault is not None
+    assert "The SQL of sales_admin returns a, b" in other.fault
+    assert good.rows
+
+
+def test_a_definition_that_was_edited_is_read_anew(
+    sites: dict[Audience, Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = sites["admin"].server
+    server.read_definitions_anew()
+    before = load_dashboards()
+    server.read_definitions_anew()
+    assert load_dashboards() is before
+
+    monkeypatch.setattr(server, "_written", 0.0)
+    server.read_definitions_anew()
+    assert load_dashboards() is not before
+
+
+# --- who looks -----------------------------------------------------------------------------
+
+
+def test_the_first_admin_looks_by_default(sites: dict[Audience, Site]) -> None:
+    assert (sites["admin"].viewer.name, sites["admin"].viewer.audience) == ("Harriet Lindqvist", "admin")
+
+
+def test_a_person_without_login_is_named_with_who_is_meant(
+    built: Zone, sites: dict[Audience, Site], secrets: FileSecrets
+) -> None:
+    with psycopg.connect(built.database_url, autocommit=True) as owner:
+        with pytest.raises(ShsError, match=r"Nobody called 'Dana Whitfeld' may log in.*Did you mean Dana"):
+            find_viewer(owner, secrets, built.database_url, "Dana Whitfeld")
+        # Her line stays in the workbook, and her login ended.
+        with pytest.raises(ShsError, match="Nobody called 'Gwen Talbot' may log in"):
+            find_viewer(owner, secrets, built.database_url, "Gwen Talbot")
+
+
+def test_without_any_login_the_remedy_is_to_make_them(
+    built: Zone, sites: dict[Audience, Site], tmp_path: Path
+) -> None:
+    empty = FileSecrets(tmp_path / "none.json")
+    with (
+        psycopg.connect(built.database_url, autocommit=True) as owner,
+        pytest.raises(ShsError, match="Run shs access sync"),
+    ):
+        find_viewer(owner, empty, built.database_url, None)
+
+
+def test_a_login_that_ended_is_a_page_that_says_so(sites: dict[Audience, Site]) -> None:
+    viewer = sites["rep"].viewer
+    gone = Site(replace(viewer, url=viewer.url.replace(viewer.role, "nobody_at_all")))
+    try:
+        status, text, _ = gone.ask("/d/commission_report")
+    finally:
+        gone.stop()
+
+    assert status == 400
+    assert "Dana Whitfield cannot log in to the database" in text
+    assert "postgresql://" not in text
+
+
+def test_a_taken_port_is_said(sites: dict[Audience, Site]) -> None:
+    server = sites["admin"].server
+    with pytest.raises(ShsError, match=rf"Port {server.server_port} of this machine cannot be used"):
+        PreviewServer(sites["admin"].viewer, server.server_port)
+
+
+# --- in a browser --------------------------------------------------------------------------
+
+
+@contextmanager
+def browser_page() -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine; CI installs one")
+    from playwright.sync_api import sync_playwright
+
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-sync",
+        "--no-first-run",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser.new_page(viewport={"width": 1360, "height": 900})
+        browser.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_every_dashboard_stands_in_a_browser(sites: dict[Audience, Site], audience: Audience) -> None:
+    site, said, asked = sites[audience], list[str](), set[str]()
+    with browser_page() as page:
+        page.on("console", lambda message: said.append(message.text))
+        page.on("request", lambda request: asked.add(request.url))
+        for dashboard in dashboards_for(audience):
+            page.goto(f"{site.server.url}d/{dashboard.key}")
+            assert page.locator("h1").inner_text() == dashboard.title
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            for image in page.locator("section img").all():
+                assert image.evaluate("image => image.complete && image.naturalWidth > 100")
+            keep(page, f"preview-{dashboard.key}-{audience}")
+    assert not said
+    assert all(url.startswith((site.server.url, "data:")) for url in asked)
+
+
+@pytest.mark.slow
+def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Site]) -> None:
+    with browser_page() as page:
+        page.goto(f"{sites['rep'].server.url}d/commission_report")
+        cell = page.locator("#card-payout_by_month tbody tr").first.locator("a").first
+        amount = cell.inner_text()
+        cell.click()
+
+        assert page.locator("h1").inner_text() == "Payout explained"
+        assert page.locator("#card-paid .big").inner_text() == amount
+        assert page.locator("#card-sum_of_lines .big").inner_text() == amount
+
+
+@pytest.mark.slow
+def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site]) -> None:
+    with browser_page() as page:
+        page.goto(f"{sites['admin'].server.url}d/sales_history?tab=novo")
+        page.get_by_label("Rep").select_option(REP)
+        page.get_by_role("button", name="Show").click()
+
+        assert page.locator('.tabs a[aria-current="page"]').inner_text() == "Novo"
+        names = page.locator("#card-lines_of_novo tbody tr td:first-child").all_inner_texts()
+        assert set(names) <= {REP}
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of the whole page where `SHS_SCREENSHOTS` says, in few colours: it is a document."""
+    if folder := os.environ.get("SHS_SCREENSHOTS"):
+        from PIL import Image
+
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+        picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(
+            Path(folder) / f"{name}.png", optimize=True
+        )
+
+
+# --- the command ---------------------------------------------------------------------------
+
+
+def run_shs(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment: dict[str, Any] = {**os.environ, "SHS_HOME": str(home)}
+    for name in ("SHS_LANDING", "SHS_DATABASE_URL", "SHS_SECRETS"):
+        environment.pop(name, None)
+    return subprocess.run(
+        [SHS, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_without_anything_published_the_command_says_what_to_do(tmp_path: Path) -> None:
+    done = run_shs(tmp_path / "none", "preview")
+
+    assert done.returncode == 1
+    assert "No payouts were ever published here." in done.stderr
+    assert "shs run" in done.stderr
+    assert not (tmp_path / "none" / "postgres").exists()
