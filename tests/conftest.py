@@ -31,6 +31,7 @@ from shs_pipeline.run import run_changed
 from shs_pipeline.samples import make_sample
 from shs_pipeline.samples.reference import reference_workbooks
 from shs_pipeline.settings import Settings
+from shs_pipeline.sources import NAMES as SOURCES
 
 
 @pytest.fixture(scope="session")
@@ -167,6 +168,21 @@ def module_zone(postgres_home: Path, tmp_path_factory: pytest.TempPathFactory) -
     """As `zone`, one for all tests of a module."""
     for database in _fresh_database(postgres_home):
         yield Zone((tmp_path_factory.mktemp("module") / "landing zone").as_uri(), database)
+
+
+@pytest.fixture(scope="module")
+def built(module_zone: Zone) -> Zone:
+    """Every source in January and February, cygnus in March; the marts built once."""
+    from shs_pipeline.marts import build_marts
+
+    module_zone.drop_references()
+    for source in SOURCES:
+        for month in ("2025-01", "2025-02"):
+            module_zone.drop_sample(source, month, lines=12, seed=int(month[-1]))
+    module_zone.drop_sample("cygnus", "2025-03", lines=40, seed=3)
+    assert not [file for report in module_zone.run() for file in report.rejected]
+    build_marts(module_zone.database_url, "first")
+    return module_zone
 
 
 @dataclass(frozen=True)

@@ -232,21 +232,6 @@ def test_filters_refuse_what_is_no_such_value(kind: str, typed: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def built(module_zone: Zone) -> Zone:
-    """Every source in two months with the marts built."""
-    from shs_pipeline.marts import build_marts
-
-    module_zone.drop_references()
-    for source in SOURCES:
-        for month in ("2025-01", "2025-02"):
-            module_zone.drop_sample(source, month, lines=12, seed=int(month[-1]))
-    module_zone.drop_sample("cygnus", "2025-03", lines=40, seed=3)
-    assert not [file for report in module_zone.run() for file in report.rejected]
-    build_marts(module_zone.database_url, "first")
-    return module_zone
-
-
-@pytest.fixture(scope="module")
 def people(built: Zone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Audience, Viewer]]:
     """A rep and the first admin, with logins of their own."""
     secrets = FileSecrets(tmp_path_factory.mktemp("secrets") / "secrets.json")

@@ -29,21 +29,6 @@ if TYPE_CHECKING:
 JANUARY, FEBRUARY, MARCH = (date(2025, month, 1) for month in (1, 2, 3))
 
 
-@pytest.fixture(scope="module")
-def built(module_zone: Zone) -> Zone:
-    """Every source in January and February, cygnus in March; the marts built once."""
-    from shs_pipeline.marts import build_marts
-
-    module_zone.drop_references()
-    for source in SOURCES:
-        for month in ("2025-01", "2025-02"):
-            module_zone.drop_sample(source, month, lines=12, seed=int(month[-1]))
-    module_zone.drop_sample("cygnus", "2025-03", lines=40, seed=3)
-    assert not [file for report in module_zone.run() for file in report.rejected]
-    build_marts(module_zone.database_url, "first")
-    return module_zone
-
-
 @pytest.fixture
 def connection(built: Zone) -> Iterator[psycopg.Connection]:
     with psycopg.connect(built.database_url) as opened:
