@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -118,10 +118,14 @@ def landing_sensor(
             started = time.monotonic()
             drops = job.landing.drops()
             memory.not_before = now + (time.monotonic() - started) * _SHARE_OF_TIME
+            if _still_written(job.landing, drops, now) & _keys(changed_folders(drops, books)):
+                # Shorter than to come again: Dagster's daemon takes five seconds from look to look.
+                time.sleep(_QUIET_SECONDS)
+                drops, now = job.landing.drops(), time.time()
         except ShsError as error:
             return dg.SkipReason(str(error))
         changed = changed_folders(drops, books)
-        memory.forget_all_but({folder.key for folder in changed} | {_MARTS})
+        memory.forget_all_but(_keys(changed) | {_MARTS})
         in_flight = context.instance.get_runs(filters=dg.RunsFilter(statuses=_IN_FLIGHT))
         being_ingested = {folder.key for run in in_flight for folder in _folders_of(run)}
         busy = being_ingested | _still_written(job.landing, drops, now)
@@ -188,6 +192,10 @@ def _still_written(landing: Landing, drops: list[Drop], now: float) -> set[str]:
     return {
         folder_of(drop.place).key for drop in drops if 0 <= now - drop.modified.timestamp() < _QUIET_SECONDS
     }
+
+
+def _keys(folders: Iterable[Folder]) -> set[str]:
+    return {folder.key for folder in folders}
 
 
 def _why_nothing(changed: dict[Folder, str], busy: set[str]) -> str:

@@ -36,6 +36,7 @@ INTERNAL = frozenset(
         "SHS_DAGSTER_PORT",
         "SHS_DAGSTER_DATABASE",
         "SHS_DAGSTER_STORAGE",
+        "SHS_DAGSTER_RUN_HOST",
     }
 )
 

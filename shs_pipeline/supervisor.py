@@ -12,10 +12,12 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -143,6 +145,8 @@ class _System:
         self.server = None if settings.database_url else EmbeddedPostgres(self.home, settings.pg_bin)
         self.code_port, self.web_port = _settle_ports(self.home)
         self.url = f"http://{HOST}:{self.web_port}"
+        # In the system's folder for such things: the path of a socket may have a hundred letters.
+        self.runs = Path(tempfile.mkdtemp(prefix="shs-runs-"))
 
     def run(self) -> None:
         was_started = False
@@ -152,7 +156,8 @@ class _System:
             was_started = databases.was_started
             self.say("Database: ready.")
             self.environment = {
-                **os.environ, **dagster_environment(self.settings, databases), "PYTHONUNBUFFERED": "1"
+                **os.environ, **dagster_environment(self.settings, databases), "PYTHONUNBUFFERED": "1",
+                "SHS_DAGSTER_RUN_HOST": str(self.runs / "socket"),
             }  # fmt: skip
             self._start_all()
             self._watch()
@@ -161,11 +166,13 @@ class _System:
             if was_started and self.server is not None:
                 self.server.stop()
             (self.home / "up.json").unlink(missing_ok=True)
+            shutil.rmtree(self.runs, ignore_errors=True)
         self.say("Stopped.")
 
     def _start_all(self) -> None:
         workspace = self._write_workspace()
-        steps = (self._start_code_server, self._start_webserver, self._start_daemon)
+        # The run host imports while the others start; it is waited for by the first run.
+        steps = (self._start_run_host, self._start_code_server, self._start_webserver, self._start_daemon)
         for step in steps:
             if self.stop.is_set():
                 return
@@ -189,6 +196,10 @@ class _System:
         # JSON is YAML too.
         workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
         return workspace
+
+    def _start_run_host(self, workspace: Path) -> None:
+        del workspace
+        self._start("run-host", "sensors.run_host", str(self.runs / "socket"))
 
     def _start_code_server(self, workspace: Path) -> None:
         del workspace

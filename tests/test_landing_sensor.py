@@ -113,11 +113,22 @@ def test_a_new_a_corrected_and_a_deleted_file_each_request_their_month(
     assert request.asset_selection == [source_key("novo")]
 
 
-def test_a_file_that_is_still_being_copied_is_left_for_the_next_look(
+def test_a_file_that_arrived_a_moment_ago_is_requested_once_it_has_been_quiet(
     landing: Path, instance: dg.DagsterInstance
+) -> None:
+    add(landing, "novo", date(2025, 3, 1)).touch()
+
+    (request,) = look(instance).run_requests
+
+    assert request.asset_selection == [source_key("novo")]
+
+
+def test_a_file_that_is_still_being_copied_is_left_for_the_next_look(
+    landing: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = add(landing, "novo", date(2025, 3, 1))
     path.touch()
+    monkeypatch.setattr("sensors.landing.time.sleep", lambda _: path.touch())
 
     result = look(instance)
 

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,13 +22,29 @@ from shs_pipeline.settings import Settings
 from shs_pipeline.supervisor import down, running_system, up
 
 DEFINITIONS = """
+import time
+
 import dagster as dg
 
 @dg.asset
 def greeting(): ...
 
-defs = dg.Definitions(assets=[greeting])
+@dg.asset
+def endless():
+    time.sleep(600)
+
+defs = dg.Definitions(assets=[greeting, endless], executor=dg.in_process_executor)
 """
+LAUNCH = """
+mutation ($asset: String!) { launchRun(executionParams: {
+    selector: {
+        repositoryLocationName: "shs", repositoryName: "__repository__", pipelineName: "__ASSET_JOB",
+        assetSelection: [{path: [$asset]}]
+    }, mode: "default", runConfigData: "{}"
+}) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
+"""
+TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
+RUNS = "{ runsOrError { ... on Runs { results { runId rootRunId status } } } }"
 RUN = """
 import sys
 from pathlib import Path
@@ -74,7 +91,12 @@ def read_until(process: subprocess.Popen[str], words: str) -> list[str]:
 def children(home: Path) -> dict[str, int]:
     record = running_system(Settings(home=home))
     assert record is not None
-    names = {"code-server": "code-server", "dagster_webserver": "webserver", "dagster._daemon": "daemon"}
+    names = {
+        "sensors.run_host": "run-host",
+        "code-server": "code-server",
+        "dagster_webserver": "webserver",
+        "dagster._daemon": "daemon",
+    }
     return {
         name: int(pid)
         for pid, command in record.children.items()
@@ -101,7 +123,7 @@ def test_it_starts_in_order_refuses_a_second_and_is_stopped_by_down(home: Path) 
 
     assert said[0] == "Database: ready."
     assert said[1] == "Code location: loaded."
-    assert list(started) == ["code-server", "webserver", "daemon"]
+    assert list(started) == ["run-host", "code-server", "webserver", "daemon"]
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(running.url, timeout=30) as page:
         assert page.status == 200
     with pytest.raises(ShsError, match="runs already at"):
@@ -117,6 +139,75 @@ def test_it_starts_in_order_refuses_a_second_and_is_stopped_by_down(home: Path) 
     assert running_system(settings) is None
     assert EmbeddedPostgres(home).status().state == "stopped"
     assert not down(settings).system
+
+
+def ask(home: Path, query: str, **variables: str) -> dict[str, Any]:
+    record = running_system(Settings(home=home))
+    assert record is not None
+    request = urllib.request.Request(
+        f"{record.url}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        found: dict[str, Any] = json.load(answer)
+    assert "errors" not in found, found
+    data: dict[str, Any] = found["data"]
+    return data
+
+
+def statuses(home: Path, run: str) -> list[str]:
+    """The status of a run and of those that repeat it, newest first."""
+    found = ask(home, RUNS)["runsOrError"]["results"]
+    return [each["status"] for each in found if run in (each["runId"], each["rootRunId"])]
+
+
+def wait_until(home: Path, run: str, wanted: list[str]) -> None:
+    deadline = time.monotonic() + 120
+    while (found := statuses(home, run)) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.3)
+
+
+def process_of(host: int, seen: set[int]) -> int:
+    """The process id of a run that began since: a child of the run host."""
+    deadline = time.monotonic() + 60
+    while True:
+        listed = Path(f"/proc/{host}/task/{host}/children").read_text().split()
+        if fresh := {int(pid) for pid in listed} - seen:
+            seen |= fresh
+            return fresh.pop()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are looked up in /proc")
+def test_a_run_is_a_fork_of_the_run_host_that_can_be_ended_and_is_repeated_when_it_was_killed(
+    home: Path,
+) -> None:
+    process = start(home)
+    read_until(process, "Running.")
+    host, seen = children(home)["run-host"], set[int]()
+
+    short = ask(home, LAUNCH, asset="greeting")["launchRun"]["run"]["runId"]
+    process_of(host, seen)
+    wait_until(home, short, ["SUCCESS"])
+
+    ended = ask(home, LAUNCH, asset="endless")["launchRun"]["run"]["runId"]
+    process_of(host, seen)
+    wait_until(home, ended, ["STARTED"])
+    assert ask(home, TERMINATE, run=ended)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    wait_until(home, ended, ["CANCELED"])
+
+    killed = ask(home, LAUNCH, asset="endless")["launchRun"]["run"]["runId"]
+    pid = process_of(host, seen)
+    wait_until(home, killed, ["STARTED"])
+    os.kill(pid, signal.SIGKILL)
+    wait_until(home, killed, ["STARTED", "FAILURE"])
+
+    assert down(Settings(home=home)).system
+    assert process.wait(60) == 0
+    assert not group_lives(host)
 
 
 def test_a_stopped_database_comes_back_and_a_part_that_dies_takes_the_rest_along(home: Path) -> None:

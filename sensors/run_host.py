@@ -1,0 +1,189 @@
+"""A process that has every large library imported and carries out each run in a fork of itself.
+
+A run that Dagster starts by default begins with an empty interpreter and imports for longer than it
+works. `shs up` starts one host (`python -m sensors.run_host SOCKET`); `sensors.run_launcher` asks it,
+over a socket that only its owner can reach, to carry out the command that a container of its own
+would get (`dagster api execute_run …`). Our own modules are never imported here: each run reads them
+anew, so that a reload of the code location in Dagster's UI holds for runs too.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+# Whatever is not installed is left out: the run itself says what it misses.
+LIBRARIES = (
+    "dagster._cli",
+    "dagster_postgres",
+    "dagster_dbt",
+    "psycopg",
+    "numpy",
+    "pandas",
+    "pandera.pandas",
+    "openpyxl",
+    "python_calamine",
+    "obstore",
+    "camelot",
+    "pydantic_settings",
+    "dbt.cli.main",
+    "dbt.adapters.postgres",
+)
+# A program that connects and says nothing must not keep the others waiting.
+_TALK_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class RunHost:
+    """Forks for runs, remembers how they ended, and ends them when asked.
+
+    Args:
+        path: where the socket is made; its folder belongs to this user alone.
+        carry_out: what a fork does with its command; it never returns.
+    """
+
+    def __init__(self, path: Path, carry_out: Callable[[list[str]], NoReturn]) -> None:
+        self.path = path
+        self._carry_out = carry_out
+        self._pids: dict[str, int] = {}
+        self._ended: dict[str, int] = {}
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def serve(self) -> None:
+        """Answer requests until SIGTERM or SIGINT."""
+        self._listener.bind(str(self.path))
+        self._listener.listen(16)
+        while True:
+            ready, _, _ = select.select([self._listener], [], [], _LOOK_SECONDS)
+            self._collect()
+            if ready:
+                connection, _ = self._listener.accept()
+                with connection:
+                    connection.settimeout(_TALK_SECONDS)
+                    self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        try:
+            request = json.loads(_all_of(connection))
+            reply = self._reply(request["do"], request["run"], request)
+            connection.sendall(json.dumps(reply).encode())
+            # Closing is not enough to say that this was all: a fork has the connection open too.
+            connection.shutdown(socket.SHUT_WR)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("A request was not understood: %s", error)
+
+    def _reply(self, action: str, run: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        if action == "start" and run not in self._pids:
+            self._pids[run] = self._fork([str(word) for word in request["command"]])
+        elif action == "end" and run in self._pids:
+            with suppress(ProcessLookupError):
+                os.kill(self._pids[run], signal.SIGTERM)
+        return {"pid": self._pids.get(run), "exit": self._ended.get(run)}
+
+    def _fork(self, command: list[str]) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._listener.close()
+            self._carry_out(command)
+        return pid
+
+    def _collect(self) -> None:
+        """Take note of the runs that ended."""
+        with suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                run = next((run for run, pid in self._pids.items() if pid == found[0]), None)
+                if run is not None:
+                    del self._pids[run]
+                    self._ended[run] = os.waitstatus_to_exitcode(found[1])
+
+
+def ask(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a request to a host and return its reply: `pid` while the run lives, `exit` once it ended.
+
+    Raises:
+        OSError: nobody listens there.
+        ValueError: the host ended before it replied.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_TALK_SECONDS * 4)
+        connection.connect(str(path))
+        connection.sendall(json.dumps(request).encode())
+        connection.shutdown(socket.SHUT_WR)
+        reply: dict[str, Any] = json.loads(_all_of(connection))
+    return reply
+
+
+def _all_of(connection: socket.socket) -> bytes:
+    parts = []
+    while part := connection.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def be_dagster(command: list[str]) -> NoReturn:
+    """Be the program `dagster` with these arguments, in a fork."""
+    code = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler)
+        from dagster._cli import main  # what the program `dagster` calls
+
+        sys.argv = list(command)
+        main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        log.exception("A run ended with an error")
+    finally:
+        # Not sys.exit: what the host would do at its own end is not the fork's business.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _preload() -> None:
+    # Its pool of threads would not live on in the forks; nothing here computes with it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name in LIBRARIES:
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(name)
+    # Collected in a fork, the host's objects would be copied page by page.
+    gc.collect()
+    gc.freeze()
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def main() -> None:
+    """Import the libraries, then serve at the socket that the command line names."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    _preload()
+    # Not before: libraries that find a log configured write down how they set themselves up.
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    log.info("Ready for runs.")
+    RunHost(Path(sys.argv[1]), be_dagster).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The process in whose forks runs are carried out, and the launcher that asks it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sensors.run_host import LIBRARIES, ask
+
+# A host whose forks sleep, or end with a code, as they are told.
+HOST = """
+import os, sys, time
+from pathlib import Path
+from sensors.run_host import RunHost
+
+def carry_out(command):
+    what, number = command
+    if what == "sleep":
+        time.sleep(float(number))
+    os._exit(int(number) if what == "exit" else 0)
+
+RunHost(Path(sys.argv[1]), carry_out).serve()
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "socket"
+    process = subprocess.Popen([sys.executable, "-c", HOST, str(path)], start_new_session=True)
+    until(path.exists)
+    yield path
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def until(question: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 30
+    while not (answer := question()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return answer
+
+
+def start(host: Path, run: str, *command: str) -> dict[str, Any]:
+    return ask(host, {"do": "start", "run": run, "command": command})
+
+
+def look(host: Path, run: str) -> dict[str, Any]:
+    return ask(host, {"do": "look", "run": run})
+
+
+@pytest.mark.parametrize("code", ["0", "3"])
+def test_how_a_run_ended_is_known(host: Path, code: str) -> None:
+    assert start(host, "a", "exit", code)["pid"]
+
+    until(lambda: look(host, "a")["pid"] is None)
+
+    assert look(host, "a") == {"pid": None, "exit": int(code)}
+
+
+def test_a_run_that_was_killed_is_known_to_have_ended(host: Path) -> None:
+    os.kill(start(host, "a", "sleep", "60")["pid"], signal.SIGKILL)
+
+    until(lambda: look(host, "a")["exit"] is not None)
+
+    assert look(host, "a") == {"pid": None, "exit": -signal.SIGKILL}
+
+
+def test_a_run_ends_when_asked_and_the_others_go_on(host: Path) -> None:
+    start(host, "a", "sleep", "60")
+    other = start(host, "b", "sleep", "60")["pid"]
+
+    assert ask(host, {"do": "end", "run": "a"})["pid"] is not None
+
+    until(lambda: look(host, "a")["pid"] is None)
+    assert look(host, "b") == {"pid": other, "exit": None}
+
+
+def test_a_request_that_comes_twice_starts_one_process(host: Path) -> None:
+    first = start(host, "a", "sleep", "60")
+
+    assert start(host, "a", "sleep", "60") == first
+
+
+def test_an_unknown_run_is_neither_running_nor_ended(host: Path) -> None:
+    assert look(host, "never seen") == {"pid": None, "exit": None}
+    assert ask(host, {"do": "end", "run": "never seen"})["pid"] is None
+
+
+@pytest.mark.parametrize("said", [b"", b"no JSON", b"[]", b'{"do": "start", "run": "a"}'])
+def test_nonsense_does_not_end_the_host(host: Path, said: bytes) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(str(host))
+        connection.sendall(said)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+
+    assert start(host, "a", "exit", "0")["pid"]
+
+
+@pytest.mark.slow
+def test_the_host_imports_what_takes_long_and_nothing_of_ours(tmp_path: Path) -> None:
+    # A module of ours that the host had read would be old after a reload of the code location.
+    seen = """
+import sys
+from sensors import run_host
+run_host._preload()
+print(*sys.modules)
+"""
+    shown = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True).stdout
+    modules = set(shown.split())
+
+    assert set(LIBRARIES) <= modules
+    ours = {name for name in modules if name.split(".")[0] in ("shs_pipeline", "assets", "sensors")}
+    assert ours == {"sensors", "sensors.run_host"}
