@@ -450,6 +450,7 @@ class _Changes:
         if login.state == "active" or not login.is_in_order:
             self._define("alter role {} nologin password null", login.role_name)
             self._leave_groups(login.role_name)
+            self._keep_from_services(login.role_name)
         if login.state == "active":
             self._note("disabled", login.role_name, login.rep_name, "may not log in any more")
         self._execute(
@@ -587,6 +588,18 @@ class _Changes:
         options = " with inherit true, set false" if _is_since_16(self.connection) else ""
         grant = sql.SQL("grant {} to {}" + options)
         self._run(grant.format(sql.Identifier(GROUPS[permission]), sql.Identifier(role_name)))
+        if permission != "user":
+            self._keep_from_services(role_name)
+
+    def _keep_from_services(self, role_name: str) -> None:
+        """Let no service take on a role that is not, or no longer, a rep's."""
+        held: LiteralString = (
+            "select r.rolname from pg_auth_members as m"
+            " inner join pg_roles as g on g.oid = m.roleid inner join pg_roles as r on r.oid = m.member"
+            " inner join ops.impersonators as i on i.role_name = r.rolname where g.rolname = %s"
+        )
+        for (service,) in self._execute(held, role_name).fetchall():
+            self._run(sql.SQL("revoke {} from {}").format(sql.Identifier(role_name), sql.Identifier(service)))
 
     def _leave_groups(self, role_name: str, but: str | None = None) -> list[str]:
         """Take a role out of all groups but one; return those that somebody else put it into."""

@@ -103,6 +103,10 @@ create table if not exists ops.logins (
     changed_at timestamptz not null default now()
 );
 
+create table if not exists ops.impersonators (
+    role_name text primary key
+);
+
 create table if not exists ops.metabase_objects (
     kind text not null,
     key text not null,
@@ -125,6 +129,8 @@ comment on column ops.folders.rows_before is 'Lines in force before the run that
 comment on table ops.logins is 'The login roles of people; shs_pipeline/access.py keeps them.';
 comment on column ops.logins.secret_name is 'The name of the password where SHS_SECRETS keeps it.';
 comment on column ops.logins.must_end_sessions is 'Sessions from before a change are still to be ended.';
+comment on table ops.impersonators is
+    'Logins of services that stand for the rep whose role they have taken on, and see nothing otherwise.';
 comment on table ops.metabase_objects is
     'What shs_pipeline/metabase made in Metabase: which of ours is which of theirs, and what it holds.';
 comment on column ops.metabase_objects.content_hash is 'Of what was last written; empty until it was.';

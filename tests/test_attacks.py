@@ -21,6 +21,10 @@ from psycopg import errors
 
 from shs_pipeline.access import drop_logins, find_login, login_url, sync_logins
 from shs_pipeline.marts import build_marts
+from shs_pipeline.metabase.desired import REPS
+from shs_pipeline.metabase.roles import drop_logins as drop_service_logins
+from shs_pipeline.metabase.roles import ensure_logins, let_become
+from shs_pipeline.metabase.state import ObjectStore
 from shs_pipeline.secret_store import FileSecrets
 
 if TYPE_CHECKING:
@@ -686,6 +690,111 @@ def test_a_snapshot_from_before_a_full_refresh_does_not_find_an_empty_table(comp
         build_marts(company.zone.database_url, "anew", full_refresh=True)
         found = answer(session, f"select count(*) from {SALES}")
     assert found != "[(0,)]"
+
+
+# --- a service that stands for reps (a paid Metabase impersonates) ---------------------------
+
+
+@pytest.fixture
+def service(company: Company) -> Iterator[psycopg.Connection]:
+    """A session of the login that Metabase has for all reps; only its owner may make it."""
+    with psycopg.connect(company.zone.database_url, autocommit=True) as owner:
+        store = ObjectStore(owner)
+        roles = [company.role_of(name) for name in (REP, OTHER)]
+        logins = ensure_logins(owner, store, company.secrets, "impersonation", roles)
+        login = logins[REPS]
+        secret = company.secrets.get(login.secret_name)
+        assert secret
+        url = login_url(company.zone.database_url, login.role_name, secret)
+        with psycopg.connect(url, autocommit=True) as session:
+            session.execute("set default_transaction_read_only = off")
+            yield session
+        drop_service_logins(owner, store, company.secrets)
+
+
+def reps_seen(company: Company, session: psycopg.Connection) -> set[str]:
+    return {
+        name for mart in by_rep(company.zone) for (name,) in rows(session, f"select rep_name from {mart}")
+    }
+
+
+def test_a_service_sees_nothing_until_it_takes_on_a_rep_and_then_that_reps_rows(
+    company: Company, service: psycopg.Connection
+) -> None:
+    assert reps_seen(company, service) == set()
+    for name in (REP, OTHER):
+        service.execute(f'set role "{company.role_of(name)}"'.encode())
+        assert reps_seen(company, service) == {name}
+        assert rows(service, "select marts.session_rep()") == [(name,)]
+    service.execute("reset role")
+    assert reps_seen(company, service) == set()
+
+
+@pytest.mark.parametrize("role", ["shs_rep", "none"])
+def test_a_group_is_no_rep(company: Company, service: psycopg.Connection, role: str) -> None:
+    service.execute(f"set role {role}".encode())
+
+    assert reps_seen(company, service) == set()
+
+
+@pytest.mark.parametrize("name", [ADMIN, "Caleb Ostrander"])
+def test_a_service_takes_on_no_admin_and_nobody_it_was_not_given(
+    company: Company, service: psycopg.Connection, name: str
+) -> None:
+    role = company.role_of(name)
+
+    for statement in (
+        f'set role "{role}"',
+        f"select set_config('role', '{role}', false)",
+        "set role shs_admin",
+    ):
+        with pytest.raises(errors.InsufficientPrivilege):
+            service.execute(statement.encode())
+    assert reps_seen(company, service) == set()
+
+
+def test_a_rep_does_not_become_another_by_the_word_that_a_service_may_say(
+    company: Company, rep: psycopg.Connection, service: psycopg.Connection
+) -> None:
+    other = company.role_of(OTHER)
+
+    for statement in (f'set role "{other}"', f"select set_config('role', '{other}', false)"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            rep.execute(statement.encode())
+    # As a default for the next session it is refused there, and passed over.
+    with suppress(psycopg.Error):
+        rep.execute(f'alter role current_user set role = "{other}"'.encode())
+    with company.log_in(REP) as again:
+        assert reps_seen(company, again) == {REP}
+    with suppress(psycopg.Error):
+        rep.execute("alter role current_user reset role")
+    assert reps_seen(company, rep) == {REP}
+
+
+def test_a_rep_who_becomes_an_admin_or_leaves_is_taken_from_the_service(
+    company: Company, service: psycopg.Connection
+) -> None:
+    role = company.role_of(OTHER)
+    set_role = f'set role "{role}"'
+    before = company.zone.landing.read("reference/sales_reps.xlsx")
+    assert before is not None
+    for change in ({"Permission": "admin"}, {"Active": "No"}):
+        with psycopg.connect(company.zone.database_url, autocommit=True) as owner:
+            let_become(owner, service.info.user, [role])
+        service.execute(set_role.encode())
+        service.execute("reset role")
+        company.change("sales_reps", {OTHER: change})
+        company.zone.run()
+        build_marts(company.zone.database_url, f"{OTHER} {change}")
+        company.sync()
+
+        with pytest.raises(errors.InsufficientPrivilege):
+            service.execute(set_role.encode())
+
+        company.zone.drop("reference/sales_reps.xlsx", before)
+        company.zone.run()
+        build_marts(company.zone.database_url, f"{OTHER} as before {change}")
+        company.sync()
 
 
 @dataclass

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -23,63 +21,14 @@ from shs_pipeline.samples import make_sample
 from shs_pipeline.samples.broken import with_bad_cell
 from shs_pipeline.samples.workbook import write_workbook
 from shs_pipeline.settings import Settings
+from tests.killed_ingestion import Ingesting
 
 if TYPE_CHECKING:
     from tests.conftest import Zone
 
 MARCH = date(2025, 3, 1)
 
-# Runs the ingestion, and kills itself with SIGKILL before or after the n-th call of a function.
-RUNNER = """
-import importlib, os, signal, sys
-from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.landing import Landing
-from shs_pipeline.run import run_changed
-
-landing, database, where, when, nth = sys.argv[1:]
-
-def die():
-    print("killed", flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-if where:
-    module, _, names = where.partition(":")
-    owner = importlib.import_module(module)
-    *outer, name = names.split(".")
-    for part in outer:
-        owner = getattr(owner, part)
-    original, calls = getattr(owner, name), []
-
-    def dying(*args, **kwargs):
-        calls.append(None)
-        if when == "before" and len(calls) == int(nth):
-            die()
-        result = original(*args, **kwargs)
-        if when == "after" and len(calls) == int(nth):
-            die()
-        return result
-
-    setattr(owner, name, dying)
-job = Ingestion(Landing(landing), database, 50 << 20, 30.0, f"process {os.getpid()}")
-for report in run_changed(job):
-    print(report.folder.key, len(report.loaded), len(report.rejected))
-"""
-
-
-@pytest.fixture
-def start(zone: Zone, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """What starts a process that ingests, and dies at an instant if one is named."""
-    script = tmp_path / "runner.py"
-    script.write_text(RUNNER)
-
-    def start(where: str = "", when: str = "", nth: int = 1) -> subprocess.Popen[str]:
-        arguments = [zone.url, zone.database_url, where, when, str(nth)]
-        return subprocess.Popen(
-            [sys.executable, str(script), *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    return start
+KILLED = (-signal.SIGKILL, None)
 
 
 def sample(seed: int, lines: int = 6, month: date = MARCH) -> bytes:
@@ -186,20 +135,13 @@ def undisturbed(module_zone: Zone) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("where", "when", "nth"), INSTANTS, ids=[f"{w}-{n}-{k}" for w, n, k in INSTANTS])
 def test_a_run_that_is_killed_leaves_the_state_before_or_after_and_the_next_one_mends_it(
-    zone: Zone,
-    start: Callable[..., subprocess.Popen[str]],
-    undisturbed: list[Any],
-    where: str,
-    when: str,
-    nth: int,
+    zone: Zone, undisturbed: list[Any], where: str, when: str, nth: int
 ) -> None:
     before(zone)
     old, new = rows(zone), undisturbed[0]
     change(zone)
 
-    process = start(where, when, nth)
-    out, err = process.communicate(timeout=120)
-    assert (process.returncode, out.splitlines()[-1:]) == (-9, ["killed"]), err
+    assert Ingesting(zone.url, zone.database_url, where, when, nth).end() == KILLED
 
     assert all(lines in (old[place], new[place]) for place, lines in rows(zone).items())
     zone.run()
@@ -207,13 +149,11 @@ def test_a_run_that_is_killed_leaves_the_state_before_or_after_and_the_next_one_
     assert zone.run() == []
 
 
-def test_a_first_run_that_is_killed_while_it_makes_the_tables_leaves_nothing_behind(
-    zone: Zone, start: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_first_run_that_is_killed_while_it_makes_the_tables_leaves_nothing_behind(zone: Zone) -> None:
     zone.drop(f"{FOLDER}/a.xlsx", sample(1))
 
-    process = start("shs_pipeline.warehouse:_ensure_table", "after", 5)
-    assert process.communicate(timeout=120)[0].splitlines() == ["killed"]
+    process = Ingesting(zone.url, zone.database_url, "shs_pipeline.warehouse:_ensure_table", "after", 5)
+    assert process.end() == KILLED
     assert zone.query("select count(*) from pg_namespace where nspname in ('ops', 'raw')") == [(0,)]
 
     zone.run()
@@ -223,15 +163,14 @@ def test_a_first_run_that_is_killed_while_it_makes_the_tables_leaves_nothing_beh
 # --- two at once --------------------------------------------------------------------------
 
 
-def _at_once(zone: Zone, starts: list[Callable[[], subprocess.Popen[str]]]) -> list[tuple[int, str, str]]:
-    """Start processes, let them go on when all of them stand at a lock; return code, output and errors."""
+def _at_once(zone: Zone, *folders: str) -> list[tuple[int, Any]]:
+    """Start a process for each folder ("" for all), let them go on when all of them stand at a lock."""
     zone.job().query(lambda connection: None)  # makes the tables
     with psycopg.connect(zone.database_url) as holder:
         holder.execute("select pg_advisory_lock(hashtextextended('shs/load/cygnus', 0))")
-        processes = [start() for start in starts]
+        processes = [Ingesting(zone.url, zone.database_url, folder=folder) for folder in folders]
         _wait_until_they_wait(zone, len(processes))
-    found = [process.communicate(timeout=120) for process in processes]
-    return [(process.returncode, *texts) for process, texts in zip(processes, found, strict=True)]
+    return [process.end() for process in processes]
 
 
 def _wait_until_they_wait(zone: Zone, waiting: int) -> None:
@@ -245,15 +184,13 @@ def _wait_until_they_wait(zone: Zone, waiting: int) -> None:
         time.sleep(0.05)
 
 
-def test_two_runs_of_one_partition_at_once_load_it_once(
-    zone: Zone, start: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_two_runs_of_one_partition_at_once_load_it_once(zone: Zone) -> None:
     zone.drop(f"{FOLDER}/a.xlsx", sample(1))
     zone.drop(f"{FOLDER}/b.xlsx", broken(2))
 
     # One stands in the load with the folder's lock, the other before the folder's lock.
-    found = _at_once(zone, [start, start])
-    assert [code for code, *_ in found] == [0, 0], found
+    found = _at_once(zone, "", "")
+    assert [code for code, _ in found] == [0, 0], found
 
     assert len(zone.raw()) == 6
     assert sorted(zone.statuses()) == [(f"{FOLDER}/a.xlsx", "loaded"), (f"{FOLDER}/b.xlsx", "rejected")]
@@ -261,36 +198,16 @@ def test_two_runs_of_one_partition_at_once_load_it_once(
     assert zone.run() == []
 
 
-ONE_FOLDER = """
-import sys
-from shs_pipeline.changes import Folder
-from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.landing import Landing
-
-landing, database, key = sys.argv[1:]
-report = Ingestion(Landing(landing), database, 50 << 20, 30.0, key).folder(Folder(key))
-print(len(report.loaded), len(report.rejected))
-"""
-
-
 @pytest.mark.parametrize("is_same_bytes", [True, False])
 def test_two_partitions_with_the_same_lines_at_once_load_one_and_reject_the_other(
-    zone: Zone, tmp_path: Path, is_same_bytes: bool
+    zone: Zone, is_same_bytes: bool
 ) -> None:
     again = sample(1) if is_same_bytes else with_bad_cell(sample(1), "Sales Rep", 5, "SHS 09")
     paths = [zone.drop(f"{FOLDER}/a.xlsx", sample(1)), zone.drop(f"{APRIL}/a.xlsx", again)]
-    script = tmp_path / "folder.py"
-    script.write_text(ONE_FOLDER)
 
-    def start(month: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(script), zone.url, zone.database_url, f"cygnus/{month}"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    found = _at_once(zone, "cygnus/2025-03", "cygnus/2025-04")
 
-    found = _at_once(zone, [lambda: start("2025-03"), lambda: start("2025-04")])
-
-    assert sorted(out.strip() for _, out, _ in found) == ["0 1", "1 0"], found
+    assert sorted(found) == [(0, (0, 1)), (0, (1, 0))]
     assert len(zone.raw()) == 6
     statuses = dict(zone.statuses())
     assert sorted(statuses.values()) == ["loaded", "rejected"]

@@ -52,18 +52,25 @@ comment on column marts.{{ node.name }}.{{ column.name }}
 
 
 {#- The rep of a session follows from the role that logged in, which no client can change, and from
-    the people as they were last published, so that it changes in the same moment as the marts. -#}
+    the people as they were last published, so that it changes in the same moment as the marts. Only a
+    service in `ops.impersonators` is asked which role it has taken on; it may take on reps' roles alone. -#}
 {% macro session_rep() -%}
 create or replace function marts.session_rep() returns text
 language plpgsql stable security definer parallel safe set search_path = pg_catalog, pg_temp
 as $$
+declare
+    acting_role text := session_user;
 begin
+    if exists (select from ops.impersonators where role_name = session_user) then
+        -- 'none' without SET ROLE, and no role can have that name.
+        acting_role := current_setting('role');
+    end if;
     return (
         select people.rep_name
         from ops.logins as logins
         inner join marts.people as people on people.email = logins.email
         where
-            logins.role_name = session_user
+            logins.role_name = acting_role
             and logins.state = 'active'
             -- Whose address went to somebody else sees nothing until the roles have followed.
             and lower(logins.rep_name) = lower(people.rep_name)

@@ -1,6 +1,6 @@
 """The database logins of Metabase itself, beside those of people: one that reads all for admins.
 
-Where Metabase impersonates, a second one stands for all reps. It sees no row by itself and may become
+Where Metabase impersonates, a second one stands for all reps. It sees no row by itself and may take on
 each rep's role; so a Metabase that forgets to impersonate shows nothing.
 """
 
@@ -57,7 +57,7 @@ def ensure_logins(
         assert row is not None
         found[key] = ServiceLogin(role_name, row.name)
     if mode == "impersonation":
-        _let_become(connection, found[REPS].role_name, roles)
+        let_become(connection, found[REPS].role_name, roles)
     return found
 
 
@@ -74,6 +74,7 @@ def drop_logins(connection: psycopg.Connection, store: ObjectStore, secrets: Sec
                 connection.execute(sql.SQL("grant {} to current_user").format(role))
                 connection.execute(sql.SQL("drop owned by {}").format(role))
                 connection.execute(sql.SQL("drop role {}").format(role))
+            connection.execute("delete from ops.impersonators where role_name = %s", [role_name])
             store.forget("role", key)
         secrets.delete(row.name)
 
@@ -123,18 +124,30 @@ def _is_there(connection: psycopg.Connection, role_name: str) -> bool:
     return bool(found and found[0])
 
 
-def _let_become(connection: psycopg.Connection, role_name: str, roles: Iterable[str]) -> None:
-    is_since_16 = connection.info.server_version >= 160000
-    options = " with inherit false, set true" if is_since_16 else ""
-    for role in roles:
-        is_member = connection.execute(
-            "select from pg_auth_members as m inner join pg_roles as g on g.oid = m.roleid"
-            " inner join pg_roles as r on r.oid = m.member where g.rolname = %s and r.rolname = %s",
-            [role, role_name],
-        ).fetchone()
-        if is_member is None:
+def let_become(connection: psycopg.Connection, role_name: str, roles: Iterable[str]) -> None:
+    """Let a service take on the roles of these reps, and no others that it might have taken on before.
+
+    The database then shows it the rows of the rep whose role it has taken on (`marts.session_rep`).
+    """
+    options = " with inherit false, set true" if connection.info.server_version >= 160000 else ""
+    held = connection.execute(
+        "select g.rolname from pg_auth_members as m inner join pg_roles as g on g.oid = m.roleid"
+        " inner join pg_roles as r on r.oid = m.member where r.rolname = %s and g.rolname <> %s",
+        [role_name, GROUPS["user"]],
+    )
+    before, wanted = {name for (name,) in held}, set(roles)
+    with connection.transaction():
+        # Whoever is a rep no more, perhaps an admin by now, is taken away first.
+        for role in sorted(before - wanted):
+            connection.execute(
+                sql.SQL("revoke {} from {}").format(sql.Identifier(role), sql.Identifier(role_name))
+            )
+        for role in sorted(wanted - before):
             grant = sql.SQL("grant {} to {}" + options)
             connection.execute(grant.format(sql.Identifier(role), sql.Identifier(role_name)))
+        connection.execute(
+            "insert into ops.impersonators (role_name) values (%s) on conflict do nothing", [role_name]
+        )
 
 
 def _run(
