@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -61,6 +62,9 @@ _DASHBOARD = """
 select product_line, revenue_month, sum(sales_actual), sum(rev_actual), sum(commission_tier_1)
 from marts.harmonised_sales where {own} revenue_month >= '2026-01-01' group by 1, 2
 """
+
+
+_ENDED = "select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')"
 
 
 def main() -> None:
@@ -268,7 +272,10 @@ def _run_times(settings: Settings, since: float) -> tuple[float, float, dict[str
         user=environment["SHS_DAGSTER_USER"],
         password=environment["SHS_DAGSTER_PASSWORD"],
         dbname=environment["SHS_DAGSTER_DATABASE"],
+        autocommit=True,
     ) as storage:
+        # The next file comes when Dagster has written down all of this run.
+        _wait(lambda: storage.execute(_ENDED).fetchone() == (0,))
         run = storage.execute(
             "select run_id, extract(epoch from create_timestamp)::float8, start_time from runs"
             " where create_timestamp > to_timestamp(%s) at time zone 'utc' order by id limit 1",
@@ -297,5 +304,7 @@ def _wait(is_done: Callable[[], bool]) -> None:
 
 
 if __name__ == "__main__":
+    # Ended from outside, it stops what it started too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     main()

@@ -1,0 +1,124 @@
+"""More than one machine: two installations and many runs at once on one database and one bucket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import pytest
+
+from assets.ingested import reference_key, source_key
+from shs_pipeline.access import drop_logins
+from shs_pipeline.marts import build_marts
+from shs_pipeline.reference import NAMES as TABLES
+from shs_pipeline.secret_store import FileSecrets
+from tests.concurrent_runs import Run
+
+if TYPE_CHECKING:
+    from tests.conftest import Zone
+
+pytestmark = pytest.mark.slow
+
+SOURCES = ("cygnus", "logiquip", "sunoptic")
+MONTHS = ("2025-01", "2025-02", "2025-03")
+# What the same files give, whatever ids and times they got.
+_LINE = """source, product_line, rep_name, credit_status, commission_month, revenue_month, customer, item,
+    invoice_number, sales_actual, rev_actual, commission_tier_1, commission_tier_2_diff, source_file,
+    source_row"""
+_PAYOUT = "rep_name, product_line, commission_month, sales_actual, cumulative_sales, tier, deferred, payout"
+COLUMNS = {
+    "harmonised_sales": _LINE,
+    "commission_payouts": _PAYOUT,
+    "sales_performance_monthly": "rep_name, product_line, month, sales_actual, attainment, payout",
+    "company_performance_monthly": "product_line, month, sales_actual, rev_actual, payout, shs_margin",
+}
+
+
+@pytest.fixture
+def installations(s3_zone: Zone, database: str, tmp_path: Path) -> Iterator[list[dict[str, str]]]:
+    """The settings of two installations with a disk of their own each, and nothing shared on it."""
+    owner = urlsplit(database)
+    name = f"{owner.path.strip('/')}_dagster"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f'create database "{name}"'.encode())
+    shared = {
+        "SHS_LANDING": s3_zone.url,
+        "SHS_DATABASE_URL": database,
+        # A place that all machines reach; in the cloud it is Secrets Manager.
+        "SHS_SECRETS": str(tmp_path / "shared secrets.json"),
+        "SHS_DAGSTER_USER": unquote(owner.username or ""),
+        "SHS_DAGSTER_PASSWORD": unquote(owner.password or ""),
+        "SHS_DAGSTER_HOST": str(owner.hostname),
+        "SHS_DAGSTER_PORT": str(owner.port),
+        "SHS_DAGSTER_DATABASE": name,
+        **{key: value for key, value in os.environ.items() if key.startswith("AWS_")},
+    }
+    yield [
+        {**shared, "SHS_HOME": str(tmp_path / one), "DAGSTER_HOME": str(tmp_path / one / "dagster")}
+        for one in ("first", "second")
+    ]
+    with psycopg.connect(database, autocommit=True) as connection:
+        drop_logins(connection, FileSecrets(tmp_path / "shared secrets.json"))
+        connection.execute(f'drop database "{name}" with (force)'.encode())
+
+
+def marts(database: str) -> dict[str, list[tuple[Any, ...]]]:
+    with psycopg.connect(database) as connection:
+        return {
+            mart: sorted(
+                connection.execute(f"select {columns} from marts.{mart}".encode()).fetchall(), key=repr
+            )
+            for mart, columns in COLUMNS.items()
+        }
+
+
+def behind() -> list[list[str]]:
+    """The models and logins, as the sensor puts them behind a run."""
+    from shs_pipeline.definitions import build_defs
+
+    keys = build_defs().resolve_asset_graph().get_all_asset_keys()
+    return [list(key.path) for key in keys if key.path[0] in ("staging", "intermediate", "marts", "access")]
+
+
+def drop_all(zone: Zone) -> None:
+    zone.drop_references()
+    for source in SOURCES:
+        for month in MONTHS:
+            zone.drop_sample(source, month, lines=8, seed=int(month[-1]))
+
+
+def at_once(runs: Sequence[Run]) -> list[str]:
+    return [run.end() for run in runs]
+
+
+def test_many_runs_of_two_installations_at_once_give_what_one_run_after_the_other_gives(
+    s3_zone: Zone, module_zone: Zone, installations: list[dict[str, str]]
+) -> None:
+    drop_all(module_zone)
+    module_zone.run()
+    build_marts(module_zone.database_url, "alone")
+    drop_all(s3_zone)
+    first, second = installations
+    models = behind()
+    assert at_once([Run(first, [list(reference_key(name).path) for name in TABLES])]) == [""]
+
+    # Each source once on each installation: the same folders at the same time, and builds behind all.
+    found = at_once(
+        [
+            Run(machine, [list(source_key(source).path), *models], (MONTHS[0], MONTHS[-1]))
+            for source in SOURCES
+            for machine in (first, second)
+        ]
+    )
+
+    assert found == [""] * 6
+    build_marts(s3_zone.database_url, "whatever came last")
+    assert marts(s3_zone.database_url) == marts(module_zone.database_url)
+    assert s3_zone.query(
+        "select count(*) from ops.files where status = 'loaded' and source = any(%s)", list(SOURCES)
+    ) == [(len(SOURCES) * len(MONTHS),)]
+    assert s3_zone.run() == []
