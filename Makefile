@@ -1,6 +1,6 @@
 # The commands of this project; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test fast check bench smoke docs lock browser clean
+.PHONY: help setup demo up down test fast check deploy bench smoke docs lock browser clean
 
 SHS := .venv/bin/shs
 PYTHON_IN_VENV := .venv/bin/python
@@ -36,6 +36,9 @@ check: setup ## Run the linters
 	@.venv/bin/lint-imports
 	@$(PYTHON_IN_VENV) scripts/docs.py --check
 
+deploy: setup ## Check the infrastructure: templates, their assertions, cdk-nag, cfn-lint
+	@bash scripts/deploy_check.sh
+
 bench: setup ## Measure the speed; prints ratios
 	@$(PYTHON_IN_VENV) scripts/bench.py
 	@$(PYTHON_IN_VENV) scripts/bench_marts.py
@@ -54,4 +57,4 @@ browser:
 
 clean: ## Stop everything and delete all state and the environment
 	@if [ -x $(SHS) ]; then $(SHS) down; fi
-	@rm -rf .venv var dbt_project/target
+	@rm -rf .venv var dbt_project/target deploy/.venv

@@ -1,0 +1,1 @@
+"""The AWS infrastructure of the Sales Performance Tracker, as CDK stacks."""

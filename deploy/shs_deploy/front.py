@@ -1,0 +1,144 @@
+"""The way in: a load balancer with TLS; Metabase for everybody, Dagster's UI for whom OIDC lets in."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Duration, SecretValue
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
+from constructs import Construct
+
+from shs_deploy.config import Config
+from shs_deploy.data import Data
+from shs_deploy.network import METABASE_PORT, WEB_PORT, Network
+from shs_deploy.services import Services
+
+_SESSION_HOURS = 8
+
+
+class Front(Construct):
+    """The load balancer in front of the services.
+
+    Attributes:
+        targets: what the load balancer watches and passes on to, by the name of the service.
+    """
+
+    def __init__(self, services: Services, config: Config, network: Network, data: Data) -> None:
+        super().__init__(services, "Front")
+        self._config = config
+        self._vpc = network.vpc
+        self.balancer = self._make_balancer(network, data)
+        self.balancer.add_redirect(open=False)
+        self._zone = config.zone and route53.HostedZone.from_hosted_zone_attributes(
+            self, "Zone", hosted_zone_id=config.zone.zone_id, zone_name=config.zone.name
+        )
+        listener = self.balancer.add_listener(
+            "Https",
+            port=443,
+            protocol=elb.ApplicationProtocol.HTTPS,
+            certificates=self._certificates(),
+            ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
+            open=False,
+            # Whoever knows the address only, or another host name, sees nothing.
+            default_action=elb.ListenerAction.fixed_response(
+                404, content_type="text/plain", message_body="Not here."
+            ),
+        )
+        self.targets = {"metabase": self._target(services, "metabase", METABASE_PORT, "/api/health")}
+        self._pass_on(listener, "metabase", config.metabase_host, 10, self.targets["metabase"])
+        if config.oidc:
+            self.targets["webserver"] = self._target(services, "webserver", WEB_PORT, "/server_info")
+            self._pass_on(listener, "webserver", config.dagster_host, 20, self.targets["webserver"])
+        CfnOutput(services, "BalancerName", value=self.balancer.load_balancer_dns_name)
+
+    def _make_balancer(self, network: Network, data: Data) -> elb.ApplicationLoadBalancer:
+        balancer = elb.ApplicationLoadBalancer(
+            self,
+            "Balancer",
+            vpc=network.vpc,
+            internet_facing=True,
+            security_group=network.groups["balancer"],
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name="balancer"),
+            drop_invalid_header_fields=True,
+            deletion_protection=True,
+            desync_mitigation_mode=elb.DesyncMitigationMode.DEFENSIVE,
+            idle_timeout=Duration.minutes(5),
+        )
+        # The method for it wants to know the region.
+        balancer.set_attribute("access_logs.s3.enabled", "true")
+        balancer.set_attribute("access_logs.s3.bucket", data.access_logs.bucket_name)
+        balancer.set_attribute("access_logs.s3.prefix", "balancer")
+        return balancer
+
+    def _certificates(self) -> list[elb.IListenerCertificate]:
+        if self._config.certificate_arns:
+            return [elb.ListenerCertificate.from_arn(arn) for arn in self._config.certificate_arns]
+        assert self._zone
+        others = [self._config.dagster_host] if self._config.oidc else []
+        issued = acm.Certificate(
+            self,
+            "Certificate",
+            domain_name=self._config.metabase_host,
+            subject_alternative_names=others or None,
+            validation=acm.CertificateValidation.from_dns(self._zone),
+        )
+        return [elb.ListenerCertificate.from_certificate_manager(issued)]
+
+    def _target(self, services: Services, name: str, port: int, path: str) -> elb.ApplicationTargetGroup:
+        return elb.ApplicationTargetGroup(
+            self,
+            f"{name.capitalize()}Target",
+            vpc=self._vpc,
+            port=port,
+            protocol=elb.ApplicationProtocol.HTTP,
+            target_type=elb.TargetType.IP,
+            targets=[services.services[name]],
+            deregistration_delay=Duration.seconds(30),
+            health_check=elb.HealthCheck(
+                path=path,
+                healthy_http_codes="200",
+                interval=Duration.seconds(15),
+                timeout=Duration.seconds(10),
+            ),
+        )
+
+    def _pass_on(
+        self,
+        listener: elb.ApplicationListener,
+        name: str,
+        host: str,
+        priority: int,
+        group: elb.ApplicationTargetGroup,
+    ) -> None:
+        action = elb.ListenerAction.forward([group])
+        oidc = self._config.oidc
+        if name == "webserver":
+            assert oidc
+            action = elb.ListenerAction.authenticate_oidc(
+                issuer=oidc.issuer,
+                authorization_endpoint=oidc.authorization_endpoint,
+                token_endpoint=oidc.token_endpoint,
+                user_info_endpoint=oidc.user_info_endpoint,
+                client_id=oidc.client_id,
+                client_secret=SecretValue.secrets_manager(oidc.secret),
+                session_timeout=Duration.hours(_SESSION_HOURS),
+                on_unauthenticated_request=elb.UnauthenticatedAction.AUTHENTICATE,
+                allow_https_outbound=False,
+                next=action,
+            )
+        listener.add_action(
+            f"{name.capitalize()}Rule",
+            priority=priority,
+            conditions=[elb.ListenerCondition.host_headers([host])],
+            action=action,
+        )
+        if self._zone:
+            route53.ARecord(
+                self,
+                f"{name.capitalize()}Name",
+                zone=self._zone,
+                record_name=f"{host}.",
+                target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.balancer)),
+            )

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from written import Json, Written, text
+
+
+def listeners(system: Written) -> dict[int, Json]:
+    found = system.resources("AWS::ElasticLoadBalancingV2::Listener").values()
+    return {one["Properties"]["Port"]: one["Properties"] for one in found}
+
+
+def rules(system: Written) -> dict[str, list[Json]]:
+    """Return what is done for each host, in order."""
+    found = system.resources("AWS::ElasticLoadBalancingV2::ListenerRule").values()
+    return {
+        one["Properties"]["Conditions"][0]["HostHeaderConfig"]["Values"][0]: one["Properties"]["Actions"]
+        for one in found
+    }
+
+
+def test_everything_is_served_with_tls_of_today_and_the_rest_is_sent_there(each: Written) -> None:
+    https, http = listeners(each)[443], listeners(each)[80]
+    assert https["Protocol"] == "HTTPS"
+    assert https["SslPolicy"].startswith("ELBSecurityPolicy-TLS13")
+    assert https["Certificates"]
+    (redirect,) = http["DefaultActions"]
+    assert redirect["RedirectConfig"] == {"Port": "443", "Protocol": "HTTPS", "StatusCode": "HTTP_301"}
+
+
+def test_other_host_names_see_nothing(each: Written) -> None:
+    (default,) = listeners(each)[443]["DefaultActions"]
+    assert default["FixedResponseConfig"]["StatusCode"] == "404"
+
+
+def test_without_oidc_dagsters_ui_is_behind_no_load_balancer(small: Written) -> None:
+    assert set(rules(small)) == {"sales.example.com"}
+    (webserver,) = [
+        one["Properties"]
+        for one in small.resources("AWS::ECS::Service").values()
+        if one["Properties"]["ServiceName"] == "webserver"
+    ]
+    assert "LoadBalancers" not in webserver
+
+
+def test_with_oidc_nobody_reaches_dagsters_ui_before_logging_in(medium: Written) -> None:
+    first, second = sorted(rules(medium)["dagster.example.com"], key=lambda action: action["Order"])
+    assert (first["Type"], second["Type"]) == ("authenticate-oidc", "forward")
+    oidc = first["AuthenticateOidcConfig"]
+    assert oidc["OnUnauthenticatedRequest"] == "authenticate"
+    assert oidc["Issuer"] == "https://login.example.com"
+    assert "resolve:secretsmanager:sales-tracker-oidc" in text(oidc["ClientSecret"])
+
+
+def test_metabase_is_passed_on_to_and_watched(each: Written) -> None:
+    (action,) = rules(each)["sales.example.com"]
+    assert action["Type"] == "forward"
+    each.template("services").has_resource_properties(
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        {"HealthCheckPath": "/api/health", "Matcher": {"HttpCode": "200"}, "TargetType": "ip"},
+    )
+
+
+def test_the_load_balancer_is_hard_to_delete_logs_and_drops_malformed_requests(each: Written) -> None:
+    (balancer,) = each.resources("AWS::ElasticLoadBalancingV2::LoadBalancer").values()
+    attributes = {one["Key"]: one["Value"] for one in balancer["Properties"]["LoadBalancerAttributes"]}
+    assert attributes["deletion_protection.enabled"] == "true"
+    assert attributes["routing.http.drop_invalid_header_fields.enabled"] == "true"
+    assert attributes["routing.http.desync_mitigation_mode"] == "defensive"
+    assert attributes["access_logs.s3.enabled"] == "true"
+    assert "AccessLogs" in text(attributes["access_logs.s3.bucket"])
+
+
+def test_the_load_balancer_may_write_its_log_and_nothing_else_there(each: Written) -> None:
+    policies = each.resources("AWS::S3::BucketPolicy", "data").values()
+    (writing,) = [
+        statement
+        for policy in policies
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement.get("Principal") == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
+    ]
+    assert writing["Action"] == "s3:PutObject"
+    assert text(writing["Resource"]).endswith("/balancer/AWSLogs/<AWS::AccountId>/*")
+
+
+def test_names_and_certificate_are_made_in_the_hosted_zone(medium: Written, large: Written) -> None:
+    assert medium.resources("AWS::CertificateManager::Certificate") == {}
+    (certificate,) = large.resources("AWS::CertificateManager::Certificate").values()
+    assert certificate["Properties"]["ValidationMethod"] == "DNS"
+    assert certificate["Properties"]["SubjectAlternativeNames"] == ["dagster.example.com"]
+    names = {
+        one["Properties"]["Name"] for one in large.resources("AWS::Route53::RecordSet", "services").values()
+    }
+    assert names == {"sales.example.com.", "dagster.example.com."}

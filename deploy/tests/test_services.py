@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from conftest import DEPLOY
+from written import Json, Written, actions, every_text, may, several, text
+
+OURS = ("webserver", "daemon", "code", "run")
+
+
+def services(system: Written) -> dict[str, Json]:
+    found = system.resources("AWS::ECS::Service", "services").values()
+    return {one["Properties"]["ServiceName"]: one for one in found}
+
+
+def test_each_service_and_the_run_have_a_task_with_roles_of_its_own(each: Written) -> None:
+    tasks = [one["Properties"] for one in each.resources("AWS::ECS::TaskDefinition").values()]
+    assert {task["Family"] for task in tasks} == {f"{each.prefix}-{name}" for name in (*OURS, "metabase")}
+    roles = [text(task[kind]) for task in tasks for kind in ("TaskRoleArn", "ExecutionRoleArn")]
+    assert len(set(roles)) == 10
+    assert {task["NetworkMode"] for task in tasks} == {"awsvpc"}
+
+
+def test_no_task_starts_before_it_may_read_its_secrets(each: Written) -> None:
+    for name, task in each.resources("AWS::ECS::TaskDefinition").items():
+        assert any(one.startswith(name[:-12]) and "StarterDefaultPolicy" in one for one in task["DependsOn"])
+
+
+def test_no_task_has_an_address_of_the_internet(each: Written) -> None:
+    assert set(services(each)) == {"webserver", "daemon", "code", "metabase"}
+    for service in services(each).values():
+        place = service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+        assert place["AssignPublicIp"] == "DISABLED"
+        assert all("tasksSubnet" in text(subnet) for subnet in place["Subnets"])
+        assert len(place["SecurityGroups"]) == 1
+
+
+def test_a_version_that_does_not_become_healthy_is_taken_back(each: Written) -> None:
+    for service in services(each).values():
+        deployment = service["Properties"]["DeploymentConfiguration"]
+        assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+
+
+def test_two_daemons_never_run_at_once(each: Written) -> None:
+    daemon = services(each)["daemon"]["Properties"]
+    assert daemon["DesiredCount"] == 1
+    assert daemon["DeploymentConfiguration"]["MaximumPercent"] == 100
+    assert daemon["DeploymentConfiguration"]["MinimumHealthyPercent"] == 0
+
+
+def test_daemon_and_webserver_start_after_the_code_server(each: Written) -> None:
+    (code,) = [key for key in each.resources("AWS::ECS::Service") if key.startswith("CodeService")]
+    for name in ("webserver", "daemon"):
+        assert code in services(each)[name]["DependsOn"]
+
+
+def test_only_into_the_webserver_can_a_session_be_opened(each: Written) -> None:
+    open_to_sessions = {
+        name for name, one in services(each).items() if one["Properties"].get("EnableExecuteCommand") is True
+    }
+    assert open_to_sessions == {"webserver"}
+    for name in (*OURS, "metabase"):
+        may_open = "ssmmessages:OpenDataChannel" in actions(each.statements(f"{name.capitalize()}Role"))
+        assert may_open == (name == "webserver")
+    (cluster,) = each.resources("AWS::ECS::Cluster").values()
+    logged = cluster["Properties"]["Configuration"]["ExecuteCommandConfiguration"]
+    assert logged["Logging"] == "OVERRIDE"
+    assert "CloudWatchLogGroupName" in logged["LogConfiguration"]
+
+
+def test_all_our_tasks_have_one_image_in_the_version_that_the_deployment_names(each: Written) -> None:
+    images = {text(each.container(name)["Image"]) for name in OURS}
+    assert len(images) == 1
+    assert images.pop().endswith(":<ImageTag>")
+    assert "Default" not in each.templates["services"]["Parameters"]["ImageTag"]
+
+
+def test_health_is_asked_of_each_service_of_ours(each: Written) -> None:
+    for name in ("webserver", "daemon", "code"):
+        assert each.container(name)["HealthCheck"]["Command"] == [
+            "CMD",
+            "python",
+            "-m",
+            "shs_pipeline.health",
+        ]
+
+
+def test_the_password_of_the_database_comes_from_its_secret_and_stands_in_no_variable(each: Written) -> None:
+    for name in OURS:
+        source = each.secrets(name)["SHS_DATABASE_PASSWORD"]
+        assert "WarehouseInstance" in source
+        assert source.endswith(":password::")
+        url = each.environment(name)["SHS_DATABASE_URL"]
+        assert url.startswith("postgresql://shs_owner@<")
+        assert url.endswith(":5432/shs?sslmode=require")
+
+
+def test_no_secret_stands_among_the_variables(each: Written) -> None:
+    for name in (*OURS, "metabase"):
+        given = {key for key in each.environment(name) if "PASS" in key or key.endswith("_KEY")}
+        assert given <= {"MB_PASSWORD_COMPLEXITY", "MB_PASSWORD_LENGTH"}
+
+
+def test_each_task_gets_the_secrets_that_it_uses_and_no_others(small: Written, medium: Written) -> None:
+    assert set(small.secrets("daemon")) == {"SHS_DATABASE_PASSWORD"}
+    assert set(small.secrets("code")) == {"SHS_DATABASE_PASSWORD"}
+    assert set(small.secrets("metabase")) == {"MB_DB_PASS", "MB_ENCRYPTION_SECRET_KEY"}
+    mail = {"SHS_SMTP_USER", "SHS_SMTP_PASSWORD"}
+    assert set(medium.secrets("webserver")) == {"SHS_DATABASE_PASSWORD"}
+    assert set(medium.secrets("code")) == {"SHS_DATABASE_PASSWORD", *mail}
+    assert set(medium.secrets("run")) == {"SHS_DATABASE_PASSWORD", "SHS_METABASE_PASSWORD", *mail}
+    assert not any("Warehouse" in source for source in medium.secrets("metabase").values())
+
+
+@pytest.mark.parametrize("task", [*OURS, "metabase"])
+def test_what_starts_a_task_may_read_just_that_tasks_secrets(each: Written, task: str) -> None:
+    statements = each.statements(f"{task.capitalize()}Starter")
+    readable = {
+        text(one) for s in may(statements, "secretsmanager:GetSecretValue") for one in several(s["Resource"])
+    }
+    used = {source.split(":password::")[0].split(":username::")[0] for source in each.secrets(task).values()}
+    assert readable == used
+    allowed = {
+        *("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"),
+        *("ecr:GetAuthorizationToken", "logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt"),
+        *("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"),
+    }
+    assert actions(statements) <= allowed
+
+
+def test_no_task_has_an_action_with_a_star(each: Written) -> None:
+    for name in (*OURS, "metabase"):
+        for kind in ("Role", "Starter"):
+            for statement in each.statements(f"{name.capitalize()}{kind}"):
+                assert statement["Effect"] == "Allow"
+                assert all("*" not in action for action in several(statement["Action"])), statement
+
+
+def test_metabase_may_do_nothing_in_aws(each: Written) -> None:
+    assert each.statements("MetabaseRole") == []
+
+
+def test_the_code_server_drains_the_queue_and_reads_and_writes_nothing(each: Written) -> None:
+    statements = each.statements("CodeRole")
+    assert actions(statements) == {
+        *("s3:ListBucket", "s3:GetObject", "kms:Decrypt", "ecs:DescribeTaskDefinition"),
+        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    }
+    (draining,) = may(statements, "sqs:ReceiveMessage")
+    assert "Arrivals" in text(draining["Resource"])
+    assert "Dead" not in text(draining["Resource"])
+
+
+def test_a_run_writes_error_workbooks_and_its_logs_and_nothing_else_into_buckets(each: Written) -> None:
+    writing = may(each.statements("RunRole"), "s3:PutObject")
+    written = {text(one).partition("/")[2] for s in writing for one in several(s["Resource"])}
+    assert written == {"landing/rejected/*", "dagster/*"}
+    (deleting,) = may(each.statements("RunRole"), "s3:DeleteObject")
+    assert text(deleting["Resource"]).endswith("/landing/rejected/*")
+
+
+def test_a_run_keeps_peoples_secrets_and_touches_no_others(each: Written) -> None:
+    statements = each.statements("RunRole")
+    for action in ("GetSecretValue", "CreateSecret", "PutSecretValue", "DeleteSecret"):
+        (keeping,) = may(statements, f"secretsmanager:{action}")
+        assert text(keeping["Resource"]).endswith(f":secret:{each.prefix}/people/*")
+    assert each.environment("run")["SHS_SECRETS"] == f"aws-secretsmanager://{each.prefix}/people"
+    for name in ("webserver", "daemon", "code"):
+        assert "secretsmanager:GetSecretValue" not in actions(each.statements(f"{name.capitalize()}Role"))
+
+
+def test_the_daemon_launches_the_run_task_in_its_cluster_and_no_other(each: Written) -> None:
+    statements = each.statements("DaemonRole")
+    assert actions(statements) == {
+        *(
+            "ecs:RunTask",
+            "ecs:TagResource",
+            "ecs:DescribeTasks",
+            "ecs:StopTask",
+            "ecs:DescribeTaskDefinition",
+        ),
+        *("iam:PassRole", "ec2:DescribeNetworkInterfaces", "logs:GetLogEvents"),
+    }
+    (launching,) = may(statements, "ecs:RunTask")
+    assert text(launching["Resource"]).endswith(f":task-definition/{each.prefix}-run:*")
+    assert text(launching["Condition"]["ArnEquals"]["ecs:cluster"]).endswith(f":cluster/{each.prefix}")
+    (tagging,) = may(statements, "ecs:TagResource")
+    assert tagging["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+    (ending,) = may(statements, "ecs:StopTask")
+    assert text(ending["Resource"]).endswith(f":task/{each.prefix}/*")
+
+
+def test_the_daemon_hands_over_just_the_roles_of_the_run_task_and_to_ecs_only(each: Written) -> None:
+    (passing,) = may(each.statements("DaemonRole"), "iam:PassRole")
+    assert sorted(text(one)[1:].rstrip(">").split(".")[0][:-8] for one in passing["Resource"]) == [
+        "RunRole",
+        "RunStarter",
+    ]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    for name in ("webserver", "code", "run", "metabase"):
+        assert "iam:PassRole" not in actions(each.statements(f"{name.capitalize()}Role"))
+
+
+def test_only_ecs_of_this_account_takes_on_the_roles_of_tasks(each: Written) -> None:
+    for name, role in each.resources("AWS::IAM::Role", "services").items():
+        if "Starter" not in name and not name.startswith(
+            tuple(f"{n.capitalize()}Role" for n in (*OURS, "metabase"))
+        ):
+            continue
+        (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+        assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_everything_that_a_run_needs_travels_by_configuration(medium: Written) -> None:
+    for name in ("webserver", "daemon", "code"):
+        environment = medium.environment(name)
+        assert environment["SHS_DAGSTER_CONFIG"] == "/app/deploy/dagster.ecs.yaml"
+        assert environment["SHS_ECS_RUN_TASK"].startswith("<RunTask")
+        assert environment["SHS_ECS_RUN_CONTAINER"] == "run"
+        assert environment["SHS_MAX_RUNS"] == "10"
+    run, code = medium.environment("run"), medium.environment("code")
+    assert run["SHS_LANDING"] == code["SHS_LANDING"]
+    assert run["SHS_METABASE_URL"] == "http://metabase.shs-stage.internal:3000"
+    assert run["SHS_METABASE_PUBLIC_URL"] == "https://sales.example.com"
+    assert run["SHS_SMTP_SENDER"] == "Sales Tracker <tracker@sales.example.com>"
+    assert medium.environment("daemon")["SHS_CODE_SERVER"] == "code.shs-stage.internal:4000"
+    assert "SHS_ARRIVALS_QUEUE" in code
+    assert code["SHS_LISTING_MINUTES"] == "15"
+    assert medium.container("run")["Name"] == "run"
+
+
+def test_variables_that_the_instance_file_names_are_all_set(each: Written) -> None:
+    instance = (DEPLOY / "dagster.ecs.yaml").read_text()
+    named = set(re.findall(r"\{env: (SHS_\w+)\}", instance))
+    by_shs_exec = {name for name in named if name.startswith("SHS_DAGSTER_")}
+    assert {"SHS_ECS_RUN_TASK", "SHS_LOG_BUCKET"} <= named
+    for name in OURS:
+        assert named - by_shs_exec <= set(each.environment(name))
+
+
+def test_every_variable_of_ours_is_one_that_somebody_reads(each: Written) -> None:
+    settings = (DEPLOY.parent / ".env.example").read_text() + (DEPLOY / "dagster.ecs.yaml").read_text()
+    for name in OURS:
+        given = {*each.environment(name), *each.secrets(name)}
+        assert [one for one in given if one.startswith("SHS_") and one not in settings] == []
+
+
+def test_metabase_has_its_own_database_and_few_connections_to_the_warehouse(each: Written) -> None:
+    environment = each.environment("metabase")
+    assert "MetabaseDatabase" in environment["MB_DB_HOST"]
+    assert environment["MB_SITE_URL"] == "https://sales.example.com"
+    assert environment["MB_JDBC_DATA_WAREHOUSE_MAX_CONNECTION_POOL_SIZE"] == "5"
+    assert "MetabaseDatabase" in each.secrets("metabase")["MB_DB_PASS"]
+
+
+def test_logs_are_kept_for_a_time_that_is_set(each: Written) -> None:
+    groups = each.resources("AWS::Logs::LogGroup")
+    assert len(groups) > 10
+    assert all(one["Properties"]["RetentionInDays"] in (30, 90, 365) for one in groups.values())
+
+
+def test_a_rotated_password_starts_the_services_anew_that_use_it(each: Written) -> None:
+    (rule,) = [
+        one["Properties"]
+        for one in each.resources("AWS::Events::Rule", "services").values()
+        if "EventPattern" in one["Properties"]
+    ]
+    assert rule["EventPattern"]["detail"]["eventName"] == ["RotationSucceeded"]
+    watched = {text(one) for one in rule["EventPattern"]["detail"]["additionalEventData"]["SecretId"]}
+    used = {
+        s.split(":password::")[0].split(":username::")[0]
+        for n in services(each)
+        for s in each.secrets(n).values()
+    }
+    assert watched == used
+    statements = each.statements("RedeployRole")
+    assert actions(statements) == {
+        *("ecs:DescribeServices", "ecs:UpdateService", "secretsmanager:DescribeSecret"),
+        *("logs:CreateLogStream", "logs:PutLogEvents"),
+    }
+    updated = {
+        text(one).rpartition("/")[2] for s in may(statements, "ecs:UpdateService") for one in s["Resource"]
+    }
+    assert updated == set(services(each))
+    assert "rate(10 minutes)" in set(every_text(each.resources("AWS::Events::Rule", "services")))

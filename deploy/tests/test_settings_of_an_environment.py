@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from conftest import CERTIFICATE, CONNECTION, DEPLOY, MAIL, NEEDED, OIDC, ZONE
+from shs_deploy.config import ConfigError, load_config, read_environment
+
+LEAST = {**NEEDED, "certificate_arn": CERTIFICATE}
+
+
+def load(context: dict[str, object], folder: Path = Path("nowhere")):
+    return load_config(context.get, folder)
+
+
+def test_the_least_that_is_needed_makes_a_small_system() -> None:
+    config = load(LEAST)
+    assert (config.prefix, config.size.name) == ("shs-prod", "small")
+    assert (config.mail, config.oidc, config.zone, config.repository) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("key", NEEDED)
+def test_what_is_needed_and_missing_is_named_with_where_to_set_it(key: str) -> None:
+    context = {name: value for name, value in LEAST.items() if name != key}
+    with pytest.raises(ConfigError, match=rf"^{key} is not set\. Write it into .*docs/deploy\.md"):
+        load(context)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"certificate_arn": None}, "nothing is served without TLS"),
+        ({"certificate_arn": "my-certificate"}, "certificate_arn is 'my-certificate'"),
+        ({"size": "huge"}, "none of small, medium, large"),
+        ({"metabase_host": "https://sales.example.com"}, "metabase_host is"),
+        ({"environment": "Production!"}, "environment is 'Production!'"),
+        ({"alarm_mail": "nobody"}, "alarm_mail is 'nobody'"),
+        ({"allowed_networks": "everybody"}, "allowed_networks is 'everybody'"),
+        ({"due_day": 31}, "due_day is '31'"),
+        ({"zones": "us-east-1a"}, "Name two or more"),
+        ({"max_runs": 0}, "max_runs is '0'"),
+        ({"multi_az": "yes"}, "multi_az is 'yes'. Say true or false"),
+        ({"mail_domain": "example.com"}, "mail_sender is not"),
+        ({**MAIL, "mail_sender": "me@example.org"}, "is no address of mail_domain"),
+        ({"connection_arn": CONNECTION}, "repository is not"),
+        ({"dagster_host": "dagster.example.com"}, "would be open to everybody"),
+        ({**OIDC, "dagster_host": None}, "dagster_host is not"),
+        ({**OIDC, "oidc_secret": None}, "oidc_secret is not"),
+        ({**OIDC, "oidc_token_endpoint": "http://login.example.com"}, "oidc_token_endpoint is"),
+        ({**ZONE, "hosted_zone_name": "example.org"}, "does not lie in the hosted zone example.org"),
+        ({"hosted_zone_id": "Z1"}, "hosted_zone_name is not"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_a_sentence(changed: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({**LEAST, **changed})
+    assert sentence in str(refused.value)
+
+
+def test_the_file_of_an_environment_is_read_and_the_command_line_goes_before_it(tmp_path: Path) -> None:
+    (tmp_path / "prod.json").write_text(json.dumps({**LEAST, "size": "medium", "due_day": 10}))
+    config = load({"due_day": "12", "alarm_mail": "a@example.com, b@example.com"}, tmp_path)
+    assert (config.size.name, config.due_day) == ("medium", 12)
+    assert config.alarm_mail == ("a@example.com", "b@example.com")
+
+
+def test_a_key_that_nobody_reads_is_named_and_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "prod.json").write_text(json.dumps({**LEAST, "metabse_host": "x.example.com"}))
+    with pytest.raises(ConfigError, match="sets metabse_host, which nobody reads"):
+        read_environment("prod", tmp_path)
+    (tmp_path / "prod.json").write_text("{")
+    with pytest.raises(ConfigError, match="is no JSON"):
+        read_environment("prod", tmp_path)
+
+
+def test_second_zone_replica_and_runs_can_be_set_apart_from_the_size() -> None:
+    assert load({**LEAST, "multi_az": "true"}).size.warehouse.is_multi_az
+    assert load({**LEAST, "max_runs": "6"}).size.max_runs == 6
+    assert load({**LEAST, "replica": True}).size.replica == "db.t4g.small"
+    assert not load({**LEAST, "size": "large", "replica": "false"}).size.replica
+
+
+def test_metabase_is_the_version_of_the_compose_file_unless_another_is_named() -> None:
+    compose = (DEPLOY.parent / "docker-compose.yml").read_text()
+    assert load(LEAST).metabase_version in compose
+    assert load({**LEAST, "metabase_version": "v0.60.2.3"}).metabase_version == "v0.60.2.3"
+
+
+def test_the_example_can_be_used_as_it_is() -> None:
+    config = load_config({"environment": "example"}.get)
+    assert config.mail
+    assert config.zone
+
+
+def test_the_program_says_what_is_missing_instead_of_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDK_CONTEXT_JSON", json.dumps({"environment": "nowhere"}))
+    program = runpy.run_path(str(DEPLOY / "app.py"))
+    with pytest.raises(SystemExit) as ended:
+        program["main"]()
+    # A text is printed by Python to the standard error, and the exit code is 1.
+    assert str(ended.value.code).startswith("owner is not set.")
