@@ -1,6 +1,6 @@
 """The resource behind every asset: where to read from and to load into."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
@@ -9,6 +9,8 @@ from shs_pipeline.access import LoginChange, logins_from_settings
 from shs_pipeline.errors import ShsError
 from shs_pipeline.ingestion import Ingestion
 from shs_pipeline.marts import BuildReport, marts_from_settings
+from shs_pipeline.notices.sending import Told, tell
+from shs_pipeline.notices.texts import FailedRun
 from shs_pipeline.settings import Settings, load_settings
 
 
@@ -58,6 +60,18 @@ class Warehouse(dg.ConfigurableResource):
         from shs_pipeline.metabase.provisioning import Workplace, apply_all
 
         return len(apply_all(Workplace.from_settings(self.settings()), tell).done)
+
+    def tell(self, runs: Sequence[FailedRun], seconds: float) -> Told:
+        """Tell what happened that nobody was told of so far.
+
+        Args:
+            runs: runs that failed.
+            seconds: begin no further mail after so long.
+
+        Raises:
+            ShsError: the settings or the database are not usable.
+        """
+        return tell(self.looking(), self.settings(), runs, seconds=seconds)
 
 
 @contextmanager

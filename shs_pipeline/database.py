@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,9 +75,21 @@ def prepare(settings: Settings) -> Databases:
     Raises:
         ShsError: a server that does not start, cannot be reached, or refuses.
     """
-    if settings.database_url is not None:
-        return _prepare_server(settings.database_url, settings.database_wait_seconds)
+    url = server_url(settings)
+    if url is not None:
+        return _prepare_server(url, settings.database_wait_seconds)
     return _prepare_embedded(settings)
+
+
+def server_url(settings: Settings) -> SecretStr | None:
+    """Return `SHS_DATABASE_URL` with the password that is given apart from it; None when it is not set."""
+    url, password = settings.database_url, settings.database_password
+    if url is None or password is None:
+        return url
+    parts = urlsplit(_text(url))
+    user, _, host = parts.netloc.rpartition("@")
+    encoded = quote(password.get_secret_value(), safe="")
+    return SecretStr(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{encoded}@{host}")))
 
 
 def connect(url: str | SecretStr, wait_seconds: float = 0) -> psycopg.Connection:
@@ -168,7 +181,11 @@ def dagster_environment(settings: Settings, databases: Databases | None = None) 
 def _settings_environment(settings: Settings) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in settings:
-        if value is not None:
+        place = settings.secret_places.get(name)
+        if place is not None:
+            # Each process reads it there by itself: a secret in a file is in no environment.
+            values[place.variable] = place.text
+        elif value is not None:
             shown = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
             values[f"SHS_{name.upper()}"] = shown
     return values
@@ -343,14 +360,14 @@ _REFUSALS: tuple[tuple[str, Callable[[str, str], tuple[str, str]]], ...] = (
         "password authentication failed",
         lambda url, user: (
             f"The database {place(url)} refuses the password of {user}.",
-            "Correct user and password in SHS_DATABASE_URL.",
+            "Correct user and password in SHS_DATABASE_URL, or SHS_DATABASE_PASSWORD.",
         ),
     ),
     (
         "no password supplied",
         lambda url, user: (
             f"The database {place(url)} asks {user} for a password and SHS_DATABASE_URL has none.",
-            "Write it into SHS_DATABASE_URL: postgresql://user:password@host:port/database.",
+            "Set SHS_DATABASE_PASSWORD, or write the password into SHS_DATABASE_URL (user:password@host).",
         ),
     ),
     (
@@ -437,11 +454,32 @@ def _text(url: str | SecretStr) -> str:
 
 
 def write_dagster_home(settings: Settings, configuration: Path) -> Path:
-    """Copy the instance configuration into this system's `DAGSTER_HOME` and return that folder."""
+    """Copy the instance configuration into this system's `DAGSTER_HOME` and return that folder.
+
+    Args:
+        settings: their `dagster_config` goes before the configuration given.
+        configuration: the project's `dagster.yaml`.
+
+    Raises:
+        ShsError: there is no such file, or it cannot be read.
+    """
     home = settings.home / "dagster"
     (home / "storage").mkdir(parents=True, exist_ok=True)
-    copy = home / "dagster.yaml"
-    wanted = configuration.read_text()
-    if not copy.is_file() or copy.read_text() != wanted:
-        copy.write_text(wanted)
+    source = settings.dagster_config or configuration
+    try:
+        write_whole(home / "dagster.yaml", source.read_text())
+    except (FileNotFoundError, IsADirectoryError):
+        raise ShsError(
+            f"There is no file {source}.",
+            "Correct SHS_DAGSTER_CONFIG, or run shs in the project folder.",
+        ) from None
     return home
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in one step, unless it says the same already; several processes may do so at once."""
+    if path.is_file() and path.read_text() == text:
+        return
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as fresh:
+        fresh.write(text)
+    Path(fresh.name).replace(path)

@@ -166,7 +166,7 @@ def _plan(connection: psycopg.Connection, full_refresh: bool, due_day: int) -> _
     last = last_publication(connection)
     due = last_due_month(today(), due_day)
     row = connection.execute(
-        "select coalesce(max(finished), 'epoch'::timestamptz), count(*) > 0 from ops.files"
+        "select coalesce(max(finished), 'epoch'::timestamptz), exists (select from ops.files) from ops.files"
     ).fetchone()
     assert row is not None
     books_at, has_files = row

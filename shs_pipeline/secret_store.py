@@ -250,22 +250,34 @@ class AwsSecrets(SecretStore):
             ) from None
 
 
-def _aws_secrets(prefix: str) -> AwsSecrets:
+def aws_client(variable: str) -> tuple[Any, tuple[type[Exception], ...]]:
+    """Return a client of AWS Secrets Manager and the exceptions by which boto3 says that it fails.
+
+    Args:
+        variable: the setting that asks for it, for messages.
+
+    Raises:
+        ShsError: boto3 is not installed, or has no region.
+    """
     try:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
     except ModuleNotFoundError:
         raise ShsError(
-            "SHS_SECRETS names AWS Secrets Manager, and the package boto3 is not installed.",
-            "Install boto3 beside this package, or set SHS_SECRETS to a file.",
+            f"{variable} names AWS Secrets Manager, and the package boto3 is not installed.",
+            "Install boto3 beside this package, or keep the secret in a file.",
         ) from None
     try:
-        return AwsSecrets(prefix, boto3.client("secretsmanager"), (BotoCoreError, ClientError))
+        return boto3.client("secretsmanager"), (BotoCoreError, ClientError)
     except BotoCoreError as error:
         raise ShsError(
-            f"AWS Secrets Manager cannot be used: {_reason(error)}.",
-            "Set AWS_REGION and the other AWS_* variables, or SHS_SECRETS to a file.",
+            f"AWS Secrets Manager, which {variable} names, cannot be used: {_reason(error)}.",
+            "Set AWS_REGION and the other AWS_* variables, or keep the secret in a file.",
         ) from None
+
+
+def _aws_secrets(prefix: str) -> AwsSecrets:
+    return AwsSecrets(prefix, *aws_client("SHS_SECRETS"))
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,8 @@
 
 None is needed: the defaults keep everything below `var/` in the checkout. The environment beats
 `.env`. A relative path in `.env` is meant from the project folder, one in the environment from
-the current folder, as a shell user expects.
+the current folder, as a shell user expects. A secret may be given in two more forms, `SHS_NAME_FILE`
+and `SHS_NAME_SECRET` (`secret_settings.py`).
 """
 
 from __future__ import annotations
@@ -11,21 +12,27 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.secret_settings import FORMS, SecretPlace, place_of
 
 PREFIX = "SHS_"
-PATHS = ("home", "landing", "secrets", "pg_bin")
+PATHS = ("home", "landing", "secrets", "pg_bin", "dagster_config")
+SECRETS = ("database_url", "database_password", "metabase_password", "metabase_api_key", "smtp_password")
+"""The settings whose value is a secret, or holds one; each has the three forms."""
 
 # Their values, which hold or may hold a password, are in no message.
-_SECRET = ("database_url", "metabase_url", "metabase_password", "metabase_api_key")
+_UNSHOWN = (*SECRETS, "metabase_url", "metabase_public_url")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Set by shs itself for the Dagster processes it starts; no settings of a person.
 INTERNAL = frozenset(
@@ -40,6 +47,9 @@ INTERNAL = frozenset(
     }
 )
 
+# Read by `deploy/dagster.ecs.yaml` alone; the stack in the cloud sets them.
+OF_THE_STACK = frozenset({"SHS_ECS_RUN_TASK", "SHS_ECS_RUN_CONTAINER", "SHS_LOG_BUCKET", "SHS_MAX_RUNS"})
+
 
 class Settings(BaseSettings):
     """What can be set; each field is the variable `SHS_<NAME>`.
@@ -48,11 +58,14 @@ class Settings(BaseSettings):
         home: folder of all state (database, secrets, logs, Dagster).
         landing: URL of the landing zone, `file:///…` or `s3://bucket/prefix`.
         database_url: owner's URL of the warehouse database; None runs the embedded server.
+        database_password: the owner's password, where the URL holds none.
         secrets: URL of the place for people's passwords, `file:///…` or `aws-secretsmanager://prefix`.
         pg_bin: folder with `initdb`, `pg_ctl` and `postgres`; None takes those of the wheel.
         max_file_mb: largest file that is read, in MiB.
         database_wait_seconds: how long a command waits for a database that is away.
         sensor_seconds: pause between two looks at the landing zone.
+        arrivals_queue: URL of the SQS queue in which S3 tells of arrivals; empty lists the bucket instead.
+        listing_minutes: pause between two listings of the whole bucket where a queue tells of arrivals.
         due_day: day of the following month from which a missing file is reported.
         metabase_url: address of the Metabase that `shs metabase` sets up; empty for none.
         metabase_user: e-mail address of its administrator, for the first contact only.
@@ -60,6 +73,16 @@ class Settings(BaseSettings):
         metabase_api_key: a key of its group Administrators, instead of user and password.
         metabase_warehouse: `host:port` by which Metabase reaches the warehouse, where that is another
             than ours.
+        dagster_config: Dagster's instance file, instead of `dagster.yaml` of the project.
+        code_server: `host:port` of the code server, where `shs exec` starts Dagster's services apart.
+        metabase_public_url: address by which people reach Metabase, where that is another than ours.
+        smtp_host: server that takes our mail; empty sends none.
+        smtp_port: its port.
+        smtp_user: user to log in with there; empty does not log in.
+        smtp_password: that user's password.
+        smtp_tls: `starttls`, `tls` from the first byte, or `none`.
+        smtp_sender: whom the mail is from, an address or `Name <address>`.
+        mail_minutes: at most one mail to one person in so many minutes.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
@@ -67,17 +90,43 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: project_root() / "var")
     landing: str = ""
     database_url: SecretStr | None = None
+    database_password: SecretStr | None = None
     secrets: str = ""
     pg_bin: Path | None = None
     max_file_mb: int = Field(default=50, ge=1, le=2048)
     database_wait_seconds: int = Field(default=300, ge=0)
     sensor_seconds: int = Field(default=5, ge=1)
+    arrivals_queue: str = ""
+    listing_minutes: int = Field(default=15, ge=1, le=1440)
     due_day: int = Field(default=20, ge=1, le=28)
     metabase_url: str = ""
     metabase_user: str = ""
     metabase_password: SecretStr | None = None
     metabase_api_key: SecretStr | None = None
     metabase_warehouse: str = ""
+    dagster_config: Path | None = None
+    code_server: str = ""
+    metabase_public_url: str = ""
+    smtp_host: str = ""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_sender: str = ""
+    mail_minutes: int = Field(default=15, ge=0, le=1440)
+
+    _places: dict[str, SecretPlace] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, **given: Any) -> None:
+        places = _secret_places(given)
+        found: dict[str, Any] = {name: place.read() for name, place in places.items()}
+        super().__init__(**found, **given)
+        self._places = places
+
+    @property
+    def secret_places(self) -> Mapping[str, SecretPlace]:
+        """The places of those secrets that came from a file or from Secrets Manager, by setting."""
+        return self._places
 
     @classmethod
     def settings_customise_sources(
@@ -91,7 +140,7 @@ class Settings(BaseSettings):
         """Put arguments before the environment and the environment before `.env`."""
         return init_settings, env_settings, _ProjectDotEnv(settings_cls)
 
-    @field_validator("home", "pg_bin", mode="after")
+    @field_validator("home", "pg_bin", "dagster_config", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else Path(os.path.abspath(value.expanduser()))
@@ -106,6 +155,9 @@ class Settings(BaseSettings):
             raise ValueError("is no URL that starts with postgresql://")
         if not parts.path.strip("/"):
             raise ValueError("names no database after the host (@ : / # in a password need %-codes)")
+        # Half of such a password would be taken for the host or the database, and be shown as one.
+        if parts.netloc.count("@") > 1 or "@" in parts.path or parts.fragment:
+            raise ValueError("has @ : / or # in its password, which need %-codes: %40 %3A %2F %23")
         try:
             _ = parts.port
         except ValueError:
@@ -117,7 +169,7 @@ class Settings(BaseSettings):
     def _secrets_url(cls, value: str) -> str:
         return secrets_url(value) if value else value
 
-    @field_validator("metabase_url", mode="after")
+    @field_validator("metabase_url", "metabase_public_url", mode="after")
     @classmethod
     def _metabase_url(cls, value: str) -> str:
         parts = urlsplit(value)
@@ -127,17 +179,75 @@ class Settings(BaseSettings):
             raise ValueError("holds a user or password; they go into SHS_METABASE_USER and _PASSWORD")
         return value.rstrip("/")
 
-    @field_validator("metabase_warehouse", mode="after")
+    @field_validator("metabase_warehouse", "code_server", mode="after")
     @classmethod
     def _host_and_port(cls, value: str) -> str:
         if value and not re.fullmatch(r"[^\s:/@]+:[0-9]{1,5}", value):
             raise ValueError("is no host:port, such as postgres:5432")
         return value
 
+    @field_validator("arrivals_queue", mode="after")
+    @classmethod
+    def _queue_url(cls, value: str) -> str:
+        return queue_url(value) if value else value
+
+    @field_validator("smtp_host", mode="after")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9._:-]+", value):
+            raise ValueError("is no name of a server; the port goes into SHS_SMTP_PORT")
+        return value
+
+    @field_validator("smtp_tls", mode="before")
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("smtp_sender", mode="after")
+    @classmethod
+    def _one_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^@\s,;<>\"]+@[A-Za-z0-9.-]+", parseaddr(value)[1]):
+            raise ValueError("is no address such as sales@example.com or Sales <sales@example.com>")
+        if re.search(r"[\x00-\x1f\x7f]", value):
+            raise ValueError("holds a line break")
+        return value
+
     @model_validator(mode="after")
     def _places_below_home(self) -> Settings:
         self.secrets = self.secrets or (self.home / "secrets.json").as_uri()
         self.landing = landing_url(self.landing or (self.home / "landing").as_uri())
+        return self
+
+    @model_validator(mode="after")
+    def _arrivals_of_a_bucket(self) -> Settings:
+        if self.arrivals_queue and not self.landing.startswith("s3://"):
+            raise _of_setting("arrivals_queue", "is set, and SHS_LANDING is a folder, which tells of nothing")
+        return self
+
+    @model_validator(mode="after")
+    def _one_database_password(self) -> Settings:
+        if self.database_password is None:
+            return self
+        if self.database_url is None:
+            raise _of_setting("database_password", "is set, and SHS_DATABASE_URL is not")
+        parts = urlsplit(self.database_url.get_secret_value())
+        if parts.password:
+            raise _of_setting("database_password", "is set, and SHS_DATABASE_URL holds a password too")
+        if not parts.username:
+            raise _of_setting("database_url", "names no user to whom SHS_DATABASE_PASSWORD belongs")
+        return self
+
+    @model_validator(mode="after")
+    def _mail_is_complete(self) -> Settings:
+        if not self.smtp_host:
+            return self
+        if not self.smtp_sender:
+            raise _of_setting("smtp_sender", "is not set, and SHS_SMTP_HOST is: mail needs a sender")
+        if bool(self.smtp_user) != bool(self.smtp_password):
+            missing = "smtp_password" if self.smtp_user else "smtp_user"
+            raise _of_setting(missing, "is not set: user and password go together")
+        if self.smtp_tls == "none" and self.smtp_user and self.smtp_host not in _LOOPBACK:
+            raise _of_setting("smtp_tls", "is none, which would send SHS_SMTP_PASSWORD for everybody to read")
         return self
 
 
@@ -211,6 +321,23 @@ def secrets_url(text: str) -> str:
     return Path(os.path.abspath(Path(text).expanduser())).as_uri()
 
 
+def queue_url(text: str) -> str:
+    """Return the URL of an SQS queue without a trailing slash.
+
+    Raises:
+        ValueError: no such URL, or one of a queue to which S3 does not send.
+    """
+    parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise ValueError("holds a user or password; credentials are AWS_* variables or a role")
+    is_encrypted = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    if not is_encrypted or not re.fullmatch(r"/[^/]+/[^/]+/?", parts.path):
+        raise ValueError("is no queue such as https://sqs.eu-central-1.amazonaws.com/123456789012/arrivals")
+    if parts.path.rstrip("/").endswith(".fifo"):
+        raise ValueError("is a FIFO queue, to which S3 does not send: make a standard queue")
+    return text.rstrip("/")
+
+
 def load_settings() -> Settings:
     """Read the settings.
 
@@ -230,12 +357,31 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str
         environ: variables to look at instead of the environment and `.env`.
     """
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{PREFIX}{name.upper()}{end}" for name in SECRETS for end in FORMS.values()}
     names = {*os.environ, *dotenv()} if environ is None else set(environ)
-    unknown = sorted(n for n in names if n.startswith(PREFIX) and n not in known | INTERNAL)
+    unknown = sorted(n for n in names if n.startswith(PREFIX) and n not in known | INTERNAL | OF_THE_STACK)
     return {
         name: next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)), None)
         for name in unknown
     }
+
+
+def _secret_places(given: Mapping[str, Any]) -> dict[str, SecretPlace]:
+    """Return the places of the secrets that are neither arguments nor written as they are."""
+    if not set(SECRETS) - given.keys():
+        return {}
+    written = {name.upper(): value for name, value in dotenv().items()}
+    places = {
+        name: place_of(f"{PREFIX}{name.upper()}", os.environ, written, project_root())
+        for name in SECRETS
+        if name not in given
+    }
+    return {name: place for name, place in places.items() if place is not None}
+
+
+def _of_setting(name: str, wrong: str) -> PydanticCustomError:
+    """Return the error of a setting that does not go with another one."""
+    return PydanticCustomError("shs_settings_together", "{wrong}", {"name": name, "wrong": wrong})
 
 
 def _from_project_root(value: str) -> str:
@@ -246,8 +392,10 @@ def _from_project_root(value: str) -> str:
 def _readable(error: ValidationError) -> ShsError:
     found: list[str] = []
     for detail in error.errors():
-        name = str(detail["loc"][0]) if detail["loc"] else "landing"
-        shown = "" if name in _SECRET else f" is {str(_value_of(name, detail))!r}, which"
+        limits = detail.get("ctx", {})
+        name = str(detail["loc"][0]) if detail["loc"] else str(limits.get("name", "landing"))
+        is_unshown = name in _UNSHOWN or "wrong" in limits
+        shown = "" if is_unshown else f" is {str(_value_of(name, detail))!r}, which"
         found.append(f"{PREFIX}{name.upper()}{shown} {_what_is_wrong(detail)}.")
     plural = "them" if len(found) > 1 else "it"
     return ShsError(
@@ -274,5 +422,7 @@ def _what_is_wrong(detail: Any) -> str:
             return "is not a whole number"
         case "value_error":
             return str(limits["error"])
+        case "shs_settings_together":
+            return str(limits["wrong"])
         case _:
             return f"cannot be used: {detail['msg']}"

@@ -56,6 +56,7 @@ create unique index if not exists files_one_in_force on ops.files (path) where s
 create unique index if not exists files_one_rejected on ops.files (path) where status = 'rejected';
 create unique index if not exists files_bytes_once on ops.files (sha256) where status = 'loaded';
 create index if not exists files_by_partition on ops.files (source, commission_month);
+create index if not exists files_by_finish on ops.files (finished);
 create index if not exists files_gone on ops.files (source, finished)
     where status in ('superseded', 'withdrawn') and rows_loaded > 0;
 
@@ -118,6 +119,58 @@ create table if not exists ops.metabase_objects (
     primary key (kind, key)
 );
 
+create table if not exists ops.notice_marks (
+    only_one boolean primary key default true check (only_one),
+    begun_at timestamptz not null default now(),
+    publication_id bigint not null default 0,
+    server_tries integer not null default 0,
+    server_after timestamptz
+);
+insert into ops.notice_marks default values on conflict do nothing;
+
+create table if not exists ops.notices (
+    notice_id bigint generated always as identity primary key,
+    kind text not null check (
+        kind in ('rejected_file', 'failed_run', 'missing_source', 'published_month', 'published')
+    ),
+    key text not null unique,
+    rep_name text,
+    subject text not null,
+    body text not null,
+    file_id bigint references ops.files,
+    attachment text,
+    state text not null default 'new'
+        check (state in ('new', 'addressed', 'logged', 'overtaken', 'nobody')),
+    created_at timestamptz not null default clock_timestamp(),
+    settled_at timestamptz
+);
+create index if not exists notices_new on ops.notices (notice_id) where state = 'new';
+create index if not exists notices_by_file on ops.notices (file_id) where file_id is not null;
+
+create table if not exists ops.mails (
+    mail_id bigint generated always as identity primary key,
+    recipient text not null,
+    message_id text not null unique,
+    state text not null check (state in ('sending', 'waiting', 'sent', 'given_up')),
+    attempts integer not null default 0,
+    try_after timestamptz,
+    last_error text,
+    created_at timestamptz not null default clock_timestamp(),
+    claimed_at timestamptz,
+    sent_at timestamptz
+);
+create index if not exists mails_open on ops.mails (mail_id) where state in ('sending', 'waiting');
+create index if not exists mails_by_recipient on ops.mails (recipient, mail_id);
+
+create table if not exists ops.notice_mails (
+    notice_id bigint not null references ops.notices,
+    recipient text not null,
+    mail_id bigint references ops.mails,
+    primary key (notice_id, recipient)
+);
+create index if not exists notice_mails_waiting on ops.notice_mails (recipient) where mail_id is null;
+create index if not exists notice_mails_by_mail on ops.notice_mails (mail_id);
+
 comment on table ops.files is 'Every version of every file that was ever dropped.';
 comment on column ops.files.status is
     'loaded: its lines are in force. rejected: it lies in the bucket and is not loaded. '
@@ -135,6 +188,20 @@ comment on table ops.metabase_objects is
     'What shs_pipeline/metabase made in Metabase: which of ours is which of theirs, and what it holds.';
 comment on column ops.metabase_objects.content_hash is 'Of what was last written; empty until it was.';
 comment on column ops.metabase_objects.is_made is 'False: it was there before and is not ours to delete.';
+comment on table ops.notice_marks is 'One row: since when notices are kept, and how far they are derived.';
+comment on column ops.notice_marks.publication_id is 'The last publication that was told.';
+comment on column ops.notice_marks.server_after is 'The mail server did not answer: not before this again.';
+comment on table ops.notices is 'What happened and whom it concerns, each thing once.';
+comment on column ops.notices.rep_name is 'The rep whom it concerns; null: the admins.';
+comment on column ops.notices.attachment is 'Path in the landing zone of the file that goes with it.';
+comment on column ops.notices.state is
+    'new: to be addressed. addressed: see ops.notice_mails. logged: there was no mail server. '
+    'overtaken: mended before it was mailed. nobody: the rep may not log in.';
+comment on table ops.mails is 'Every mail: one or more notices to one person.';
+comment on column ops.mails.state is
+    'sending: claimed by a process. waiting: to be tried again. sent: a server took it. '
+    'given_up: it cannot be delivered.';
+comment on table ops.notice_mails is 'Who is told of a notice, and in which mail; null: in none so far.';
 comment on table reference.versions is 'When each accepted version of a reference table was in force.';
 """
 

@@ -178,11 +178,11 @@ def _from_database(settings: Settings, declaration: Declaration) -> Known | None
     """Return the values in force; None without a running database, which is not started for this."""
     import psycopg
 
-    from shs_pipeline.database import connect, prepare
+    from shs_pipeline.database import connect, prepare, server_url
     from shs_pipeline.embedded_postgres import EmbeddedPostgres
     from shs_pipeline.ingestion import known_values
 
-    url = settings.database_url
+    url = server_url(settings)
     try:
         if url is None:
             if EmbeddedPostgres(settings.home, settings.pg_bin).status().state != "running":

@@ -51,23 +51,44 @@ def run(
     anew: [bold]shs run --all[/bold]
     """
     from shs_pipeline.cli.arguments import known_name
-    from shs_pipeline.cli.marts import build
-    from shs_pipeline.cli.terminal import results, say, shown_progress
+    from shs_pipeline.cli.notices import tell_after_run, tell_of_failure
+    from shs_pipeline.cli.terminal import results
     from shs_pipeline.settings import load_settings
 
     names = [known_name(name) for name in source or ()]
     settings = load_settings()
     job = open_job(settings, "run")
+    console = results()
+    try:
+        is_rejected = _run(console, settings, job, everything, names, full_refresh)
+    except Exception as error:
+        tell_of_failure(settings, job, error)
+        raise
+    tell_after_run(console, settings, job)
+    if is_rejected:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def _run(
+    console: Console,
+    settings: Settings,
+    job: Ingestion,
+    everything: bool,
+    names: Sequence[str],
+    full_refresh: bool,
+) -> bool:
+    """Ingest and build; return whether a file is rejected."""
+    from shs_pipeline.cli.marts import build
+    from shs_pipeline.cli.terminal import say, shown_progress
+
     with shown_progress("Looking for changes") as progress:
         reports = _ingest(job, progress, everything, names)
-    console = results()
     if not reports:
         say(console, "Nothing changed since the last run.")
     show_reports(console, reports)
     is_rejected = show_rejections(console, job, reports, names)
     build(console, settings, job, full_refresh=full_refresh)
-    if is_rejected:
-        raise typer.Exit(EXIT_REJECTED)
+    return is_rejected
 
 
 def open_job(settings: Settings, command: str, most_seconds: float | None = None) -> Ingestion:

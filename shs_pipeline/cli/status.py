@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from shs_pipeline.marts import Publication
+    from shs_pipeline.notices.outbox import Shown
     from shs_pipeline.overview import Month, Overview
     from shs_pipeline.settings import Settings
 
 PANEL = "Data"
 _PATIENCE_SECONDS = 5
 _LISTED = 20
+_NOTICES_SHOWN = 5
 _SIGNS = {
     "loaded": ("L", "green", "loaded"),
     "rejected": ("R", "bold red", "rejected, nothing loaded"),
@@ -46,6 +48,7 @@ class State:
         trouble: why the landing zone cannot be listed.
         publication: what people read in the marts; None where nothing was ever published.
         is_published: whether people read everything that is loaded.
+        notices: the last ones, the newest first.
     """
 
     ui: str | None
@@ -57,6 +60,7 @@ class State:
     trouble: ShsError | None = None
     publication: Publication | None = None
     is_published: bool = False
+    notices: Sequence[Shown] = ()
 
 
 def status(
@@ -79,6 +83,7 @@ def status(
     _show_grid(console, state.overview.months)
     _show_tables(console, state.overview)
     _show_open_ends(console, state)
+    _show_notices(console, settings, state.notices)
 
 
 def look(settings: Settings) -> State:
@@ -92,6 +97,7 @@ def look(settings: Settings) -> State:
     from shs_pipeline.embedded_postgres import EmbeddedPostgres
     from shs_pipeline.marts import last_publication, pending_state
     from shs_pipeline.months import today
+    from shs_pipeline.notices.outbox import recent
     from shs_pipeline.overview import nothing_yet, read_overview
     from shs_pipeline.supervisor import running_system
 
@@ -105,6 +111,7 @@ def look(settings: Settings) -> State:
     overview = job.query(lambda connection: read_overview(connection, today(), settings.due_day))
     publication = job.query(last_publication)
     pending = job.query(lambda connection: pending_state(connection, settings.due_day))
+    notices = job.query(lambda connection: recent(connection, _NOTICES_SHOWN))
     waiting, trouble = None, None
     try:
         from shs_pipeline.run import changed_now
@@ -122,6 +129,7 @@ def look(settings: Settings) -> State:
         trouble,
         publication,
         not pending,
+        notices,
     )
 
 
@@ -209,6 +217,21 @@ def _show_open_ends(console: Console, state: State) -> None:
         say(console, "Nothing in the landing zone waits to be ingested.", "green")
 
 
+def _show_notices(console: Console, settings: Settings, notices: Sequence[Shown]) -> None:
+    from shs_pipeline.cli.notices import show_notices
+    from shs_pipeline.cli.terminal import say
+
+    if not notices:
+        return
+    mail = (
+        f"mailed by {settings.smtp_host}"
+        if settings.smtp_host
+        else "mailed to nobody: SHS_SMTP_HOST is not set"
+    )
+    say(console, f"\nThe last notices ({mail}; shs notices lists more):")
+    show_notices(console, notices)
+
+
 def _as_json(settings: Settings, state: State) -> dict[str, Any]:
     from shs_pipeline.months import month_text
 
@@ -252,6 +275,16 @@ def _as_json(settings: Settings, state: State) -> dict[str, Any]:
                 "error_workbook": file.error_workbook,
             }
             for file in state.overview.rejected
+        ],
+        "notices": [
+            {
+                "created_at": notice.created_at.isoformat(),
+                "kind": notice.kind,
+                "recipients": notice.recipients,
+                "subject": notice.subject,
+                "standing": notice.standing,
+            }
+            for notice in state.notices
         ],
         "waiting": list(state.waiting) if state.waiting is not None else None,
         "trouble": str(state.trouble) if state.trouble else None,

@@ -1,0 +1,112 @@
+"""The sensor behind the notices: it tells what happened, failed runs included."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
+
+from assets.warehouse import Warehouse
+from shs_pipeline.errors import ShsError
+from shs_pipeline.notices.logs import log_to_stderr
+from shs_pipeline.notices.texts import FailedRun
+
+EVERY_SECONDS = 30
+# A look at a sensor may take a minute, and the other sensors wait for it.
+_SENDING_SECONDS = 25.0
+_RUNS_AT_ONCE = 50
+_WHY = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+
+
+def notices_sensor() -> dg.SensorDefinition:
+    """Return the sensor that mails, or logs, what happened; it requests no runs.
+
+    Failed runs are looked up rather than announced: while the database is away nothing is lost.
+    """
+
+    @dg.sensor(
+        name="notices",
+        minimum_interval_seconds=EVERY_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells admins and reps what concerns them: by mail, or in the log without a mail server.",
+    )
+    def look(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
+        log_to_stderr()
+        after, seen = _load(context.cursor)
+        records = context.instance.get_run_records(
+            dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after),
+            limit=_RUNS_AT_ONCE,
+            order_by="update_timestamp",
+            ascending=True,
+        )
+        fresh = [record for record in records if record.dagster_run.run_id not in seen]
+        failed = [_failed_run(context.instance, record) for record in fresh if not _is_retried(record)]
+        unmoved = context.cursor or _dump(after, ())
+        try:
+            told = warehouse.tell(failed, _SENDING_SECONDS)
+        except ShsError as error:
+            return dg.SensorResult(skip_reason=str(error), cursor=unmoved)
+        cursor = _after(records) if records else unmoved
+        return dg.SensorResult(skip_reason=_said(told.recorded, told.mailed, told.trouble), cursor=cursor)
+
+    return look
+
+
+def _load(cursor: str | None) -> tuple[datetime, frozenset[str]]:
+    """Return after when a failed run was not told so far, and those of just then that were.
+
+    At first nothing of the past is told: the first look only begins.
+    """
+    try:
+        stored = json.loads(cursor or "")
+        return datetime.fromisoformat(stored["after"]), frozenset(stored["seen"])
+    except (ValueError, TypeError, KeyError):
+        return datetime.now(UTC), frozenset()
+
+
+def _dump(after: datetime, seen: Iterable[str]) -> str:
+    return json.dumps({"after": after.isoformat(), "seen": list(seen)})
+
+
+def _after(records: Sequence[dg.RunRecord]) -> str:
+    """Return the cursor behind these runs; another one may have ended in the instant of the last."""
+    last = max(record.update_timestamp for record in records)
+    seen = [record.dagster_run.run_id for record in records if record.update_timestamp == last]
+    return _dump(last - timedelta(microseconds=1), seen)
+
+
+def _is_retried(record: dg.RunRecord) -> bool:
+    return record.dagster_run.tags.get(WILL_RETRY_TAG) == "true"
+
+
+def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
+    run = record.dagster_run
+    keys = sorted(key.to_user_string() for key in run.asset_selection or ())
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    what = f"{', '.join(keys[:3])}{more}" if keys else run.job_name
+    if month := run.tags.get("dagster/partition"):
+        what = f"{what} of {month}"
+    return FailedRun(run.run_id, what, _why(instance, run.run_id), record.update_timestamp.date())
+
+
+def _why(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return the sentence that a step failed with, else what Dagster says of the run."""
+    said = ""
+    for entry in instance.all_logs(run_id, of_type=_WHY):
+        event = entry.dagster_event
+        if event is not None and event.is_step_failure:
+            data = event.step_failure_data
+            described = data.user_failure_data.description if data.user_failure_data else None
+            return described or (data.error.message if data.error else "") or event.message or ""
+        if event is not None:
+            said = event.message or said
+    return said or "Dagster does not say why."
+
+
+def _said(recorded: int, mailed: int, trouble: list[ShsError]) -> str:
+    if trouble:
+        return f"Some mail waits. {trouble[0]}"
+    if recorded or mailed:
+        return f"{recorded} new notices, {mailed} mails sent."
+    return "Nothing new to tell."

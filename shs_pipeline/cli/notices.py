@@ -1,0 +1,171 @@
+"""`shs notices`: what people were told, and whether mail reaches them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from shs_pipeline.ingestion import Ingestion
+    from shs_pipeline.notices.outbox import Shown
+    from shs_pipeline.notices.sending import Told
+    from shs_pipeline.settings import Settings
+
+PANEL = "Data"
+_PATIENCE_SECONDS = 30
+_LISTED = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands to the program."""
+    group = typer.Typer(rich_markup_mode="rich")
+    group.command("send")(send)
+    group.command("test")(test)
+
+    @group.callback(invoke_without_command=True)
+    def _notices(
+        context: typer.Context,
+        count: Annotated[int, typer.Option("--last", min=1, metavar="N", help="How many.")] = _LISTED,
+        as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, with the texts.")] = False,
+    ) -> None:
+        """What happened that somebody is told: rejected files, failed runs, missing months, publications.
+
+        Example: [bold]shs notices --last 50[/bold]
+        """
+        if context.invoked_subcommand is None:
+            show(count, as_json)
+
+    app.add_typer(group, name="notices", rich_help_panel=PANEL)
+
+
+def show(count: int = _LISTED, as_json: bool = False) -> None:
+    """Print the last notices, the newest first."""
+    from shs_pipeline.cli.terminal import results, say
+    from shs_pipeline.notices.outbox import recent
+
+    _, job = _opened("notices")
+    found = job.query(lambda connection: recent(connection, count))
+    if as_json:
+        typer.echo(json.dumps([_as_json(notice) for notice in found], indent=2))
+        return
+    console = results()
+    if not found:
+        say(console, "Nothing happened so far that anybody is told.")
+        return
+    show_notices(console, found)
+
+
+def send(
+    now: Annotated[
+        bool, typer.Option("--now", help="Also what waits for its pause, or for another try.")
+    ] = False,
+) -> None:
+    """Look what happened, and mail what is due.
+
+    The running system and [bold]shs run[/bold] do the same by themselves.
+
+    Example: [bold]shs notices send --now[/bold]
+    """
+    from shs_pipeline.cli.terminal import count_of, results, say
+    from shs_pipeline.notices.logs import log_to_stderr
+    from shs_pipeline.notices.sending import tell
+
+    settings, job = _opened("notices send")
+    log_to_stderr()
+    told = tell(job, settings, at_once=now)
+    console = results()
+    say(console, f"{count_of(told.recorded, 'new notice')}, {count_of(told.mailed, 'mail')} sent.")
+    show_told(console, told)
+    if told.trouble:
+        raise typer.Exit(1)
+
+
+def test(
+    recipient: Annotated[str, typer.Argument(metavar="ADDRESS", help="Your e-mail address.")],
+) -> None:
+    """Send a test mail, and say what fails.
+
+    Example: [bold]shs notices test you@example.com[/bold]
+    """
+    from shs_pipeline.cli.terminal import results, say
+    from shs_pipeline.notices.sending import send_test
+    from shs_pipeline.settings import load_settings
+
+    settings = load_settings()
+    send_test(settings, recipient)
+    say(results(), f"{settings.smtp_host} took the mail to {recipient}. Look into its inbox.", "green")
+
+
+def tell_after_run(console: Console, settings: Settings, job: Ingestion) -> None:
+    """Tell what a run of `shs run` brought about; mail that cannot be sent fails no run."""
+    from shs_pipeline.notices.logs import log_to_stderr
+    from shs_pipeline.notices.sending import tell
+
+    log_to_stderr()
+    show_told(console, tell(job, settings))
+
+
+def tell_of_failure(settings: Settings, job: Ingestion, error: Exception) -> None:
+    """Tell the admins that a run of `shs run` failed, as far as the database can be reached."""
+    from shs_pipeline.cli.terminal import remarks
+    from shs_pipeline.errors import ShsError
+    from shs_pipeline.months import today
+    from shs_pipeline.notices.logs import log_to_stderr
+    from shs_pipeline.notices.sending import tell
+    from shs_pipeline.notices.texts import FailedRun
+
+    said = str(error) if isinstance(error, ShsError) else f"A fault of shs itself ({type(error).__name__})."
+    run = FailedRun(job.run_id, "shs run", said, today())
+    log_to_stderr()
+    try:
+        show_told(remarks(), tell(job, settings, [run]))
+    except ShsError:
+        return  # the database is away, which the run itself says
+
+
+def show_told(console: Console, told: Told) -> None:
+    """Print what became of the notices where it is not mere success."""
+    from shs_pipeline.cli.terminal import count_of, say
+
+    if told.logged:
+        count = count_of(len(told.logged), "notice")
+        say(console, f"{count}, mailed to nobody since no mail server is set: shs notices lists them.", "dim")
+    for error in told.trouble:
+        say(console, f"A mail waits. {error}", "yellow")
+
+
+def show_notices(console: Console, notices: Sequence[Shown]) -> None:
+    """Print notices as a table."""
+    from shs_pipeline.cli.terminal import cells, table_of
+
+    table = table_of("When (UTC)", "To", "What", "Standing")
+    for notice in notices:
+        table.add_row(
+            *cells(f"{notice.created_at:%Y-%m-%d %H:%M}", notice.recipients, notice.subject, notice.standing)
+        )
+    console.print(table)
+
+
+def _as_json(notice: Shown) -> dict[str, str]:
+    return {
+        "created_at": notice.created_at.isoformat(),
+        "kind": notice.kind,
+        "recipients": notice.recipients,
+        "subject": notice.subject,
+        "body": notice.body,
+        "standing": notice.standing,
+    }
+
+
+def _opened(command: str) -> tuple[Settings, Ingestion]:
+    from shs_pipeline.cli.run import open_job
+    from shs_pipeline.settings import load_settings
+
+    settings = load_settings()
+    return settings, open_job(settings, command, _PATIENCE_SECONDS)
