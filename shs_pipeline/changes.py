@@ -6,7 +6,7 @@ reference tables that its source is checked against. The one that was last inges
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
@@ -128,11 +128,13 @@ class Books:
     freed: frozenset[str] = frozenset()
 
 
-def read_books(connection: psycopg.Connection) -> Books:
-    """Read what the warehouse knows, in three small queries."""
-    fingerprints: dict[str, str] = dict(
-        connection.execute("select folder, fingerprint from ops.folders").fetchall()
-    )
+def read_books(connection: psycopg.Connection, only: Collection[str] | None = None) -> Books:
+    """Read what the warehouse knows, in three small queries.
+
+    Args:
+        only: keys of the folders whose fingerprints are read, beside those of the freed ones; all by
+            default.
+    """
     freed = connection.execute(
         "select copy.path from ops.files as copy"
         " inner join ops.files as original on original.file_id = copy.blocked_by"
@@ -143,7 +145,14 @@ def read_books(connection: psycopg.Connection) -> Books:
     from shs_pipeline.landing import place_of
 
     freed_keys = frozenset(folder_of(place_of(path)).key for (path,) in freed)
-    return Books(fingerprints, reference_versions(connection), freed_keys)
+    fingerprints = (
+        connection.execute("select folder, fingerprint from ops.folders")
+        if only is None
+        else connection.execute(
+            "select folder, fingerprint from ops.folders where folder = any(%s)", [[*only, *freed_keys]]
+        )
+    )
+    return Books(dict(fingerprints.fetchall()), reference_versions(connection), freed_keys)
 
 
 def reference_versions(connection: psycopg.Connection) -> dict[str, int]:
@@ -154,11 +163,16 @@ def reference_versions(connection: psycopg.Connection) -> dict[str, int]:
     return {name: int(file_id) for name, file_id in rows}
 
 
-def changed_folders(drops: Sequence[Drop], books: Books) -> dict[Folder, str]:
+def changed_folders(
+    drops: Sequence[Drop], books: Books, only: Collection[str] | None = None
+) -> dict[Folder, str]:
     """Return the folders to ingest with their fingerprints now, in the order in which to do it.
 
     Reference tables come first, since other folders are checked against them; then folders that
     lost files, so that a file that was moved is withdrawn before it is seen again; then by month.
+
+    Args:
+        only: keys of the folders that were listed; all by default.
     """
     groups: dict[str, list[Drop]] = {}
     for drop in drops:
@@ -167,7 +181,7 @@ def changed_folders(drops: Sequence[Drop], books: Books) -> dict[Folder, str]:
     changed: dict[Folder, str] = {}
     for key in {*groups, *gone}:
         folder = folder_from_key(key)
-        if folder is None:
+        if folder is None or (only is not None and key not in only):
             continue
         now = fingerprint_of(folder, groups.get(key, ()), books.references)
         if now != books.fingerprints.get(key, "") or key in books.freed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -35,6 +35,8 @@ _LITTER = re.compile(r"(?:^|/)(?:\.|~\$|(?:thumbs\.db|desktop\.ini)(?:/|$))", re
 # file over a slow line still has the time that it needs.
 _TIMEOUTS = {"connect_timeout": "10s", "timeout": "300s"}
 _RETRIES, _RETRY_SECONDS = 4, 30
+# Each folder is a request of its own, and most of its time is the way there and back.
+_LISTINGS_AT_ONCE = 8
 # Given any options, the library reads none of these from the environment.
 _CLIENT_VARIABLES = ("allow_http", "allow_invalid_certificates", "proxy_url", "connect_timeout", "timeout")
 
@@ -134,6 +136,18 @@ class Landing:
                 for meta in self._metas(under)
                 if not _is_litter(meta["path"]) and not self._is_marker(meta)
             ]
+        return sorted(found, key=lambda drop: drop.path)
+
+    def drops_below(self, folders: Iterable[str]) -> list[Drop]:
+        """List the dropped files under just these folders, by path; none lies within another.
+
+        Raises:
+            ShsError: the landing zone cannot be reached.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
+            found = [drop for drops in pool.map(self.drops, set(folders)) for drop in drops]
         return sorted(found, key=lambda drop: drop.path)
 
     def _is_marker(self, meta: ObjectMeta) -> bool:
@@ -309,6 +323,11 @@ def _reference_place(path: str, parts: tuple[str, ...]) -> Place:
         f"{path} is no reference table.",
         f"Reference tables are {', '.join(f'{REFERENCE}/{table}.xlsx' for table in REFERENCE_NAMES)}.",
     )
+
+
+def is_of_an_admin(path: str) -> bool:
+    """Whether a landing-relative path can be a dropped file: neither litter, ours, nor a mere folder."""
+    return not (path.endswith("/") or path.startswith(f"{REJECTED}/") or _is_litter(path) or not path)
 
 
 def _unknown(problem: str, remedy: str) -> Place:

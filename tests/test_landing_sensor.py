@@ -14,7 +14,9 @@ import pytest
 from assets.ingested import UNKNOWN_KEY, reference_key, source_key
 from assets.warehouse import Warehouse
 from sensors import landing as landing_module
-from sensors.landing import Memory, landing_sensor
+from sensors import sight as sight_module
+from sensors.landing import landing_sensor
+from sensors.memory import Memory
 from shs_pipeline.changes import Folder, PlannedRun, plan_runs
 from shs_pipeline.definitions import build_defs
 from shs_pipeline.reference import NAMES as REFERENCE_NAMES
@@ -32,7 +34,7 @@ def landing(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setenv("SHS_HOME", str(tmp_path / "var"))
     monkeypatch.setenv("SHS_LANDING", folder.as_uri())
     monkeypatch.setenv("SHS_DATABASE_URL", database)
-    monkeypatch.setattr(landing_module, "_SHARE_OF_TIME", 0)
+    monkeypatch.setattr(sight_module, "_SHARE_OF_TIME", 0)
     return folder
 
 
@@ -128,7 +130,7 @@ def test_a_file_that_is_still_being_copied_is_left_for_the_next_look(
 ) -> None:
     path = add(landing, "novo", date(2025, 3, 1))
     path.touch()
-    monkeypatch.setattr("sensors.landing.time.sleep", lambda _: path.touch())
+    monkeypatch.setattr("sensors.sight.time.sleep", lambda _: path.touch())
 
     result = look(instance)
 
