@@ -221,7 +221,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *options, "-s3",
-             f"-s3.config={folder / 's3.json'}", "-master.telemetry=false", "-volume.max=20",
+             f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+             "-master.telemetry=false", "-volume.max=20",
              "-master.volumeSizeLimitMB=64"],
             stdout=log, stderr=log,
         )  # fmt: skip

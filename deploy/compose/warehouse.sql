@@ -1,0 +1,35 @@
+-- The warehouse of docker-compose.yml, run once by the image of PostgreSQL on an empty volume: an owner
+-- without a superuser's rights, its two databases, nothing for anybody else.
+\set password `cat /run/secrets/database_password`
+create role shs_owner with
+    login nosuperuser createrole createdb noreplication nobypassrls
+    password :'password';
+
+-- What is closed in the template is closed in every database that is made from it.
+\connect template1
+-- By default everybody may call these: they hold up loads or fill the disk. docs/access.md says more.
+do $$
+declare
+    called regprocedure;
+begin
+    for called in
+        select oid from pg_proc
+        where
+            pronamespace = 'pg_catalog'::regnamespace
+            and (
+                proname ~ '^pg_(try_)?advisory_'
+                or proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message')
+            )
+    loop
+        execute format('revoke execute on function %s from public', called);
+        execute format('grant execute on function %s to shs_owner', called);
+    end loop;
+end $$;
+revoke all on schema public from public;
+grant all on schema public to shs_owner;
+
+\connect postgres
+create database shs owner shs_owner;
+create database shs_dagster owner shs_owner;
+revoke all on database shs, shs_dagster from public;
+revoke connect on database postgres, template1 from public;

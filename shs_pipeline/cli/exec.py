@@ -1,0 +1,143 @@
+"""`shs exec`: what a container starts with, whatever is to run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from shs_pipeline.errors import ShsError
+
+if TYPE_CHECKING:
+    from shs_pipeline.settings import Settings
+
+PANEL = "The system"
+LOCATION = "shs"
+
+# They look for workspace.yaml in the current folder, and not all can be told by a variable.
+_READ_THE_WORKSPACE = ("dagster-webserver", "dagster-daemon")
+# The libraries for S3 read the keys from variables only; Docker hands secrets over as files.
+_FROM_FILES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# Variables of deploy/dagster.ecs.yaml that may be left out.
+_DEFAULTS = {"SHS_MAX_RUNS": "10"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the program."""
+    app.command(
+        "exec",
+        rich_help_panel=PANEL,
+        context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    )(execute)
+
+
+def execute(
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND…", help="A program and its arguments.")
+    ] = None,
+) -> None:
+    """Become another program, with everything set up that Dagster and shs need.
+
+    Waits for the database, makes what is missing there, writes Dagster's instance file and
+    workspace, and adds the variables that they name. The containers start with it.
+
+    Example: [bold]shs exec -- dagster-webserver -h 0.0.0.0 -p 3000[/bold]
+    """
+    import logging
+
+    from shs_pipeline.database import dagster_environment, write_dagster_home
+    from shs_pipeline.settings import load_settings, project_root
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # The first process of a container ignores SIGTERM unless it says what it does on it.
+    signal.signal(signal.SIGTERM, _stop)
+    program = _program(command or [])
+    read_key_files(os.environ)
+    settings = load_settings()
+    environment = {**_DEFAULTS, **os.environ, **dagster_environment(settings)}
+    home = write_dagster_home(settings, project_root() / "dagster.yaml")
+    write_workspace(settings, home)
+    if Path(program).name in _READ_THE_WORKSPACE:
+        os.chdir(home)
+    _become(program, command or [], environment)
+
+
+def read_key_files(environ: MutableMapping[str, str]) -> None:
+    """Set the AWS keys from the files that `<NAME>_FILE` name, unless they are set already.
+
+    Raises:
+        ShsError: such a file cannot be read.
+    """
+    for name in _FROM_FILES:
+        path = environ.get(f"{name}_FILE")
+        if not path or environ.get(name):
+            continue
+        try:
+            environ[name] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ShsError(
+                f"The file {path}, which {name}_FILE names, cannot be read ({reason}).",
+                "Make the secrets first (scripts/compose_secrets.sh), or correct the variable.",
+            ) from None
+
+
+def write_workspace(settings: Settings, home: Path) -> None:
+    """Write where the code location is: at the code server, or in this process's own environment."""
+    from shs_pipeline.database import write_whole
+    from shs_pipeline.settings import project_root
+
+    host, _, port = settings.code_server.rpartition(":")
+    module = {"module_name": "shs_pipeline.definitions", "working_directory": str(project_root())}
+    place: dict[str, object] = (
+        {"grpc_server": {"host": host, "port": int(port), "location_name": LOCATION}}
+        if settings.code_server
+        else {"python_module": {**module, "location_name": LOCATION}}
+    )
+    # JSON is YAML too.
+    write_whole(home / "workspace.yaml", json.dumps({"load_from": [place]}))
+
+
+def _program(command: list[str]) -> str:
+    """Return the path of the program, before anything is waited for."""
+    if not command:
+        raise ShsError(
+            "shs exec needs a command.",
+            "Name the program and its arguments: shs exec -- shs status. docs/containers.md lists those of "
+            "the services.",
+        )
+    # The environment that shs itself is installed in need not be on PATH.
+    found = shutil.which(command[0]) or shutil.which(command[0], path=str(Path(sys.executable).parent))
+    if found is None:
+        raise ShsError(
+            f"There is no program {command[0]!r} that can be started.",
+            "Check the spelling; what shs exec starts has to be on PATH.",
+        )
+    return os.path.abspath(found)
+
+
+def _become(program: str, command: list[str], environment: dict[str, str]) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # What is ignored here, the program would ignore too: Python does so with two of these, a shell with
+    # the third of what it starts in the background, and Dagster then does the same with SIGTERM.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execve(program, command, environment)  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        raise ShsError(
+            f"{program} cannot be started ({error.strerror}).", "Check what kind of file it is."
+        ) from None
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    del frame
+    sys.exit(128 + number)
