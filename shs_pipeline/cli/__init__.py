@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMAND_MODULES = (
     "shs_pipeline.cli.samples",
     "shs_pipeline.cli.system",
+    "shs_pipeline.cli.exec",
     "shs_pipeline.cli.run",
     "shs_pipeline.cli.status",
     "shs_pipeline.cli.drop",
@@ -31,6 +32,8 @@ COMMAND_MODULES = (
     "shs_pipeline.cli.explain",
     "shs_pipeline.cli.diff",
     "shs_pipeline.cli.access",
+    "shs_pipeline.cli.backup",
+    "shs_pipeline.cli.notices",
     "shs_pipeline.cli.preview",
     "shs_pipeline.cli.metabase",
     "shs_pipeline.cli.scaffold",
