@@ -147,7 +147,7 @@ def test_all_commands_are_there_and_exit_codes_are_documented() -> None:
     result = CliRunner().invoke(build_app(), ["--help"])
 
     wanted = "demo up down run status explain diff url drop check errors reference preview new-source"
-    wanted += " samples doctor exec backup restore notices"
+    wanted += " samples doctor exec backup restore"
     assert {command[0] for command in commands()} == set(wanted.split())
     for meaning in ("0 done", "1 a problem", "2 wrong usage", "3 a file is rejected"):
         assert meaning in " ".join(result.output.split())
