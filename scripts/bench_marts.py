@@ -203,6 +203,9 @@ def _security(settings: Settings, lines: int) -> None:
             f" by hand without row security {bare * 1000:.2f} ms, ratio {own / bare:.2f}  (limit 1.2)",
             flush=True,
         )
+        row = owner.execute("select pg_total_relation_size('marts.harmonised_sales')").fetchone()
+        assert row is not None
+        print(f"  which take {row[0] / 2**20:,.0f} MiB there, with their indexes", flush=True)
         drop_logins(owner, secrets)
 
 

@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -165,9 +166,40 @@ def _preload() -> None:
     for name in LIBRARIES:
         with suppress(ModuleNotFoundError):
             importlib.import_module(name)
+    with suppress(ModuleNotFoundError):
+        _warm_dbt()
     # Collected in a fork, the host's objects would be copied page by page.
     gc.collect()
     gc.freeze()
+
+
+def _warm_dbt() -> None:
+    """Let dbt parse an empty project: it makes the readers of its own files at their first use."""
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
+
+    place = {
+        "type": "postgres",
+        "host": "-",
+        "user": "-",
+        "password": "",
+        "port": 1,
+        "dbname": "-",
+        "schema": "-",
+    }
+    with tempfile.TemporaryDirectory(prefix="shs-dbt-") as folder:
+        # JSON is YAML too.
+        project = {"name": "empty", "version": "1.0", "profile": "empty"}
+        profile = {"empty": {"target": "none", "outputs": {"none": {**place, "threads": 1}}}}
+        (Path(folder) / "dbt_project.yml").write_text(json.dumps(project))
+        (Path(folder) / "profiles.yml").write_text(json.dumps(profile))
+        places = [f"--{kind}-dir={folder}" for kind in ("project", "profiles")]
+        paths = [f"--{kind}-path={folder}" for kind in ("target", "log")]
+        quiet = ["--no-send-anonymous-usage-stats", "--log-level=none", "--log-level-file=none"]
+        dbtRunner().invoke(["parse", *places, *paths, *quiet])
+        parsed = Path(folder) / "partial_parse.msgpack"
+        if parsed.is_file():
+            Manifest.from_msgpack(parsed.read_bytes())
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # To shrink an example would take hundreds of builds; printed as it is it hides what went wrong.
 # The same histories each time; SHS_TEST_HISTORIES=100 goes on to others.
 over_histories = settings(
-    max_examples=int(os.environ.get("SHS_TEST_HISTORIES", "4")),
+    max_examples=int(os.environ.get("SHS_TEST_HISTORIES", "3")),
     deadline=None,
     derandomize=True,
     database=None,

@@ -170,6 +170,8 @@ def test_an_apply_that_is_killed_at_any_request_is_completed_and_never_opens_any
             fake.dies_at = None
         else:
             break
+        if is_done and fake.requests[number - 1][0] == "get":
+            continue  # what was only read leaves the state of a death before it
         house.apply()
         assert house.apply().done == [], f"killed at request {number}"
         names = [one["name"] for one in fake.databases.values()]

@@ -18,9 +18,12 @@ from sensors.run_host import LIBRARIES, ask
 
 # A host whose forks sleep, or end with a code, as they are told.
 HOST = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from sensors.run_host import RunHost
+
+# Whoever started the tests may have had it ignored, which is handed down.
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 def carry_out(command):
     what, number = command
@@ -114,6 +117,10 @@ def test_the_host_imports_what_takes_long_and_nothing_of_ours(tmp_path: Path) ->
 import sys
 from sensors import run_host
 run_host._preload()
+import os, threading
+# A fork takes along the thread that forks, and no other.
+assert threading.active_count() == 1
+assert not os.path.isdir("/proc/self/task") or len(os.listdir("/proc/self/task")) == 1
 print(*sys.modules)
 """
     shown = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True).stdout

@@ -113,8 +113,14 @@ def group_lives(pid: int) -> bool:
     return True
 
 
-def test_it_starts_in_order_refuses_a_second_and_is_stopped_by_down(home: Path) -> None:
-    process = start(home)
+@pytest.fixture(scope="module")
+def system(home: Path) -> subprocess.Popen[str]:
+    """A system that runs until the third test stops it: each start takes half a minute."""
+    return start(home)
+
+
+def test_it_starts_in_order_and_refuses_a_second(home: Path, system: subprocess.Popen[str]) -> None:
+    process = system
     said = read_until(process, "Running.")
     settings = Settings(home=home)
     running = running_system(settings)
@@ -130,15 +136,6 @@ def test_it_starts_in_order_refuses_a_second_and_is_stopped_by_down(home: Path) 
         up(settings)
     shown = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=False).stdout
     assert EmbeddedPostgres(home).read_secrets().owner_password not in shown
-
-    stopped = down(settings)
-
-    assert stopped.system
-    assert process.wait(60) == 0
-    assert not any(group_lives(pid) for pid in started.values())
-    assert running_system(settings) is None
-    assert EmbeddedPostgres(home).status().state == "stopped"
-    assert not down(settings).system
 
 
 def ask(home: Path, query: str, **variables: str) -> dict[str, Any]:
@@ -183,10 +180,8 @@ def process_of(host: int, seen: set[int]) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are looked up in /proc")
 def test_a_run_is_a_fork_of_the_run_host_that_can_be_ended_and_is_repeated_when_it_was_killed(
-    home: Path,
+    home: Path, system: subprocess.Popen[str]
 ) -> None:
-    process = start(home)
-    read_until(process, "Running.")
     host, seen = children(home)["run-host"], set[int]()
 
     short = ask(home, LAUNCH, asset="greeting")["launchRun"]["run"]["runId"]
@@ -205,9 +200,19 @@ def test_a_run_is_a_fork_of_the_run_host_that_can_be_ended_and_is_repeated_when_
     os.kill(pid, signal.SIGKILL)
     wait_until(home, killed, ["STARTED", "FAILURE"])
 
-    assert down(Settings(home=home)).system
-    assert process.wait(60) == 0
-    assert not group_lives(host)
+
+def test_down_stops_all_of_it_and_the_runs(home: Path, system: subprocess.Popen[str]) -> None:
+    settings = Settings(home=home)
+    started = children(home)
+
+    stopped = down(settings)
+
+    assert stopped.system
+    assert system.wait(60) == 0
+    assert not any(group_lives(pid) for pid in started.values())
+    assert running_system(settings) is None
+    assert EmbeddedPostgres(home).status().state == "stopped"
+    assert not down(settings).system
 
 
 def test_a_stopped_database_comes_back_and_a_part_that_dies_takes_the_rest_along(home: Path) -> None:
@@ -232,7 +237,7 @@ def test_what_a_killed_system_left_is_cleared(home: Path) -> None:
     process = start(home)
     read_until(process, "Database: ready.")
     deadline = time.monotonic() + 60
-    while not (started := children(home)) and time.monotonic() < deadline:
+    while "code-server" not in (started := children(home)) and time.monotonic() < deadline:
         time.sleep(0.1)
 
     process.kill()
