@@ -105,6 +105,17 @@ class ArrivalsQueue:
                     del self._receipts[message]
             self._paths.clear()
 
+    def waiting(self) -> int:
+        """Return about how many messages wait; none is taken.
+
+        Raises:
+            ShsError: the queue cannot be asked.
+        """
+        name = "ApproximateNumberOfMessages"
+        with self._explained("asked"):
+            answer = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
+        return int(answer["Attributes"][name])
+
     def _receive_some(self) -> list[dict[str, Any]]:
         with self._explained("read"):
             answer = self._client.receive_message(

@@ -31,6 +31,7 @@ from sensors.landing import landing_sensor
 from sensors.memory import Memory
 from shs_pipeline.arrivals import ArrivalsQueue, _reason, objects_named
 from shs_pipeline.changes import Books, changed_folders, partition_folder, read_books, reference_folder
+from shs_pipeline.cli.system import Finding, examine
 from shs_pipeline.errors import ShsError
 from shs_pipeline.landing import Landing
 from shs_pipeline.samples import make_sample
@@ -495,6 +496,23 @@ def test_a_queue_that_is_away_is_said_and_the_bucket_is_listed_at_the_slower_pac
     house.let_listing_be_due()
 
     assert house.requested() == [("cygnus", "2025-03")]
+
+
+def test_doctor_asks_the_queue_and_takes_nothing_from_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finding() -> Finding:
+        return next(one for one in examine() if one.what == "Arrivals")
+
+    house.tell("incoming/cygnus/2025-03/a.xlsx")
+
+    assert finding().state == "ok"
+    assert "about 1 messages wait" in finding().found
+    assert house.queue.count() == 1
+
+    monkeypatch.setenv("SHS_ARRIVALS_QUEUE", f"{house.queue.url}-gone")
+    assert finding().state == "fail"
+    assert "cannot be asked" in finding().found
 
 
 def test_a_lost_message_is_made_up_for_by_the_listing_of_the_whole_bucket(house: House) -> None:

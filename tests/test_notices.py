@@ -37,6 +37,7 @@ from shs_pipeline.errors import ShsError
 from shs_pipeline.notices import mail as mail_module
 from shs_pipeline.notices import outbox, sending
 from shs_pipeline.notices.logs import LOGGER
+from shs_pipeline.notices.mail_server import MailServer
 from shs_pipeline.notices.sending import Told, send_test, tell
 from shs_pipeline.notices.texts import FailedRun, Notice, month_spans
 from shs_pipeline.samples import make_sample
@@ -740,6 +741,19 @@ def test_a_wrong_password_is_said_without_it_and_the_mail_waits(
         assert wrong not in str(told.trouble[0])
 
     assert tell_all(zone, logged_in(inbox), at_once=True).mailed == 2
+
+
+def test_the_server_is_checked_without_a_mail(
+    serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = serve(tls_context=server_context(certificate), authenticator=knows_password, auth_required=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    MailServer(logged_in(inbox)).check()
+    with pytest.raises(ShsError, match="refuses user and password"):
+        MailServer(logged_in(inbox, password="hush hush")).check()
+
+    assert inbox.mails == []
 
 
 def test_without_starttls_nothing_is_sent_in_clear(inbox: Inbox) -> None:

@@ -153,6 +153,8 @@ def examine() -> Iterator[Finding]:
         ("Database user", _account),
         ("Database", _database),
         ("Landing zone", _landing),
+        ("Arrivals", _arrivals),
+        ("Mail", _mail),
         ("Dagster", _dagster),
     )
     for what, check in checks:
@@ -277,6 +279,25 @@ def _landing(settings: Settings) -> Finding:
             "Check SHS_LANDING, and for s3:// the AWS_* variables, the region and the rights.",
         )  # fmt: skip
     return Finding("ok", "Landing zone", settings.landing)
+
+
+def _arrivals(settings: Settings) -> Finding:
+    from shs_pipeline.arrivals import ArrivalsQueue
+
+    if not settings.arrivals_queue:
+        return Finding("ok", "Arrivals", "found by listing the landing zone")
+    waiting = ArrivalsQueue(settings.arrivals_queue, settings.landing).waiting()
+    return Finding("ok", "Arrivals", f"{settings.arrivals_queue}, about {waiting} messages wait")
+
+
+def _mail(settings: Settings) -> Finding:
+    from shs_pipeline.notices.mail_server import mail_server
+
+    server = mail_server(settings)
+    if server is None:
+        return Finding("ok", "Mail", "no server is set: notices go to the log")
+    server.check()
+    return Finding("ok", "Mail", f"{settings.smtp_host}:{settings.smtp_port}, from {settings.smtp_sender}")
 
 
 def _dagster(settings: Settings) -> Finding:

@@ -58,6 +58,15 @@ class MailServer:
     def __repr__(self) -> str:
         return f"MailServer({self._place})"
 
+    def check(self) -> None:
+        """Connect and log in, and send nothing.
+
+        Raises:
+            MailServerError: the server cannot be used.
+        """
+        self._open()
+        self.close()
+
     def send(self, message: EmailMessage, recipient: str) -> None:
         """Hand over a mail, on the connection that is open or a new one.
 
