@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from sensors.run_host import ask as ask_host
 from shs_pipeline.database import prepare
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.errors import ShsError
@@ -166,38 +167,32 @@ def wait_until(home: Path, run: str, wanted: list[str]) -> None:
         time.sleep(0.3)
 
 
-def process_of(host: int, seen: set[int]) -> int:
-    """The process id of a run that began since: a child of the run host."""
+def process_of(home: Path, run: str) -> int:
+    """The process id of a run, as the run host knows it."""
+    record = running_system(Settings(home=home))
+    assert record is not None
+    host = next(command for command in record.children.values() if "sensors.run_host" in command)
     deadline = time.monotonic() + 60
-    while True:
-        listed = Path(f"/proc/{host}/task/{host}/children").read_text().split()
-        if fresh := {int(pid) for pid in listed} - seen:
-            seen |= fresh
-            return fresh.pop()
+    while (pid := ask_host(Path(host[-1]), {"do": "look", "run": run})["pid"]) is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    return int(pid)
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are looked up in /proc")
 def test_a_run_is_a_fork_of_the_run_host_that_can_be_ended_and_is_repeated_when_it_was_killed(
     home: Path, system: subprocess.Popen[str]
 ) -> None:
-    host, seen = children(home)["run-host"], set[int]()
-
     short = ask(home, LAUNCH, asset="greeting")["launchRun"]["run"]["runId"]
-    process_of(host, seen)
     wait_until(home, short, ["SUCCESS"])
 
     ended = ask(home, LAUNCH, asset="endless")["launchRun"]["run"]["runId"]
-    process_of(host, seen)
     wait_until(home, ended, ["STARTED"])
     assert ask(home, TERMINATE, run=ended)["terminateRun"]["__typename"] == "TerminateRunSuccess"
     wait_until(home, ended, ["CANCELED"])
 
     killed = ask(home, LAUNCH, asset="endless")["launchRun"]["run"]["runId"]
-    pid = process_of(host, seen)
     wait_until(home, killed, ["STARTED"])
-    os.kill(pid, signal.SIGKILL)
+    os.kill(process_of(home, killed), signal.SIGKILL)
     wait_until(home, killed, ["STARTED", "FAILURE"])
 
 
