@@ -39,6 +39,8 @@ def what_is_wrong(proc: Path = Path("/proc")) -> str:
         proc: where the processes of this container are shown.
     """
     for process, words in _processes(proc):
+        if not words:
+            return "A program is just starting."
         service = service_of(words)
         if service == "webserver":
             return _webserver(_option(words, "-p", "--port") or "3000")
@@ -70,14 +72,15 @@ def service_of(words: Sequence[str]) -> str:
 
 
 def _processes(proc: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield the processes with their words, the oldest first."""
+    """Yield the processes with their words, the oldest first; without words while one becomes a program."""
     for process in sorted((p for p in proc.iterdir() if p.name.isdigit()), key=lambda p: int(p.name)):
         try:
             text = (process / "cmdline").read_bytes().decode(errors="replace")
+            # A process of the kernel and one that ended have no words either, but no program.
+            (process / "exe").readlink()
         except OSError:
-            continue  # it ended, or is somebody else's
-        if text:
-            yield process, text.rstrip("\0").split("\0")
+            continue  # or it is somebody else's
+        yield process, text.rstrip("\0").split("\0") if text else []
 
 
 def _option(words: Sequence[str], *names: str) -> str:

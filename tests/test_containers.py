@@ -705,6 +705,19 @@ def test_a_service_that_does_not_answer_is_not_healthy_and_a_run_is(tmp_path: Pa
             process.wait()
 
 
+@pytest.mark.parametrize(("program", "wrong"), [(sys.executable, "A program is just starting."), (None, "")])
+def test_a_process_without_words_is_about_to_be_a_program_unless_it_has_none(
+    tmp_path: Path, program: str | None, wrong: str
+) -> None:
+    # Between the calls of exec and its end, the kernel shows an empty command line.
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "cmdline").write_bytes(b"")
+    if program:
+        (tmp_path / "1" / "exe").symlink_to(program)
+
+    assert what_is_wrong(tmp_path) == wrong
+
+
 # --- all three services together ---------------------------------------------------------
 
 
