@@ -1,6 +1,6 @@
 # The commands of this project; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test fast check deploy bench smoke docs lock browser clean
+.PHONY: help setup demo up down test fast check infra bench smoke docs lock browser clean
 
 SHS := .venv/bin/shs
 PYTHON_IN_VENV := .venv/bin/python
@@ -36,7 +36,7 @@ check: setup ## Run the linters
 	@.venv/bin/lint-imports
 	@$(PYTHON_IN_VENV) scripts/docs.py --check
 
-deploy: setup ## Check the infrastructure: templates, their assertions, cdk-nag, cfn-lint
+infra: setup ## Check the infrastructure: templates, their assertions, cdk-nag, cfn-lint
 	@bash scripts/deploy_check.sh
 
 bench: setup ## Measure the speed; prints ratios
