@@ -32,6 +32,7 @@ from psycopg import errors, sql
 from shs_pipeline.changes import changed_folders, read_books
 from shs_pipeline.dump import LOCK_WAIT_SECONDS, Program, dump, find_program, load_dump
 from shs_pipeline.errors import ShsError
+from shs_pipeline.private_files import give_to_owner_of, sync_folder
 
 if TYPE_CHECKING:
     from shs_pipeline.access import LoginChange
@@ -338,7 +339,7 @@ def _new_folder(into: Path) -> Iterator[Path]:
         is_new = not into.exists()
         into.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         if is_new:
-            _give(into, into.parent)
+            give_to_owner_of(into.parent, into)
         place = os.open(into, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(place, fcntl.LOCK_EX)
@@ -370,7 +371,7 @@ def _remove_leftovers(into: Path) -> None:
 
 def _settle(making: Path, into: Path) -> Path:
     """Give the complete folder its name, durably."""
-    _sync(making)
+    sync_folder(making)
     base = f"{_PREFIX}{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
     number = 1
     while True:
@@ -378,9 +379,9 @@ def _settle(making: Path, into: Path) -> Path:
         if not made.exists():
             with suppress(FileExistsError):
                 for path in (*making.iterdir(), making):
-                    _give(path, into)
+                    give_to_owner_of(into, path)
                 making.rename(made)
-                _sync(into)
+                sync_folder(into)
                 return made
         number += 1
 
@@ -409,21 +410,6 @@ def _private_file(path: Path) -> Iterator[IO[bytes]]:
 def _write_text(path: Path, text: str) -> None:
     with _private_file(path) as handle:
         handle.write(text.encode())
-
-
-def _give(path: Path, folder: Path) -> None:
-    # Run once by root in a user's folder, the user must still get in the next time.
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _checksum(path: Path) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.private_files import give_to_owner_of, sync_folder
 
 if TYPE_CHECKING:
     from shs_pipeline.settings import Settings
@@ -139,12 +140,12 @@ class FileSecrets(SecretStore):
             descriptor = os.open(fresh, flags, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
                 os.fchmod(descriptor, 0o600)  # whatever the umask
-                _give_to_folders_owner(descriptor, self.path.parent)
+                give_to_owner_of(self.path.parent, descriptor)
                 json.dump(secrets, handle, indent=1, sort_keys=True)
                 handle.flush()
                 os.fsync(descriptor)
             fresh.replace(self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         except OSError as error:
             raise self._unusable(error) from None
 
@@ -164,7 +165,7 @@ class FileSecrets(SecretStore):
         except OSError as error:
             raise self._unusable(error) from None
         with os.fdopen(descriptor, "rb"):
-            _give_to_folders_owner(descriptor, folder)
+            give_to_owner_of(folder, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
 
@@ -287,18 +288,3 @@ def _reason(error: Exception) -> str:
         said = response.get("Error", {})
         return f"{said.get('Code', 'no code')}, {str(said.get('Message', '')).rstrip('.')}"
     return str(error).rstrip(".")
-
-
-def _give_to_folders_owner(descriptor: int, folder: Path) -> None:
-    # Run once by root in a user's folder, the user must still get in the next time.
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
