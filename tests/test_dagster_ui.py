@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,13 +21,13 @@ import pytest
 
 from shs_pipeline.samples import broken, make_sample, write_samples
 from shs_pipeline.sources import NAMES as SOURCE_NAMES
+from tests.browser import browser_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MONTH = date(2025, 3, 1)
 SHS = str(Path(sys.executable).with_name("shs"))
 
@@ -135,21 +134,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine; CI installs one")
-    from playwright.sync_api import sync_playwright
-
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-sync",
-        "--no-first-run",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser.new_page(viewport={"width": 1440, "height": 900})
-        browser.close()
+    with browser_page(1440) as found:
+        yield found
 
 
 def keep(page: Page, name: str) -> None:

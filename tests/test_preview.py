@@ -12,12 +12,10 @@ import http.client
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -36,6 +34,7 @@ from shs_pipeline.preview.values import change_shown, shown
 from shs_pipeline.preview.viewer import Viewer, ask, find_viewer
 from shs_pipeline.secret_store import FileSecrets
 from shs_pipeline.sources import NAMES as SOURCES
+from tests.browser import browser_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
 REP = "Dana Whitfield"
 AUDIENCES: tuple[Audience, ...] = ("rep", "admin")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SHS = str(Path(sys.executable).with_name("shs"))
 
 
@@ -469,30 +467,11 @@ def test_a_taken_port_is_said(sites: dict[Audience, Site]) -> None:
 # --- in a browser --------------------------------------------------------------------------
 
 
-@contextmanager
-def browser_page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine; CI installs one")
-    from playwright.sync_api import sync_playwright
-
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-sync",
-        "--no-first-run",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser.new_page(viewport={"width": 1360, "height": 900})
-        browser.close()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_every_dashboard_stands_in_a_browser(sites: dict[Audience, Site], audience: Audience) -> None:
     site, said, asked = sites[audience], list[str](), set[str]()
-    with browser_page() as page:
+    with browser_page(1360) as page:
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: asked.add(request.url))
         for dashboard in dashboards_for(audience):
@@ -508,7 +487,7 @@ def test_every_dashboard_stands_in_a_browser(sites: dict[Audience, Site], audien
 
 @pytest.mark.slow
 def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Site]) -> None:
-    with browser_page() as page:
+    with browser_page(1360) as page:
         page.goto(f"{sites['rep'].server.url}d/commission_report")
         cell = page.locator("#card-payout_by_month tbody tr").first.locator("a").first
         amount = cell.inner_text()
@@ -521,7 +500,7 @@ def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Sit
 
 @pytest.mark.slow
 def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site]) -> None:
-    with browser_page() as page:
+    with browser_page(1360) as page:
         page.goto(f"{sites['admin'].server.url}d/sales_history?tab=novo")
         page.get_by_label("Rep").select_option(REP)
         page.get_by_role("button", name="Show").click()
