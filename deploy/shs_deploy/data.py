@@ -163,23 +163,7 @@ class Data(Stack):
         return dead, arrivals
 
     def _make_landing(self) -> s3.Bucket:
-        bucket = s3.Bucket(
-            self,
-            "Landing",
-            bucket_name=self._bucket_name("landing"),
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=self.key,
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            server_access_logs_bucket=self.access_logs,
-            server_access_logs_prefix="landing/",
-            lifecycle_rules=_rules_of_landing(),
-            removal_policy=RemovalPolicy.RETAIN,
-        )
+        bucket = self._make_private("Landing", "landing", _rules_of_landing(), versioned=True)
         resource = bucket.node.default_child
         assert isinstance(resource, s3.CfnBucket)
         # Written with the resource itself: the construct would bring a Lambda function with wide rights.
@@ -200,20 +184,28 @@ class Data(Stack):
         )
 
     def _make_run_logs(self) -> s3.Bucket:
+        expiry = s3.LifecycleRule(expiration=Duration.days(self._config.size.log_days))
+        return self._make_private("RunLogs", "run-logs", [expiry])
+
+    def _make_private(
+        self, construct: str, name: str, rules: list[s3.LifecycleRule], *, versioned: bool | None = None
+    ) -> s3.Bucket:
+        """Return a bucket with our key, TLS only, closed to the public, its access logged."""
         return s3.Bucket(
             self,
-            "RunLogs",
-            bucket_name=self._bucket_name("run-logs"),
+            construct,
+            bucket_name=self._bucket_name(name),
             encryption=s3.BucketEncryption.KMS,
             encryption_key=self.key,
             bucket_key_enabled=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             minimum_tls_version=1.2,
+            versioned=versioned,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             server_access_logs_bucket=self.access_logs,
-            server_access_logs_prefix="run-logs/",
-            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(self._config.size.log_days))],
+            server_access_logs_prefix=f"{name}/",
+            lifecycle_rules=rules,
             removal_policy=RemovalPolicy.RETAIN,
         )
 
