@@ -160,7 +160,8 @@ def be_dagster(command: list[str]) -> NoReturn:
         os._exit(code)
 
 
-def _preload() -> None:
+def preload() -> None:
+    """Import the libraries and let dbt warm up, so that forks find it done."""
     # Its pool of threads would not live on in the forks; nothing here computes with it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in LIBRARIES:
@@ -210,7 +211,7 @@ def main() -> None:
     """Import the libraries, then serve at the socket that the command line names."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    _preload()
+    preload()
     # Not before: libraries that find a log configured write down how they set themselves up.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     log.info("Ready for runs.")

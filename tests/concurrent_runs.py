@@ -1,21 +1,21 @@
-"""Dagster runs in processes of their own, on two installations that share a database and a bucket.
+"""A run host whose forks are Dagster runs on whatever installation they are told: a script for test_growth.
 
-Forks of one process that has imported what takes long, as tests/killed_ingestion.py explains.
+    python tests/concurrent_runs.py SOCKET
+
+A command is one word of JSON: the environment of the installation, the assets as paths, and the first and
+last commission month, none for assets without.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
-import runpy
-from collections.abc import Mapping, Sequence
+import sys
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-from sensors.run_host import LIBRARIES
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([name for name in LIBRARIES if name != "camelot"])
+from sensors import run_host
 
 DAGSTER_YAML = """
 storage:
@@ -31,62 +31,43 @@ telemetry: {enabled: false}
 """
 
 
-class Run:
-    """A run of some assets in a process of its own.
-
-    Args:
-        environment: the settings of the installation.
-        keys: the assets, as paths.
-        months: the first and last commission month, as "2025-01"; empty for assets without.
-    """
-
-    def __init__(
-        self, environment: Mapping[str, str], keys: Sequence[Sequence[str]], months: Sequence[str] = ()
-    ) -> None:
-        self._here, there = _FORKS.Pipe(duplex=False)
-        order = {"ORDER": (dict(environment), [list(key) for key in keys], list(months)), "TELL": there}
-        # By path: another package called `tests` is installed with metabase-api.
-        self._process = _FORKS.Process(target=runpy.run_path, args=(__file__, order, "running"))
-        self._process.start()
-        there.close()
-
-    def end(self) -> str:
-        """Wait; return "" or what went wrong."""
-        try:
-            said = str(self._here.recv()) if self._here.poll(300) else "it did not end"
-        except EOFError:
-            said = "it died"
-        self._process.join(30)
-        return said
+def carry_out(command: list[str]) -> NoReturn:
+    """Materialise the assets, and end with 1 where that fails."""
+    code = 1
+    try:
+        environment, keys, months = json.loads(command[0])
+        os.environ.update(environment)
+        code = 0 if _materialise(keys, months) else 1
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
 
 
-def _carry_out(environment: dict[str, str], keys: list[list[str]], months: list[str], tell: Any) -> None:
-    os.environ.update(environment)
+def _materialise(keys: list[list[str]], months: list[str]) -> bool:
     import dagster as dg
 
     from shs_pipeline.definitions import build_defs
 
-    home = Path(environment["DAGSTER_HOME"])
+    home = Path(os.environ["DAGSTER_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     (home / "dagster.yaml").write_text(DAGSTER_YAML)
     selection = dg.AssetSelection.assets(*(dg.AssetKey(key) for key in keys))
     quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
     job = dg.define_asset_job("probe", selection=selection, config=quiet)
-    tags = {}
-    if months:
-        tags = {
-            "dagster/asset_partition_range_start": months[0],
-            "dagster/asset_partition_range_end": months[1],
-        }
+    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
     with dg.DagsterInstance.get() as instance:
-        result = (
+        return (
             build_defs(jobs=[job])
             .resolve_job_def("probe")
-            .execute_in_process(instance=instance, raise_on_error=False, tags=tags)
+            .execute_in_process(
+                instance=instance, raise_on_error=False, tags=dict(zip(names, months, strict=False))
+            )
+            .success
         )
-        failures = [str(event.message) for event in result.all_events if event.is_failure]
-    tell.send("" if result.success else "; ".join(failures) or "failed")
 
 
-if __name__ == "running":
-    _carry_out(*globals()["ORDER"], globals()["TELL"])
+if __name__ == "__main__":
+    run_host.preload()
+    run_host.RunHost(Path(sys.argv[1]), carry_out).serve()

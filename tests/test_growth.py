@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Iterator, Sequence
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -12,11 +19,11 @@ import psycopg
 import pytest
 
 from assets.ingested import reference_key, source_key
+from sensors.run_host import ask
 from shs_pipeline.access import drop_logins
-from shs_pipeline.marts import build_marts
+from shs_pipeline.marts import build_marts, pending_state
 from shs_pipeline.reference import NAMES as TABLES
 from shs_pipeline.secret_store import FileSecrets
-from tests.concurrent_runs import Run
 
 if TYPE_CHECKING:
     from tests.conftest import Zone
@@ -91,12 +98,40 @@ def drop_all(zone: Zone) -> None:
             zone.drop_sample(source, month, lines=8, seed=int(month[-1]))
 
 
-def at_once(runs: Sequence[Run]) -> list[str]:
-    return [run.end() for run in runs]
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Path]:
+    """The socket of a process in whose forks the runs are carried out."""
+    path = tmp_path / "socket"
+    script = Path(__file__).with_name("concurrent_runs.py")
+    process = subprocess.Popen([sys.executable, str(script), str(path)], start_new_session=True)
+    try:
+        wait_for(lambda: path.exists() or process.poll() is not None)
+        yield path
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(question: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 300
+    while not question():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def at_once(host: Path, *orders: tuple[dict[str, str], list[list[str]], list[str]]) -> list[int]:
+    """Carry out runs at the same time; return how each ended."""
+    names = {secrets.token_hex(8): json.dumps(order) for order in orders}
+    for name, order in names.items():
+        ask(host, {"do": "start", "run": name, "command": [order]})
+    look = lambda name: ask(host, {"do": "look", "run": name})["exit"]  # noqa: E731
+    wait_for(lambda: all(look(name) is not None for name in names))
+    return [look(name) for name in names]
 
 
 def test_many_runs_of_two_installations_at_once_give_what_one_run_after_the_other_gives(
-    s3_zone: Zone, module_zone: Zone, installations: list[dict[str, str]]
+    s3_zone: Zone, module_zone: Zone, installations: list[dict[str, str]], host: Path
 ) -> None:
     drop_all(module_zone)
     module_zone.run()
@@ -104,19 +139,21 @@ def test_many_runs_of_two_installations_at_once_give_what_one_run_after_the_othe
     drop_all(s3_zone)
     first, second = installations
     models = behind()
-    assert at_once([Run(first, [list(reference_key(name).path) for name in TABLES])]) == [""]
+    assert at_once(host, (first, [list(reference_key(name).path) for name in TABLES], [])) == [0]
 
     # Each source once on each installation: the same folders at the same time, and builds behind all.
     found = at_once(
-        [
-            Run(machine, [list(source_key(source).path), *models], (MONTHS[0], MONTHS[-1]))
+        host,
+        *(
+            (machine, [list(source_key(source).path), *models], [MONTHS[0], MONTHS[-1]])
             for source in SOURCES
             for machine in (first, second)
-        ]
+        ),
     )
 
-    assert found == [""] * 6
-    build_marts(s3_zone.database_url, "whatever came last")
+    assert found == [0] * 6
+    # What they published among themselves is all there is to publish.
+    assert s3_zone.job().query(lambda connection: pending_state(connection, 20)) is None
     assert marts(s3_zone.database_url) == marts(module_zone.database_url)
     assert s3_zone.query(
         "select count(*) from ops.files where status = 'loaded' and source = any(%s)", list(SOURCES)

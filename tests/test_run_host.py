@@ -116,7 +116,7 @@ def test_the_host_imports_what_takes_long_and_nothing_of_ours(tmp_path: Path) ->
     seen = """
 import sys
 from sensors import run_host
-run_host._preload()
+run_host.preload()
 import os, threading
 # A fork takes along the thread that forks, and no other.
 assert threading.active_count() == 1
