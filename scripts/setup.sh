@@ -27,7 +27,9 @@ else
     [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
     uv=.venv/bin/uv
 fi
-"$uv" pip install --quiet --python .venv/bin/python --require-hashes --requirements requirements-dev.lock
+# Compiled here once: otherwise every process does it anew where Python may not write its cache.
+"$uv" pip install --quiet --python .venv/bin/python --require-hashes --compile-bytecode \
+    --requirements requirements-dev.lock
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 # The dbt models are parsed once here, so that no run has to do it.
 .venv/bin/python -c "from shs_pipeline.dbt_build import prepare_manifest; prepare_manifest()"
