@@ -45,6 +45,8 @@ LIBRARIES = (
 # A program that connects and says nothing must not keep the others waiting.
 _TALK_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
+# Runs whose end is known, the latest: Dagster asks for those that it believes to be running.
+_REMEMBERED = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +68,11 @@ class RunHost:
 
     def serve(self) -> None:
         """Answer requests until SIGTERM or SIGINT."""
-        self._listener.bind(str(self.path))
+        # Under its name once it listens: whoever sees it there can ask.
+        made = self.path.with_name(f"{self.path.name}.new")
+        self._listener.bind(str(made))
         self._listener.listen(16)
+        made.rename(self.path)
         while True:
             ready, _, _ = select.select([self._listener], [], [], _LOOK_SECONDS)
             self._collect()
@@ -88,7 +93,7 @@ class RunHost:
             log.warning("A request was not understood: %s", error)
 
     def _reply(self, action: str, run: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        if action == "start" and run not in self._pids:
+        if action == "start" and run not in self._pids and run not in self._ended:
             self._pids[run] = self._fork([str(word) for word in request["command"]])
         elif action == "end" and run in self._pids:
             with suppress(ProcessLookupError):
@@ -112,6 +117,8 @@ class RunHost:
                 if run is not None:
                     del self._pids[run]
                     self._ended[run] = os.waitstatus_to_exitcode(found[1])
+                    if len(self._ended) > _REMEMBERED:
+                        del self._ended[next(iter(self._ended))]
 
 
 def ask(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,9 +216,12 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Import the libraries, then serve at the socket that the command line names."""
+    # An exception out of a handler can get lost in the middle of an import; there is nothing to clear up yet.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    preload()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    preload()
     # Not before: libraries that find a log configured write down how they set themselves up.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     log.info("Ready for runs.")

@@ -94,6 +94,13 @@ def test_a_request_that_comes_twice_starts_one_process(host: Path) -> None:
     assert start(host, "a", "sleep", "60") == first
 
 
+def test_a_request_that_comes_again_after_the_end_starts_nothing(host: Path) -> None:
+    start(host, "a", "exit", "3")
+    until(lambda: look(host, "a")["exit"] is not None)
+
+    assert start(host, "a", "exit", "0") == {"pid": None, "exit": 3}
+
+
 def test_an_unknown_run_is_neither_running_nor_ended(host: Path) -> None:
     assert look(host, "never seen") == {"pid": None, "exit": None}
     assert ask(host, {"do": "end", "run": "never seen"})["pid"] is None
@@ -129,3 +136,18 @@ print(*sys.modules)
     assert set(LIBRARIES) <= modules
     ours = {name for name in modules if name.split(".")[0] in ("shs_pipeline", "assets", "sensors")}
     assert ours == {"sensors", "sensors.run_host"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.5, 1.5])
+def test_it_ends_when_asked_also_while_it_imports(tmp_path: Path, seconds: float) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "sensors.run_host", str(tmp_path / "socket")])
+    try:
+        until(lambda: "sensors.run_host" in Path(f"/proc/{process.pid}/cmdline").read_text())
+        time.sleep(seconds)
+
+        process.terminate()
+
+        assert process.wait(10) in (-signal.SIGTERM, 0)
+    finally:
+        process.kill()
