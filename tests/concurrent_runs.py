@@ -15,20 +15,12 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+import yaml
+
 from sensors import run_host
 
-DAGSTER_YAML = """
-storage:
-  postgres:
-    postgres_db:
-      username: {env: SHS_DAGSTER_USER}
-      password: {env: SHS_DAGSTER_PASSWORD}
-      hostname: {env: SHS_DAGSTER_HOST}
-      port: {env: SHS_DAGSTER_PORT}
-      db_name: {env: SHS_DAGSTER_DATABASE}
-      scheme: postgresql+psycopg2
-telemetry: {enabled: false}
-"""
+# Of the project's own instance, what several machines have in common.
+STORAGE = yaml.safe_load((Path(__file__).parents[1] / "dagster.yaml").read_text())["storage"]
 
 
 def carry_out(command: list[str]) -> NoReturn:
@@ -52,7 +44,7 @@ def _materialise(keys: list[list[str]], months: list[str]) -> bool:
 
     home = Path(os.environ["DAGSTER_HOME"])
     home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(DAGSTER_YAML)
+    (home / "dagster.yaml").write_text(yaml.dump({"storage": STORAGE, "telemetry": {"enabled": False}}))
     selection = dg.AssetSelection.assets(*(dg.AssetKey(key) for key in keys))
     quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
     job = dg.define_asset_job("probe", selection=selection, config=quiet)

@@ -1,0 +1,64 @@
+"""Dagster's books in PostgreSQL over connections that are kept: the storage that `dagster.yaml` names.
+
+Dagster's own opens a connection for each query, which costs more than the query: a run with all models
+writes hundreds of events. Here a process keeps up to `KEPT` connections, tries one before it uses it, and
+closes them with the instance. Everything else is Dagster's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
+
+if TYPE_CHECKING:
+    from dagster_postgres.auth import PgTokenProvider
+
+# For each process; a run writes from one thread, the daemon from some.
+KEPT = 3
+
+
+class _EventLog(PostgresEventLogStorage):
+    def dispose(self) -> None:
+        # The one part that an instance always ends; the connections are common to all three.
+        super().dispose()
+        self._engine.dispose()
+
+
+class KeptConnectionsStorage(DagsterPostgresStorage):
+    """Runs, events and schedules in one database, over a common pool of connections."""
+
+    def __init__(
+        self,
+        postgres_url: str,
+        should_autocreate_tables: bool = True,
+        inst_data: ConfigurableClassData | None = None,
+        token_provider: PgTokenProvider | None = None,
+    ) -> None:
+        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
+        self._event_log_storage = _EventLog(
+            postgres_url, should_autocreate_tables=False, token_provider=token_provider
+        )
+        # Tried before use, so that a database that was restarted is no error; past `KEPT`, one per query.
+        engine = create_pg_engine(
+            postgres_url,
+            token_provider,
+            isolation_level="AUTOCOMMIT",
+            pool_size=KEPT,
+            max_overflow=-1,
+            pool_pre_ping=True,
+        )
+        for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
+            part._engine = engine
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        """Make it from the settings of Dagster's own storage, `postgres_db` and so on."""
+        return cls(
+            pg_url_from_config(config_value),
+            config_value.get("should_autocreate_tables", True),
+            inst_data,
+            get_token_provider_from_config(config_value),
+        )
