@@ -7,6 +7,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from shs_pipeline.samples import make_sample
 from shs_pipeline.samples.reference import reference_workbooks
 from shs_pipeline.settings import Settings
 from shs_pipeline.sources import NAMES as SOURCES
+from shs_pipeline.warehouse import ensure_tables
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +41,20 @@ def postgres_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home whose embedded server runs, with both databases made."""
     home = tmp_path_factory.mktemp("postgres") / "home"
     prepare(Settings(home=home, landing="", database_url=None))
+    _forget_on_power_loss(home)
     yield home
     EmbeddedPostgres(home).stop()
+
+
+def _forget_on_power_loss(home: Path) -> None:
+    """Let the server wait for no disk: nothing of a test has to outlive the machine."""
+    server = EmbeddedPostgres(home).ensure_running()
+    with psycopg.connect(
+        host=server.host, port=server.port, user=server.superuser, password=server.password, autocommit=True
+    ) as connection:
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(f"alter system set {name} = off".encode())
+        connection.execute("select pg_reload_conf()")
 
 
 @pytest.fixture
@@ -49,11 +63,11 @@ def database(postgres_home: Path) -> Iterator[str]:
     yield from _fresh_database(postgres_home)
 
 
-def _fresh_database(postgres_home: Path) -> Iterator[str]:
+def _fresh_database(postgres_home: Path, copy_of: str = "template1") -> Iterator[str]:
     warehouse = prepare(Settings(home=postgres_home, database_url=None)).warehouse_url.get_secret_value()
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(warehouse, autocommit=True) as owner:
-        owner.execute(f"create database {name}")
+        owner.execute(f"create database {name} template {copy_of.rpartition('/')[2]}")
         yield f"{warehouse.rpartition('/')[0]}/{name}"
         # Not `with (force)`: an autovacuum worker belongs to the superuser, and only force minds that.
         owner.execute(
@@ -157,10 +171,20 @@ class Zone:
         return str(found[0][0]) if found else ""
 
 
+@pytest.fixture(scope="session")
+def empty_tables(postgres_home: Path) -> Iterator[str]:
+    """A database with the tables of all contracts and no row, to be copied."""
+    for database in _fresh_database(postgres_home):
+        with psycopg.connect(database, autocommit=True) as owner:
+            ensure_tables(owner)
+        yield database
+
+
 @pytest.fixture
-def zone(database: str, tmp_path: Path) -> Zone:
-    """An empty landing zone in a folder, and an empty database."""
-    return Zone((tmp_path / "landing zone").as_uri(), database)
+def zone(empty_tables: str, postgres_home: Path, tmp_path: Path) -> Iterator[Zone]:
+    """An empty landing zone in a folder, and a database with empty tables."""
+    for database in _fresh_database(postgres_home, copy_of=empty_tables):
+        yield Zone((tmp_path / "landing zone").as_uri(), database)
 
 
 @pytest.fixture(scope="module")
@@ -170,19 +194,41 @@ def module_zone(postgres_home: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield Zone((tmp_path_factory.mktemp("module") / "landing zone").as_uri(), database)
 
 
-@pytest.fixture(scope="module")
-def built(module_zone: Zone) -> Zone:
-    """Every source in January and February, cygnus in March; the marts built once."""
+@pytest.fixture(scope="session")
+def company(postgres_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zone]:
+    """What `built` and `published` are copies of; nobody changes it."""
     from shs_pipeline.marts import build_marts
 
-    module_zone.drop_references()
-    for source in SOURCES:
-        for month in ("2025-01", "2025-02"):
-            module_zone.drop_sample(source, month, lines=12, seed=int(month[-1]))
-    module_zone.drop_sample("cygnus", "2025-03", lines=40, seed=3)
-    assert not [file for report in module_zone.run() for file in report.rejected]
-    build_marts(module_zone.database_url, "first")
-    return module_zone
+    for database in _fresh_database(postgres_home):
+        zone = Zone((tmp_path_factory.mktemp("company") / "landing zone").as_uri(), database)
+        zone.drop_references()
+        for source in SOURCES:
+            for month in ("2025-01", "2025-02"):
+                zone.drop_sample(source, month, lines=12, seed=int(month[-1]))
+        zone.drop_sample("cygnus", "2025-03", lines=40, seed=3)
+        assert not [file for report in zone.run() for file in report.rejected]
+        build_marts(zone.database_url, "first")
+        yield zone
+
+
+def _copy(company: Zone, postgres_home: Path, folder: Path) -> Iterator[Zone]:
+    for database in _fresh_database(postgres_home, copy_of=company.database_url):
+        landing = folder / "landing zone"
+        # Links, since a file is known by its place on the disk: copies would be read anew.
+        shutil.copytree(company.folder, landing, copy_function=os.link)
+        yield Zone(landing.as_uri(), database, runs=company.runs)
+
+
+@pytest.fixture(scope="module")
+def built(company: Zone, postgres_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zone]:
+    """Every source in January and February, cygnus in March, published; one for all tests of a module."""
+    yield from _copy(company, postgres_home, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def published(company: Zone, postgres_home: Path, tmp_path: Path) -> Iterator[Zone]:
+    """As `built`, one for each test."""
+    yield from _copy(company, postgres_home, tmp_path)
 
 
 @dataclass(frozen=True)

@@ -47,33 +47,26 @@ BOOKKEEPING = {"publications", "published_slices"}
 
 
 @pytest.fixture(scope="module")
-def secrets(module_zone: Any, tmp_path_factory: pytest.TempPathFactory) -> FileSecrets:
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> FileSecrets:
     return FileSecrets(tmp_path_factory.mktemp("secrets") / "secrets.json")
 
 
 @pytest.fixture(scope="module")
-def used(module_zone: Any, secrets: FileSecrets) -> Any:
+def used(built: Any, secrets: FileSecrets) -> Any:
     """A warehouse with a life: two publications, a correction, a withdrawal, a rejection, logins."""
-    module_zone.drop_references()
-    for source in SOURCES:
-        for month in ("2025-01", "2025-02"):
-            module_zone.drop_sample(source, month, lines=12, seed=int(month[-1]))
-    module_zone.run()
-    build_marts(module_zone.database_url, "first")
-
-    module_zone.drop_sample("cygnus", "2025-01", lines=15, seed=9)
-    module_zone.delete(make_sample("novo", date(2025, 2, 1), lines=12, seed=2).path)
-    bad = make_sample("cygnus", date(2025, 3, 1), lines=12, seed=3)
+    built.drop_sample("cygnus", "2025-01", lines=15, seed=9)
+    built.delete(make_sample("novo", date(2025, 2, 1), lines=12, seed=2).path)
+    bad = make_sample("cygnus", date(2025, 5, 1), lines=12, seed=3)
     row = int(str(bad.lines[3]["source_row"]))
-    module_zone.drop(bad.path, with_bad_cell(bad.content, "Invoice Total", row, "abc"))
-    module_zone.run()
-    build_marts(module_zone.database_url, "second")
-    assert {status for _, status in module_zone.statuses()} == {
+    built.drop(bad.path, with_bad_cell(bad.content, "Invoice Total", row, "abc"))
+    built.run()
+    build_marts(built.database_url, "second")
+    assert {status for _, status in built.statuses()} == {
         "loaded", "rejected", "superseded", "withdrawn",
     }  # fmt: skip
-    with psycopg.connect(module_zone.database_url, autocommit=True) as owner:
+    with psycopg.connect(built.database_url, autocommit=True) as owner:
         sync_logins(owner, secrets)
-    return module_zone
+    return built
 
 
 @pytest.fixture(scope="module")

@@ -149,7 +149,10 @@ def test_a_run_that_is_killed_leaves_the_state_before_or_after_and_the_next_one_
     assert zone.run() == []
 
 
-def test_a_first_run_that_is_killed_while_it_makes_the_tables_leaves_nothing_behind(zone: Zone) -> None:
+def test_a_first_run_that_is_killed_while_it_makes_the_tables_leaves_nothing_behind(
+    zone: Zone, database: str
+) -> None:
+    zone = replace(zone, database_url=database)  # in which there is nothing yet
     zone.drop(f"{FOLDER}/a.xlsx", sample(1))
 
     process = Ingesting(zone.url, zone.database_url, "shs_pipeline.warehouse:_ensure_table", "after", 5)
@@ -165,7 +168,6 @@ def test_a_first_run_that_is_killed_while_it_makes_the_tables_leaves_nothing_beh
 
 def _at_once(zone: Zone, *folders: str) -> list[tuple[int, Any]]:
     """Start a process for each folder ("" for all), let them go on when all of them stand at a lock."""
-    zone.job().query(lambda connection: None)  # makes the tables
     with psycopg.connect(zone.database_url) as holder:
         holder.execute("select pg_advisory_lock(hashtextextended('shs/load/cygnus', 0))")
         processes = [Ingesting(zone.url, zone.database_url, folder=folder) for folder in folders]

@@ -22,7 +22,6 @@ from pydantic import SecretStr
 from shs_pipeline.access import drop_logins, sync_logins
 from shs_pipeline.dashboards.model import dashboards_for
 from shs_pipeline.errors import ShsError
-from shs_pipeline.marts import build_marts
 from shs_pipeline.metabase import provisioning
 from shs_pipeline.metabase.client import OPTIONAL_CALLS, USED_CALLS, missing_calls
 from shs_pipeline.metabase.descriptions import describe
@@ -110,18 +109,12 @@ def test_a_metabase_without_a_call_is_refused_before_anything_is_changed(
 
 
 @pytest.fixture(scope="module")
-def zone(module_zone: Zone) -> Iterator[Zone]:
-    """Three sources over two months, published, with a login for each person."""
-    module_zone.drop_references()
-    for source in ("cygnus", "quickbooks", "ternio"):
-        for month in ("2025-01", "2025-02"):
-            module_zone.drop_sample(source, month, lines=12)
-    module_zone.run()
-    build_marts(module_zone.database_url, "test")
-    store = FileSecrets(module_zone.folder.parent / "secrets.json")
-    with psycopg.connect(module_zone.database_url, autocommit=True) as owner:
+def zone(built: Zone) -> Iterator[Zone]:
+    """The made-up company, with a login for each person."""
+    store = FileSecrets(built.folder.parent / "secrets.json")
+    with psycopg.connect(built.database_url, autocommit=True) as owner:
         sync_logins(owner, store)
-        yield module_zone
+        yield built
         drop_logins(owner, store)
 
 

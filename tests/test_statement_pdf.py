@@ -669,20 +669,20 @@ def test_importing_the_reader_leaves_the_heavy_libraries_alone() -> None:
 
 
 @pytest.mark.slow
-def test_a_statement_of_five_hundred_pages_is_read_whole() -> None:
+def test_a_statement_of_more_than_a_hundred_pages_is_read_whole() -> None:
     names = ("Cedar Hill Clinic", LONG, "Total Care Clinic", "Lakeside Ambulatory Surgery Center at Rowl")
     lines = [
         sale(
             names[n % 4], f"{n * 7919 % 90000 - 9000}.{n % 100:02}", f"{n % 500}.07", invoice=str(100000 + n)
         )
-        for n in range(7000)
+        for n in range(1700)
     ]
 
     content = write(lines, rows_per_page=29, keep_together=False, has_page_totals=True)
     reading = read(content)
 
     assert errors(reading) == []
-    assert reading.lines[SHEET].nunique() > 480
+    assert reading.lines[SHEET].nunique() > 110
     assert cells(reading, "Invoice #") == [line.invoice for line in lines]
     assert cells(reading, "Row Labels") == [line.client for line in lines]
     assert sum(amount_of(str(cell)) or 0 for cell in cells(reading, "Sum of Net Sales Amount")) == sum(
