@@ -76,6 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     protocol_version = "HTTP/1.1"
     timeout = 60
+    wbufsize = -1  # head and body at once: in two pieces, the second waits until the first is confirmed
 
     def do_GET(self) -> None:
         """Answer with a page."""
