@@ -966,6 +966,8 @@ def serving(fake: FakeMetabase) -> Iterator[FakeMetabase]:
     """Let a fake answer on a free port of 127.0.0.1."""
 
     class Talk(BaseHTTPRequestHandler):
+        wbufsize = -1  # head and body at once: in two pieces, the second waits for the first to be confirmed
+
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None

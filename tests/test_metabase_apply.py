@@ -161,8 +161,9 @@ def test_an_apply_that_is_killed_at_any_request_is_completed_and_never_opens_any
     house.query("delete from ops.logins where rep_name = %s", MARCUS)  # an admin and one rep show it all
     house.apply()
     verbs = [verb for verb, _, _ in fake.requests]
-    # What is only read leaves the state in which the next request that writes finds it.
-    for number in (number for number, verb in enumerate(verbs, 1) if verb != "get"):
+    for number, verb in enumerate(verbs, 1):
+        if is_done and verb == "get":
+            continue  # what was only read leaves the state of a death before it
         _start_again(house)
         fake.dies_at, fake.dies_after = number, is_done
         with pytest.raises((MetabaseError, ShsError)):
@@ -175,7 +176,7 @@ def test_an_apply_that_is_killed_at_any_request_is_completed_and_never_opens_any
         assert sorted(names) == sorted(set(names)), f"killed at request {number}: a connection twice"
         counts = (len(fake.collections), len(fake.cards), len(fake.dashboards), len(fake.users))
         assert counts == (3, 2 * cards_of(house.dashboards["rep"]), 4, 4), f"killed at request {number}"
-    assert len(verbs) - verbs.count("get") > 30
+    assert len(verbs) > 60
 
 
 def _start_again(house: House) -> None:
