@@ -148,6 +148,6 @@ def test_it_ends_when_asked_also_while_it_imports(tmp_path: Path, seconds: float
 
         process.terminate()
 
-        assert process.wait(10) in (-signal.SIGTERM, 0)
+        assert process.wait(30) in (-signal.SIGTERM, 0)
     finally:
         process.kill()
