@@ -115,7 +115,7 @@ class FakeMetabase:
         whoami: what `marts.session_rep()` is for a role, without `run_sql`.
     """
 
-    def __init__(self, *, is_paid: bool = False, has_mail: bool = False, tag: str = "v0.58.32") -> None:
+    def __init__(self, *, is_paid: bool = False, has_mail: bool = False, tag: str = "v0.58.39") -> None:
         self.is_paid, self.has_mail, self.tag = is_paid, has_mail, tag
         self.requests: list[tuple[str, str, int]] = []
         self.bodies: list[tuple[str, str, Any]] = []

@@ -254,7 +254,7 @@ def _metabase_version(context: Mapping[str, Any]) -> str:
     found = re.search(r"metabase/metabase:(?:\$\{METABASE_VERSION:-)?(v[01]\.\d+[\w.-]*)", compose)
     if found is None:
         raise ConfigError(
-            "docker-compose.yml does not say which Metabase is used. Set metabase_version, such as v0.58.34."
+            "docker-compose.yml does not say which Metabase is used. Set metabase_version, such as v0.58.39."
         )
     return found.group(1)
 

@@ -16,6 +16,12 @@ from shs_deploy.network import METABASE_PORT, WEB_PORT, Network
 from shs_deploy.services import Services
 
 _SESSION_HOURS = 8
+# A fresh Metabase makes whoever calls these first its administrator; `shs metabase apply` sets it up by
+# the internal name. The rest of the list shows questions without a login, which nothing here uses.
+_CLOSED_PATHS = (
+    ("/setup*", "/api/setup*", "/api/docs*"),
+    ("/public*", "/api/public*", "/embed*", "/api/embed*"),
+)
 
 
 class Front(Construct):
@@ -47,6 +53,7 @@ class Front(Construct):
             ),
         )
         self.targets = {"metabase": self._target(services, "metabase", METABASE_PORT, "/api/health")}
+        self._close_paths(listener, config.metabase_host)
         self._pass_on(listener, "metabase", config.metabase_host, 10, self.targets["metabase"])
         if config.oidc:
             self.targets["webserver"] = self._target(services, "webserver", WEB_PORT, "/server_info")
@@ -103,6 +110,21 @@ class Front(Construct):
                 timeout=Duration.seconds(10),
             ),
         )
+
+    def _close_paths(self, listener: elb.ApplicationListener, host: str) -> None:
+        """Refuse what nobody may reach from outside; a rule takes five values in all, so there are two."""
+        for number, paths in enumerate(_CLOSED_PATHS, start=1):
+            listener.add_action(
+                f"ClosedRule{number}",
+                priority=number,
+                conditions=[
+                    elb.ListenerCondition.host_headers([host]),
+                    elb.ListenerCondition.path_patterns(list(paths)),
+                ],
+                action=elb.ListenerAction.fixed_response(
+                    404, content_type="text/plain", message_body="Not here."
+                ),
+            )
 
     def _pass_on(
         self,

@@ -27,6 +27,8 @@ RUN_CONTAINER = "run"
 LISTING_MINUTES = 15
 _DAGSTER_CONFIG = "/app/deploy/dagster.ecs.yaml"
 _SMTP_PORT = "587"
+# Java takes a quarter of a container by itself, too little with a connection per rep.
+_METABASE_HEAP = "-XX:MaxRAMPercentage=70"
 # As in docker-compose.yml.
 _COMMANDS = {
     "webserver": ["dagster-webserver", "-h", "0.0.0.0", "-p", str(WEB_PORT)],  # noqa: S104 - in its container
@@ -408,6 +410,7 @@ class Services(Stack):
             "MB_CHECK_FOR_UPDATES": "false",
             # A rep's role may have 10 connections at once.
             "MB_JDBC_DATA_WAREHOUSE_MAX_CONNECTION_POOL_SIZE": "5",
+            "JAVA_OPTS": _METABASE_HEAP,
             "MB_PASSWORD_COMPLEXITY": "normal",
             "MB_PASSWORD_LENGTH": "12",
             **self._mail_of_metabase(),
@@ -420,10 +423,11 @@ class Services(Stack):
             task,
             desired_count=config.size.metabase_count,
             security_groups=[self._network.groups["metabase"]],
-            min_healthy_percent=100,
-            max_healthy_percent=200,
-            # It moves its tables when it is new, before it answers.
-            health_check_grace_period=Duration.minutes(10),
+            # Two versions at once on one application database would spoil it: the old one ends first.
+            min_healthy_percent=0,
+            max_healthy_percent=100,
+            # A new version migrates its tables before it answers.
+            health_check_grace_period=Duration.minutes(30),
             cloud_map_options=self._name("metabase"),
         )
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
+import pytest
+
 from written import Json, Written, text
 
 
@@ -8,13 +12,30 @@ def listeners(system: Written) -> dict[int, Json]:
     return {one["Properties"]["Port"]: one["Properties"] for one in found}
 
 
-def rules(system: Written) -> dict[str, list[Json]]:
-    """Return what is done for each host, in order."""
+def listener_rules(system: Written) -> list[Json]:
+    """Return the rules of the load balancer in the order in which it asks them."""
     found = system.resources("AWS::ElasticLoadBalancingV2::ListenerRule").values()
+    return sorted((one["Properties"] for one in found), key=lambda rule: rule["Priority"])
+
+
+def rules(system: Written) -> dict[str, list[Json]]:
+    """Return what is done for each host whatever the path."""
     return {
-        one["Properties"]["Conditions"][0]["HostHeaderConfig"]["Values"][0]: one["Properties"]["Actions"]
-        for one in found
+        rule["Conditions"][0]["HostHeaderConfig"]["Values"][0]: rule["Actions"]
+        for rule in listener_rules(system)
+        if len(rule["Conditions"]) == 1
     }
+
+
+def answer(system: Written, host: str, path: str) -> str:
+    """Return what the first rule that fits does, as the load balancer would."""
+    for rule in listener_rules(system):
+        conditions = {one["Field"]: one for one in rule["Conditions"]}
+        hosts = conditions["host-header"]["HostHeaderConfig"]["Values"]
+        paths = conditions.get("path-pattern", {}).get("PathPatternConfig", {}).get("Values", ["*"])
+        if host in hosts and any(fnmatchcase(path, pattern) for pattern in paths):
+            return str(rule["Actions"][-1]["Type"])
+    return "fixed-response"
 
 
 def test_everything_is_served_with_tls_of_today_and_the_rest_is_sent_there(each: Written) -> None:
@@ -57,6 +78,35 @@ def test_metabase_is_passed_on_to_and_watched(each: Written) -> None:
         "AWS::ElasticLoadBalancingV2::TargetGroup",
         {"HealthCheckPath": "/api/health", "Matcher": {"HttpCode": "200"}, "TargetType": "ip"},
     )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/setup", "/setup/welcome", "/api/setup", "/api/setup/user_defaults"),
+        *("/public/question/1", "/api/public/card/1/query", "/embed/dashboard/1", "/api/embed/card/1"),
+        *("/api/docs", "/api/docs/openapi.json"),
+    ],
+)
+def test_nobody_outside_sets_metabase_up_or_sees_anything_without_a_login(each: Written, path: str) -> None:
+    assert answer(each, "sales.example.com", path) == "fixed-response"
+
+
+@pytest.mark.parametrize("path", ["/", "/dashboard/1", "/api/session", "/api/card/1/query", "/auth/login"])
+def test_what_people_use_reaches_metabase(each: Written, path: str) -> None:
+    assert answer(each, "sales.example.com", path) == "forward"
+
+
+def test_a_rule_has_no_more_values_than_the_load_balancer_takes(each: Written) -> None:
+    for rule in listener_rules(each):
+        values = [
+            value
+            for condition in rule["Conditions"]
+            for kind in condition.values()
+            if isinstance(kind, dict)
+            for value in kind["Values"]
+        ]
+        assert len(values) <= 5
 
 
 def test_the_load_balancer_is_hard_to_delete_logs_and_drops_malformed_requests(each: Written) -> None:

@@ -286,3 +286,21 @@ def test_a_rotated_password_starts_the_services_anew_that_use_it(each: Written) 
     }
     assert updated == set(services(each))
     assert "rate(10 minutes)" in set(every_text(each.resources("AWS::Events::Rule", "services")))
+
+
+def test_two_versions_of_metabase_never_share_its_database(each: Written) -> None:
+    metabase = services(each)["metabase"]["Properties"]
+    assert metabase["DeploymentConfiguration"]["MaximumPercent"] == 100
+    assert metabase["DeploymentConfiguration"]["MinimumHealthyPercent"] == 0
+    assert metabase["HealthCheckGracePeriodSeconds"] >= 1800
+
+
+def test_metabase_gets_most_of_its_memory_as_heap_and_leaves_some(each: Written) -> None:
+    (share,) = re.findall(r"-XX:MaxRAMPercentage=(\d+)", each.environment("metabase")["JAVA_OPTS"])
+    (memory,) = {
+        int(one["Properties"]["Memory"])
+        for one in each.resources("AWS::ECS::TaskDefinition").values()
+        if one["Properties"]["Family"].endswith("-metabase")
+    }
+    assert memory * int(share) // 100 >= 1024
+    assert memory * (100 - int(share)) // 100 >= 512

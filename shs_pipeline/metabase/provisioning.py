@@ -26,6 +26,8 @@ from shs_pipeline.metabase.people import read_members, without_login
 from shs_pipeline.metabase.roles import drop_logins, ensure_logins, planned_logins
 from shs_pipeline.metabase.sign_in import Account, give_back_key, sign_in
 from shs_pipeline.metabase.state import ObjectStore, alone
+from shs_pipeline.metabase.versions import check_version
+from shs_pipeline.months import today
 
 if TYPE_CHECKING:
     import psycopg
@@ -95,12 +97,14 @@ def plan(workplace: Workplace) -> Plan:
     """
     with _warehouse(workplace) as connection:
         store = ObjectStore(connection)
-        client, mode = _signed_in(workplace, may_write=False)
+        client, mode, notes = _signed_in(workplace, may_write=False)
         desired = _desired(workplace, connection, store, mode)
         if client is not None:
-            return difference(read_situation(client, store, desired))
-        found = difference(Situation(desired, {}, Observed()))
-        return Plan(found.changes, ("This Metabase is fresh: an apply sets it up first.", *found.notes))
+            found = difference(read_situation(client, store, desired))
+        else:
+            found = difference(Situation(desired, {}, Observed()))
+            notes = ["This Metabase is fresh: an apply sets it up first.", *notes]
+        return Plan(found.changes, (*notes, *found.notes))
 
 
 def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, make_links: bool = False) -> Report:
@@ -110,13 +114,14 @@ def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, make_links: 
         ShsError: Metabase or the warehouse refuses something; the next apply goes on from there.
     """
     with _alone_in(workplace) as (connection, store):
-        client, mode = _signed_in(workplace, may_write=True)
+        client, mode, notes = _signed_in(workplace, may_write=True)
         assert client is not None
         members = read_members(connection)
         roles = [one.role_name for one in members if one.is_active and one.permission == "user"]
         ensure_logins(connection, store, workplace.secrets, mode, roles)
         desired = _desired(workplace, connection, store, mode)
         report = apply(client, store, desired, _secret_of(workplace.secrets), tell, make_links=make_links)
+        report.notes[:0] = notes
         if workplace.describe is not None:
             report.notes += workplace.describe(client, store)
         report.reads, report.writes = client.reads, client.writes
@@ -130,7 +135,7 @@ def destroy_all(workplace: Workplace, tell: Tell = lambda _: None) -> Report:
         ShsError: Metabase or the warehouse refuses something; another destroy goes on from there.
     """
     with _alone_in(workplace) as (connection, store):
-        client, _ = _signed_in(workplace, may_write=True)
+        client, _, _ = _signed_in(workplace, may_write=True)
         assert client is not None
         report = destroy(client, store, NOTHING, tell)
         drop_logins(connection, store, workplace.secrets)
@@ -148,7 +153,7 @@ def links(workplace: Workplace, person: str = "") -> tuple[list[ResetLink], bool
         ShsError: nobody of that name may log in, or Metabase refuses.
     """
     with _alone_in(workplace) as (connection, _):
-        client, _ = _signed_in(workplace, may_write=True)
+        client, _, _ = _signed_in(workplace, may_write=True)
         assert client is not None
         members = [one for one in read_members(connection) if one.is_active]
         if person:
@@ -190,12 +195,15 @@ def _desired(workplace: Workplace, connection: psycopg.Connection, store: Object
     return desired_state(read_members(connection), workplace.dashboards, server, mode, service)
 
 
-def _signed_in(workplace: Workplace, *, may_write: bool) -> tuple[MetabaseClient | None, Mode]:
+def _signed_in(workplace: Workplace, *, may_write: bool) -> tuple[MetabaseClient | None, Mode, list[str]]:
+    """Return a client, how reps are kept apart, and what an admin should know of this Metabase."""
     client = MetabaseClient(workplace.url, pause_seconds=workplace.pause_seconds)
     properties = wait_until_ready(client, workplace.wait_seconds)
+    # Before anything is sent that a hole could give away.
+    notes = check_version(properties, today())
     mode: Mode = "impersonation" if is_paid(properties) else "open"
     signed = sign_in(client, properties, workplace.account, workplace.secrets, may_write=may_write)
-    return signed, mode
+    return signed, mode, notes
 
 
 def _secret_of(secrets: SecretStore) -> Callable[[str], str]:
