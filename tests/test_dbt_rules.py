@@ -92,6 +92,14 @@ RULES: Mapping[str, Sequence[str]] = {
     ],
     "margin of the company": ["margin_is_revenue_less_payout"],
     "released, balance and year to date": ["released_deferred_balance_and_payout_ytd_follow_the_year"],
+    "complete months": [
+        "month_is_complete_once_every_source_has_loaded_a_later_one",
+        "source_that_stopped_half_a_year_ago_is_not_waited_for",
+        "file_of_the_far_future_stops_no_other_source",
+        "first_month_ever_loaded_makes_no_month_complete",
+        "objectives_without_a_file_make_months_that_are_still_coming_in",
+        "month_is_compared_only_with_one_that_was_whole_too",
+    ],
     "line back to its cell": ["line_is_found_by_file_sheet_and_row"],
 }
 

@@ -9,6 +9,7 @@
 -- depends_on: {{ ref('people') }}
 -- depends_on: {{ ref('upload_detail') }}
 -- depends_on: {{ ref('upload_status') }}
+-- depends_on: {{ ref('revenue_months') }}
 {% for source in sources() -%}
 -- depends_on: {{ ref('sales_history_' ~ source) }}
 {% endfor %}
