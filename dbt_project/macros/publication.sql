@@ -31,17 +31,26 @@ set local lock_timeout = '30s';
 create schema if not exists marts;
 create schema if not exists history;
 create table if not exists marts.publications (
-    publication_id bigint generated always as identity primary key
+    publication_id bigint primary key
     {%- for column in model.columns.values() if column.name != 'publication_id' %},
     {{ column.name }} {{ column.data_type }} not null
     {%- endfor %}
 );
+{#- The next number, and no sequence: what is rolled back would leave a gap, and a server that was killed
+    just after it was set up (wal_level minimal) may give a number of a new sequence twice. -#}
+lock table marts.publications in share row exclusive mode;
 insert into marts.publications (
+    publication_id
     {%- for column in model.columns.values() if column.name != 'publication_id' -%}
-    {{ column.name }}{{ ', ' if not loop.last }}
+    , {{ column.name }}
     {%- endfor -%}
 )
-{{ sql }};
+-- In an older installation the column is an identity.
+overriding system value
+select (select coalesce(max(publication_id), 0) + 1 from marts.publications), this.*
+from (
+{{ sql }}
+) as this;
 
 {#- What changes tables comes last and is soon over: reading goes on while rows are written. -#}
 {%- set new_tables = [] -%}
@@ -102,11 +111,14 @@ insert into marts.publications (
 {%- endmacro %}
 
 
-{#- A view of this build reads the candidates; people read the same of the marts. -#}
+{#- A view of this build reads the candidates; people read the same of the marts, with their own rights.
+    What shows a part of the books runs as its owner, since nobody else may read those. -#}
 {% macro view_of_marts(node) -%}
+{%- set runs_as_owner = node.config.meta.runs_as_owner -%}
+{%- set security = 'security_barrier = true' if runs_as_owner else 'security_invoker = true' -%}
 do $$
 begin
-    execute 'create view marts.{{ node.name }} with (security_invoker = true) as '
+    execute 'create view marts.{{ node.name }} with ({{ security }}) as '
         || replace(pg_get_viewdef('candidate.{{ node.name }}'::regclass), 'candidate.', 'marts.');
 end
 $$;
