@@ -37,6 +37,7 @@ class PayoutLine:
         tier_1: what tier 1 pays in the payout's month: 0.00 for what is released.
         difference: what tier 2 adds.
         fate: of the difference: paid at once, deferred (not paid), or released (deferred earlier).
+        sales_before_rounding, rev_before_rounding: with all digits; None where they were whole cents.
     """
 
     line_id: str
@@ -51,6 +52,8 @@ class PayoutLine:
     revenue_date: date
     sales_actual: Decimal
     rev_actual: Decimal
+    sales_before_rounding: Decimal | None
+    rev_before_rounding: Decimal | None
     tier_1_rate: Decimal | None
     tier_2_rate: Decimal | None
     tier_1: Decimal
@@ -221,8 +224,9 @@ def _with_lines(connection: psycopg.Connection, payout: Payout) -> Payout:
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "select part, line_id, source, customer, invoice_number, item, source_file, source_sheet,"
-            " source_row, line_commission_month, revenue_date, sales_actual, rev_actual, tier_1_rate,"
-            " tier_2_rate, amount from marts.payout_explanations"
+            " source_row, line_commission_month, revenue_date, sales_actual, rev_actual,"
+            " sales_before_rounding, rev_before_rounding, tier_1_rate, tier_2_rate, amount"
+            " from marts.payout_explanations"
             " where rep_name = %s and product_line = %s and commission_month = %s"
             " order by line_commission_month desc, source_file, source_sheet, source_row",
             [payout.rep_name, payout.product_line, payout.commission_month],
@@ -263,6 +267,21 @@ def in_words(payout: Payout) -> str:
     if payout.cumulative_sales < payout.threshold:
         return f"{sold}. That is below the threshold, but {reached}, and once reached is reached: tier 2."
     return f"{sold}; {reached}: tier 2."
+
+
+def held_in_words(payout: Payout) -> str:
+    """Return what becomes of the differences that a month does not pay; empty where it pays them."""
+    if payout.tier != 1:
+        return ""
+    amounts = f"{payout.deferred:,.2f} of this month, {payout.deferred_balance:,.2f} since January"
+    if payout.threshold is None:
+        return f"no threshold set, so it is never paid: {amounts}"
+    return f"held back: {amounts}"
+
+
+def rounded_in_words(amount: Decimal, before: Decimal | None) -> str:
+    """Return an amount, where it was rounded with what it was before: `0.084 → 0.08`."""
+    return f"{amount:,.2f}" if before is None else f"{exact(before)} → {amount:,.2f}"
 
 
 def exact(amount: Decimal) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,15 @@ from shs_pipeline.casting import cast_cells
 from shs_pipeline.cell_text import CellText, FileText, loaded_files, read_cell_texts
 from shs_pipeline.cli import build_app
 from shs_pipeline.errors import ShsError
-from shs_pipeline.explain import Payout, exact, explain_payouts, in_words, rates_in_words
+from shs_pipeline.explain import (
+    Payout,
+    exact,
+    explain_payouts,
+    held_in_words,
+    in_words,
+    rates_in_words,
+    rounded_in_words,
+)
 from shs_pipeline.samples import make_sample
 from shs_pipeline.sources import NAMES as SOURCES
 from shs_pipeline.sources import source_named
@@ -178,6 +186,41 @@ def test_amounts_keep_their_fractions_of_cents_and_rates_are_percentages() -> No
         "1,000.00",
     ]
     assert rates_in_words(Decimal("0.300000"), Decimal("0.455000")) == "30 % / 45.5 %"
+
+
+def test_an_amount_that_was_rounded_is_shown_with_what_the_file_says() -> None:
+    assert rounded_in_words(Decimal("1234.50"), None) == "1,234.50"
+    assert rounded_in_words(Decimal("0.08"), Decimal("0.0840")) == "0.084 → 0.08"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, "held back: 10.00 of this month, 15.00 since January"),
+        (
+            {"threshold": None},
+            "no threshold set, so it is never paid: 10.00 of this month, 15.00 since January",
+        ),
+        ({"tier": 2, "tier_2_month": JANUARY}, ""),
+    ],
+)
+def test_what_no_threshold_can_release_is_not_called_held_back(changed: dict[str, Any], words: str) -> None:
+    assert held_in_words(replace(PAYOUT, **changed)) == words
+
+
+def test_the_lines_of_ternio_are_explained_from_the_digits_of_the_file(
+    connection: psycopg.Connection,
+) -> None:
+    rows = connection.execute(
+        "select explanation, rev_actual, rev_before_rounding, tier_1_rate, amount"
+        " from marts.payout_explanations where source = 'ternio' and part = 'tier 1'"
+        " and rev_before_rounding is not null and tier_1_rate is not null"
+    ).fetchall()
+    assert len(rows) > 5
+    for explanation, revenue, before, rate, amount in rows:
+        percent, digits = (rate * 100).normalize(), before.normalize()
+        assert explanation == f"Tier 1: {percent:f} % of {revenue:,.2f} ({digits:f} rounded)"
+        assert amount == (revenue * rate).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
     assert (rates_in_words(Decimal("0.3"), None), rates_in_words(None, None)) == ("30 %", "no rate")
 
 
@@ -219,8 +262,8 @@ def test_the_cells_shown_are_those_that_the_amounts_came_from(
     found = texts_of(built, connection, path := path_of(connection, source, month))
 
     lines = connection.execute(
-        "select source_sheet, source_row, sales_actual, rev_actual from marts.harmonised_sales"
-        " where source_file = %s",
+        "select source_sheet, source_row, coalesce(sales_before_rounding, sales_actual),"
+        " coalesce(rev_before_rounding, rev_actual) from marts.harmonised_sales where source_file = %s",
         [path],
     ).fetchall()
     assert (found.trouble, len(found.cells)) == ("", len(lines))

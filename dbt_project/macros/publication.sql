@@ -183,7 +183,7 @@ with come as (
 
 
 {#- What publications take out of a mart and put into it, so that a past state can be told: today's
-    rows, without what came later, with what went later. -#}
+    rows, without what came later, with what went later. Numbers keep the digits that they had. -#}
 {% macro history_table(node) -%}
 {% if node.config.meta.history -%}
 create table if not exists history.{{ node.name }} (
@@ -191,7 +191,8 @@ create table if not exists history.{{ node.name }} (
     change text not null check (change in ('added', 'removed'))
 );
 {% for column in history_columns(node) -%}
-alter table history.{{ node.name }} add column if not exists {{ column }} {{ node.columns[column].data_type }};
+alter table history.{{ node.name }} add column if not exists {{ column }}
+    {{ node.columns[column].data_type.split('(')[0] }};
 {% endfor -%}
 create index if not exists {{ node.name }}_by_publication on history.{{ node.name }} (publication_id);
 {%- endif %}
@@ -209,12 +210,17 @@ select count(*) from {{ rows }}
 {%- endmacro %}
 
 
-{#- The same where a mart has other columns than it had: told by those that both have. -#}
+{#- The same where a mart has other columns than it had: told by those that both have, which may have
+    become longer or shorter (numeric, numeric(15,2)). -#}
 {% macro noted_changes(node) -%}
-{%- set published = columns_of('marts', node.name) -%}
+{%- set published = [] -%}
+{%- for column in columns_of('marts', node.name) -%}
+    {%- do published.append(column.split('(')[0]) -%}
+{%- endfor -%}
 {%- if node.config.meta.history and published -%}
     {%- set names = [] -%}
-    {%- for column in history_columns(node) if column ~ ' ' ~ node.columns[column].data_type in published -%}
+    {%- for column in history_columns(node)
+        if column ~ ' ' ~ node.columns[column].data_type.split('(')[0] in published -%}
         {%- do names.append(column) -%}
     {%- endfor -%}
     {%- set columns = names | join(', ') -%}

@@ -1,8 +1,20 @@
 with
 
-lines as (
+delivered as (
 
     select * from {{ ref('sale_lines') }}
+
+),
+
+lines as (
+
+    select
+        delivered.*,
+        -- Once, and before any rate: half a cent goes away from zero.
+        round(sales_actual, 2)::numeric(15, 2) as sales_in_cents,
+        round(rev_actual, 2)::numeric(15, 2) as rev_in_cents
+
+    from delivered
 
 ),
 
@@ -115,13 +127,16 @@ select
     lines.source_sheet,
     lines.source_row,
     lines.quantity,
-    lines.sales_actual,
-    lines.rev_actual,
+    lines.sales_in_cents as sales_actual,
+    lines.rev_in_cents as rev_actual,
+    -- Nearly always null: files with more digits than cents are few.
+    nullif(lines.sales_actual, lines.sales_in_cents) as sales_before_rounding,
+    nullif(lines.rev_actual, lines.rev_in_cents) as rev_before_rounding,
     lines.tier_1_rate::numeric(9, 6) as tier_1_rate,
     lines.tier_2_rate::numeric(9, 6) as tier_2_rate,
-    coalesce(round(lines.rev_actual * lines.tier_1_rate, 2), 0)::numeric(15, 2) as commission_tier_1,
+    coalesce(round(lines.rev_in_cents * lines.tier_1_rate, 2), 0)::numeric(15, 2) as commission_tier_1,
     coalesce(
-        round(lines.rev_actual * lines.tier_2_rate - lines.rev_actual * lines.tier_1_rate, 2), 0
+        round(lines.rev_in_cents * lines.tier_2_rate - lines.rev_in_cents * lines.tier_1_rate, 2), 0
     )::numeric(15, 2) as commission_tier_2_diff,
     lines.revenue_date,
     date_trunc('month', lines.revenue_date)::date as revenue_month,
