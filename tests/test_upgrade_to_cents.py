@@ -73,7 +73,7 @@ def test_the_diff_tells_the_cents_that_the_rule_changed(old: tuple[Zone, tuple[s
 
 
 def test_every_amount_of_money_in_a_mart_is_cents(published: Zone) -> None:
-    """All numerics but rates, ratios, quantities and rounding; the suppliers' own columns stay as they are."""
+    """All numerics but rates, ratios, quantities and rounding; the suppliers' own columns stay."""
     others = {"quantity", "attainment", "tier_1_rate", "tier_2_rate"}
     columns = published.query(
         "select c.relname, a.attname, format_type(a.atttypid, a.atttypmod) from pg_attribute as a"
