@@ -58,18 +58,20 @@ def test_the_lines_of_every_payout_add_up_to_it_to_the_cent(connection: psycopg.
     assert count == (len(payouts),)
     assert {payout.lines_total - payout.payout for payout in payouts} == {Decimal(0)}
     fates = {line.fate for payout in payouts for line in payout.lines if line.difference}
-    assert fates == {"paid", "deferred", "released"}
+    assert fates == {"paid", "deferred", "unpayable", "released"}
+    unpayable = {p.threshold for p in payouts for line in p.lines if line.fate == "unpayable"}
+    assert unpayable == {None}
 
 
 def test_the_parts_of_a_payout_are_the_sums_of_its_lines(connection: psycopg.Connection) -> None:
     for payout in all_payouts(connection):
         sums = {
             fate: sum((line.difference for line in payout.lines if line.fate == fate), Decimal(0))
-            for fate in ("paid", "deferred", "released")
+            for fate in ("paid", "deferred", "unpayable", "released")
         }
         own = [line for line in payout.lines if line.line_month == payout.commission_month]
         assert sum((line.tier_1 for line in payout.lines), Decimal(0)) == payout.commission_tier_1
-        assert (sums["deferred"], sums["released"]) == (payout.deferred, payout.released)
+        assert (sums["deferred"] + sums["unpayable"], sums["released"]) == (payout.deferred, payout.released)
         assert sums["paid"] == payout.commission_tier_2_diff - payout.deferred
         assert sum((line.sales_actual for line in own), Decimal(0)) == payout.sales_actual
 

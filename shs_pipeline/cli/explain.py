@@ -168,7 +168,7 @@ def _show_file(console: Console, lines: Sequence[PayoutLine], texts: Texts) -> N
                 rounded_in_words(line.rev_actual, line.rev_before_rounding),
                 rates_in_words(line.tier_1_rate, line.tier_2_rate),
                 dollars(line.tier_1),
-                Text(dollars(line.difference) + (" held back" if _is_held(line) else "")),
+                Text(f"{dollars(line.difference)} {_unpaid(line)}".strip()),
                 dollars(line.paid),
             )
         )
@@ -187,8 +187,11 @@ def _is_page(line: PayoutLine) -> bool:
     return line.source_file.lower().endswith(".pdf")
 
 
-def _is_held(line: PayoutLine) -> bool:
-    return line.fate == "deferred" and bool(line.difference)
+def _unpaid(line: PayoutLine) -> str:
+    """Return why the difference of a line is not paid: nothing where it is, or where there is none."""
+    from shs_pipeline.explain import UNPAID
+
+    return UNPAID.get(line.fate, "") if line.difference else ""
 
 
 def _show_total(console: Console, payouts: Sequence[Payout]) -> None:

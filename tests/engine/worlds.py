@@ -275,7 +275,7 @@ def _known(customer: str) -> str:
 
 # --- Strategies -------------------------------------------------------------------------------------------
 
-KNOWN_REPS = ("Ann Gray", "Bo Lindt", "Cy Marsh")
+KNOWN_REPS = ("Ann Gray", "Bo Lindström-Groß", "Cy Marsh")
 UNKNOWN_REP = "Dee Stranger"
 ALL_NAMES = (*KNOWN_REPS, UNKNOWN_REP)
 SOURCES = (

@@ -26,8 +26,8 @@ year_to_date as (
     from months
     left join thresholds
         on
-            thresholds.rep_key = lower(months.rep_name)
-            and thresholds.product_key = lower(months.product_line)
+            thresholds.rep_key = ops.match_key(months.rep_name)
+            and thresholds.product_key = ops.match_key(months.product_line)
             and thresholds.commission_year = extract(year from months.commission_year)
     window so_far as (
         partition by months.rep_name, months.product_line, months.commission_year

@@ -52,7 +52,7 @@ rep_named as (
 
     select
         lines.*,
-        lower(lines.product_line) as product_key,
+        ops.match_key(lines.product_line) as product_key,
         case
             when lines.is_rep_in_file then lines.rep_in_file
             else coalesce(first.rep_in_file, second.rep_in_file, third.rep_in_file)
@@ -69,7 +69,7 @@ rep_named as (
     left join territories as {{ territory }}
         on
             {{ territory }}.source = lines.source
-            and {{ territory }}.territory = lower(lines.territory_{{ place }})
+            and {{ territory }}.territory = ops.match_key(lines.territory_{{ place }})
             and {{ territory }}.valid_from <= lines.territory_date
             and ({{ territory }}.valid_until is null or {{ territory }}.valid_until > lines.territory_date)
     {% endfor %}
@@ -90,7 +90,7 @@ rated as (
 
     from rep_named as lines
     left join product_lines on product_lines.product_key = lines.product_key
-    left join reps on reps.rep_key = lower(lines.rep_named)
+    left join reps on reps.rep_key = ops.match_key(lines.rep_named)
     left join rates as own_rate
         on
             own_rate.rep_key = reps.rep_key
