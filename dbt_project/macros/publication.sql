@@ -25,6 +25,7 @@
 
 {% macro published_tables(sql) -%}
 
+{{ assert_build_lock() }}
 set local synchronous_commit = on;
 -- A reader who never ends a transaction must not make everybody wait.
 set local lock_timeout = '30s';
@@ -36,6 +37,7 @@ create table if not exists marts.publications (
     {{ column.name }} {{ column.data_type }} not null
     {%- endfor %}
 );
+{{ publications_columns() }}
 insert into marts.publications (
     {%- for column in model.columns.values() if column.name != 'publication_id' -%}
     {{ column.name }}{{ ', ' if not loop.last }}
@@ -73,6 +75,18 @@ insert into marts.publications (
     {% endfor %}
     {{ access(model) }}
 {% endif %}
+{{ mark_private_schemas() }}
+{%- endmacro %}
+
+
+{#- The table of an older version gets the columns that it does not have; nobody knows their past. -#}
+{% macro publications_columns() -%}
+{%- set found = columns_of('marts', 'publications') -%}
+{%- if found -%}
+    {%- for column in model.columns.values() if column.name ~ ' ' ~ column.data_type not in found %}
+alter table marts.publications add column if not exists {{ column.name }} {{ column.data_type }};
+    {%- endfor %}
+{%- endif -%}
 {%- endmacro %}
 
 
