@@ -501,5 +501,10 @@ def write_whole(path: Path, text: str) -> None:
     if path.is_file() and path.read_text() == text:
         return
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as fresh:
-        fresh.write(text)
+        try:
+            fresh.write(text)
+            fresh.flush()
+        except OSError:
+            Path(fresh.name).unlink(missing_ok=True)
+            raise
     Path(fresh.name).replace(path)

@@ -37,7 +37,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from shs_pipeline.errors import ShsError
 
@@ -156,6 +156,14 @@ class EmbeddedPostgres:
         if found is not None:
             return found
         self._make_home()
+        try:
+            return self._made_and_started()
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise _unusable_home(self.home, error) from None
+            raise
+
+    def _made_and_started(self) -> ServerAddress:
         with self._lock():
             found = self._running_address()
             if found is not None:
@@ -384,7 +392,7 @@ class EmbeddedPostgres:
     def _lock(self) -> Iterator[None]:
         """Let one process at a time make, start or stop the server of this home."""
         path = self.home / "secrets" / "postgres.lock"
-        with _opened_lock(self.home, path) as handle:
+        with path.open("a") as handle:
             if os.geteuid() == 0:
                 self._give_to_home_owner(path)
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -520,19 +528,12 @@ class EmbeddedPostgres:
         return lines if lines and lines[0].strip().isdigit() else []
 
 
-def _opened_lock(home: Path, path: Path) -> IO[str]:
-    try:
-        return path.open("a")
-    except OSError as error:
-        raise _unusable_home(home, error) from None
-
-
 def _unusable_home(home: Path, error: OSError) -> ShsError:
     """Return what is wrong with the folder of all state, and how to fix it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _full(home, f"{error.filename} cannot be written")
+        return _full(home, f"{error.filename or 'a file there'} cannot be written")
     if error.errno == errno.EROFS:
-        problem = f"The folder of all state, {home}, lies on a read-only disk ({error.filename})."
+        problem = f"The folder of all state, {home}, lies on a read-only disk."
     else:
         problem = f"The folder of all state, {home}, cannot be written: {error.filename}: {error.strerror}."
     return ShsError(problem, "Set SHS_HOME to a folder of yours on a disk with room.")

@@ -199,6 +199,24 @@ def test_a_full_disk_is_said_as_a_full_disk_and_nothing_is_half_done(small_disk:
     assert build_marts(url, "next").lines == 20_006
 
 
+def test_a_home_on_a_read_only_or_full_disk_is_named(small_disk: Path) -> None:
+    home = small_disk / "home"
+    home.mkdir()
+    home.chmod(0o755)
+    filling = fill(small_disk)
+    with pytest.raises(ShsError) as full:
+        EmbeddedPostgres(home).ensure_running()
+    filling.unlink()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(ShsError) as read_only:
+        EmbeddedPostgres(home).ensure_running()
+
+    assert f"The disk of {home} is full" in full.value.problem
+    assert f"{home}, lies on a read-only disk" in read_only.value.problem
+    assert "SHS_HOME" in full.value.remedy
+    assert "SHS_HOME" in read_only.value.remedy
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
