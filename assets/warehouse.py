@@ -7,6 +7,7 @@ import dagster as dg
 
 from shs_pipeline.access import LoginChange, logins_from_settings
 from shs_pipeline.errors import ShsError
+from shs_pipeline.faults import explained
 from shs_pipeline.ingestion import Ingestion
 from shs_pipeline.marts import BuildReport, marts_from_settings
 from shs_pipeline.notices.sending import Told, tell
@@ -82,6 +83,8 @@ def said_in_a_sentence() -> Iterator[None]:
     except ShsError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
     except Exception as error:
+        if known := explained(error):
+            raise dg.Failure(description=str(known), allow_retries=False) from error
         first_line = (str(error).strip().splitlines() or [""])[0][:300]
         raise dg.Failure(
             description=f"The system made an error of its own ({type(error).__name__}: {first_line}). "

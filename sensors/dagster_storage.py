@@ -2,7 +2,9 @@
 
 Dagster's own opens a connection for each query, which costs more than the query: a run with all models
 writes hundreds of events. Here a process keeps up to `KEPT` connections, tries one before it uses it, and
-closes them with the instance. Everything else is Dagster's.
+closes them with the instance. So does the webserver, for which Dagster would make connections that are
+kept, too, but not tried: the first page after a restart of the database would be an error. Everything else
+is Dagster's.
 """
 
 from __future__ import annotations
@@ -10,17 +12,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
-from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+    PostgresScheduleStorage,
+)
+from dagster_postgres.utils import (
+    create_pg_engine,
+    get_token_provider_from_config,
+    pg_url_from_config,
+    set_pg_statement_timeout,
+)
+from sqlalchemy import event
 
 if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
+    from sqlalchemy.engine import Engine
 
 # For each process; a run writes from one thread, the daemon from some.
 KEPT = 3
 
 
-class _EventLog(PostgresEventLogStorage):
+class _TriedBeforeUse:
+    """A part of the storage that goes on with the common connections when the webserver takes it."""
+
+    _engine: Engine
+
+    def optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
+        """Limit the time of a page's queries, in milliseconds; which connections are kept stays as it is."""
+        del pool_recycle, max_overflow
+        self._engine.dispose()
+        event.listen(
+            self._engine,
+            "connect",
+            lambda connection, _: set_pg_statement_timeout(connection, statement_timeout),
+        )
+
+
+class _Runs(_TriedBeforeUse, PostgresRunStorage):
+    pass
+
+
+class _Schedules(_TriedBeforeUse, PostgresScheduleStorage):
+    pass
+
+
+class _EventLog(_TriedBeforeUse, PostgresEventLogStorage):
     def dispose(self) -> None:
         # The one part that an instance always ends; the connections are common to all three.
         super().dispose()
@@ -38,9 +76,10 @@ class KeptConnectionsStorage(DagsterPostgresStorage):
         token_provider: PgTokenProvider | None = None,
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        self._event_log_storage = _EventLog(
-            postgres_url, should_autocreate_tables=False, token_provider=token_provider
-        )
+        # The tables are made by now.
+        self._run_storage = _Runs(postgres_url, False, token_provider=token_provider)
+        self._event_log_storage = _EventLog(postgres_url, False, token_provider=token_provider)
+        self._schedule_storage = _Schedules(postgres_url, False, token_provider=token_provider)
         # Tried before use, so that a database that was restarted is no error; past `KEPT`, one per query.
         engine = create_pg_engine(
             postgres_url,

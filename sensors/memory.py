@@ -1,6 +1,7 @@
 """What the sensor over the bucket remembers between looks."""
 
 import json
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ class Memory:
         dirty: folders that arrivals named or that differ from the books, those first that were not
             looked at for longest; each with the moment until when it is looked at whatever it holds.
         references: version of each reference table when the whole bucket was last listed.
+        written_at: when the cursor was written.
     """
 
     not_before: float = 0.0
@@ -31,10 +33,24 @@ class Memory:
     batch: str = ""
     dirty: dict[str, float] = field(default_factory=dict)
     references: dict[str, int] = field(default_factory=dict)
+    written_at: float = field(default=0.0, compare=False)
 
     @classmethod
-    def load(cls, cursor: str | None) -> "Memory":
-        """Read a cursor, also one of an earlier version; an unreadable one is as good as none."""
+    def load(cls, cursor: str | None, now: float | None = None) -> "Memory":
+        """Read a cursor, also one of an earlier version; an unreadable one is as good as none.
+
+        Where the clock has stepped back, nothing waits for a moment that it named before.
+        """
+        memory = cls._read(cursor)
+        moment = time.time() if now is None else now
+        if moment < memory.written_at:
+            memory.not_before = memory.whole_at = 0.0
+            memory.tries = {key: (state, count, 0.0) for key, (state, count, _) in memory.tries.items()}
+            memory.dirty = {key: min(until, moment + _LINGER_SECONDS) for key, until in memory.dirty.items()}
+        return memory
+
+    @classmethod
+    def _read(cls, cursor: str | None) -> "Memory":
         try:
             stored = json.loads(cursor or "{}")
             tries = {
@@ -48,13 +64,14 @@ class Memory:
                 str(stored.get("batch", "")),
                 {str(key): float(until) for key, until in stored.get("dirty", {}).items()},
                 {str(name): int(version) for name, version in stored.get("references", {}).items()},
+                float(stored.get("written_at", 0.0)),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
     def dump(self) -> str:
         """Return the cursor."""
-        return json.dumps(vars(self))
+        return json.dumps(vars(self) | {"written_at": time.time()})
 
     def forget_all_but(self, keys: set[str]) -> None:
         """Forget the requests of what is up to date."""

@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,8 @@ LIBRARIES = (
 # A program that connects and says nothing must not keep the others waiting.
 _TALK_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
+# A run that is told to end has this long to clear up: one that is suspended would never get to it.
+_GRACE_SECONDS = 30.0
 # Runs whose end is known, the latest: Dagster asks for those that it believes to be running.
 _REMEMBERED = 10_000
 
@@ -57,12 +60,20 @@ class RunHost:
     Args:
         path: where the socket is made; its folder belongs to this user alone.
         carry_out: what a fork does with its command; it never returns.
+        grace_seconds: from when a run is told to end until it is killed.
     """
 
-    def __init__(self, path: Path, carry_out: Callable[[list[str]], NoReturn]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        carry_out: Callable[[list[str]], NoReturn],
+        grace_seconds: float = _GRACE_SECONDS,
+    ) -> None:
         self.path = path
+        self._grace_seconds = grace_seconds
         self._carry_out = carry_out
         self._pids: dict[str, int] = {}
+        self._killed_at: dict[str, float] = {}
         self._ended: dict[str, int] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
@@ -76,6 +87,7 @@ class RunHost:
         while True:
             ready, _, _ = select.select([self._listener], [], [], _LOOK_SECONDS)
             self._collect()
+            self._kill_overdue()
             if ready:
                 connection, _ = self._listener.accept()
                 with connection:
@@ -98,6 +110,7 @@ class RunHost:
         elif action == "end" and run in self._pids:
             with suppress(ProcessLookupError):
                 os.kill(self._pids[run], signal.SIGTERM)
+            self._killed_at.setdefault(run, time.monotonic() + self._grace_seconds)
         return {"pid": self._pids.get(run), "exit": self._ended.get(run)}
 
     def _fork(self, command: list[str]) -> int:
@@ -109,6 +122,14 @@ class RunHost:
             self._carry_out(command)
         return pid
 
+    def _kill_overdue(self) -> None:
+        """Kill the runs that were told to end and have not."""
+        for run in [run for run, moment in self._killed_at.items() if time.monotonic() >= moment]:
+            log.warning("Run %s did not end in %.0f s: it is killed.", run, self._grace_seconds)
+            del self._killed_at[run]
+            with suppress(ProcessLookupError):
+                os.kill(self._pids[run], signal.SIGKILL)
+
     def _collect(self) -> None:
         """Take note of the runs that ended."""
         with suppress(ChildProcessError):
@@ -116,6 +137,7 @@ class RunHost:
                 run = next((run for run, pid in self._pids.items() if pid == found[0]), None)
                 if run is not None:
                     del self._pids[run]
+                    self._killed_at.pop(run, None)
                     self._ended[run] = os.waitstatus_to_exitcode(found[1])
                     if len(self._ended) > _REMEMBERED:
                         del self._ended[next(iter(self._ended))]

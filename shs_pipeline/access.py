@@ -44,6 +44,8 @@ ROLE_SETTINGS = {
     "default_transaction_read_only": "on",
     "idle_in_transaction_session_timeout": "60s",
     "statement_timeout": "60s",
+    "max_parallel_workers_per_gather": "0",
+    "work_mem": "16MB",
 }
 LOCK_SECONDS = 30
 _END_SECONDS = 10

@@ -390,7 +390,6 @@ def _book_errors(connection: psycopg.Connection, file_id: int, problems: Sequenc
 
 def _close(connection: psycopg.Connection, file_id: int, status: str, run_id: str) -> None:
     connection.execute(
-        # The clock, not the start of the transaction: it tells what came after what (`read_books`).
         "update ops.files set status = %s, run_id = %s, finished = clock_timestamp() where file_id = %s",
         [status, run_id, file_id],
     )

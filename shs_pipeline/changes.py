@@ -139,7 +139,7 @@ def read_books(connection: psycopg.Connection, only: Collection[str] | None = No
         "select copy.path from ops.files as copy"
         " inner join ops.files as original on original.file_id = copy.blocked_by"
         " where copy.status = 'rejected' and (original.status <> 'loaded' or exists ("
-        "select from ops.files as gone where gone.source = copy.source and gone.finished > copy.finished"
+        "select from ops.files as gone where gone.source = copy.source and gone.change_no > copy.change_no"
         " and gone.status in ('superseded', 'withdrawn') and gone.rows_loaded > 0))"
     )
     from shs_pipeline.landing import place_of

@@ -92,12 +92,13 @@ def server_url(settings: Settings) -> SecretStr | None:
     return SecretStr(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{encoded}@{host}")))
 
 
-def connect(url: str | SecretStr, wait_seconds: float = 0) -> psycopg.Connection:
+def connect(url: str | SecretStr, wait_seconds: float = 0, name: str = "shs") -> psycopg.Connection:
     """Connect, waiting for a server that is away.
 
     Args:
         url: `postgresql://…`; its password never appears in an error or a log line.
         wait_seconds: how long to keep trying while nothing answers or the server starts.
+        name: what the server calls the session; whoever waits for it is told.
 
     Raises:
         ShsError: refused (password, unknown database), or still away after the wait.
@@ -111,13 +112,15 @@ def connect(url: str | SecretStr, wait_seconds: float = 0) -> psycopg.Connection
         try:
             return psycopg.connect(
                 text, connect_timeout=CONNECT_SECONDS, keepalives_idle=30, keepalives_interval=10,
-                application_name="shs",
+                application_name=name,
             )  # fmt: skip
         except psycopg.ProgrammingError as error:
             raise _unusable_url(error) from None
         except psycopg.OperationalError as error:
             if _is_refusal(error):
                 raise _refused(text, error) from None
+            if any(words in str(error) for words in _NO_ROOM):
+                raise _no_room(text, error) from None
             left = deadline - time.monotonic()
             if left <= 0:
                 raise _away(text, wait_seconds, error) from None
@@ -229,7 +232,10 @@ def _is_ready(databases: Databases) -> bool:
 
 
 def _is_complete(owner: psycopg.Connection) -> bool:
-    """Whether both databases exist and are closed to everybody else, as are the owner's functions."""
+    """Whether both databases exist and are closed to everybody else, as are the owner's functions.
+
+    And whether the owner is free of the limit on temporary files that everybody else has.
+    """
     from psycopg import sql
 
     complete: LiteralString = """
@@ -240,6 +246,7 @@ def _is_complete(owner: psycopg.Connection) -> bool:
                     select from aclexplode(coalesce(datacl, acldefault('d', datdba))) where grantee = 0
                 )
             ) = 2
+            and current_setting('temp_file_limit') = '-1'
             and not exists (
                 select from ({}) as reserved
                 where
@@ -300,6 +307,7 @@ def _make_owner(admin: psycopg.Connection, password: str) -> None:
     )
     verb = sql.SQL("alter") if exists else sql.SQL("create")
     admin.execute(sql.SQL(statement).format(verb, sql.Identifier(OWNER), sql.Literal(verifier)))
+    admin.execute(sql.SQL("alter role {} set temp_file_limit = -1").format(sql.Identifier(OWNER)))
 
 
 def _create_database(connection: psycopg.Connection, name: str, owner: str) -> bool:
@@ -425,6 +433,18 @@ def _refused(url: str, error: psycopg.OperationalError) -> ShsError:
     return ShsError(*explain(url, user))
 
 
+# The second is what a session meets first that begins on a full disk; it has no reason with it.
+_NO_ROOM = ("No space left on device", "could not write init file")
+
+
+def _no_room(url: str, error: Exception) -> ShsError:
+    said = _without_password(url, str(error)).strip().splitlines()[-1].strip().rstrip(".")
+    return ShsError(
+        f"The disk of the database {place(url)} is full, so that nobody can connect ({said}).",
+        "Make room on that disk, then run the command again.",
+    )
+
+
 def _away(url: str, waited: float, error: Exception) -> ShsError:
     said = _without_password(url, str(error)).strip().splitlines() or ["no answer"]
     return ShsError(
@@ -481,5 +501,10 @@ def write_whole(path: Path, text: str) -> None:
     if path.is_file() and path.read_text() == text:
         return
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as fresh:
-        fresh.write(text)
+        try:
+            fresh.write(text)
+            fresh.flush()
+        except OSError:
+            Path(fresh.name).unlink(missing_ok=True)
+            raise
     Path(fresh.name).replace(path)

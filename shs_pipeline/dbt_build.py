@@ -31,7 +31,10 @@ _READ = ("models", "macros", "tests", "dbt_project.yml")
 _ONE_AT_A_TIME = Lock()
 
 # What a build writes before its publication may be lost in a crash: the next one computes it anew.
-_SESSION = "-c search_path=pg_catalog -c synchronous_commit=off -c jit=off"
+# A statement whose process was killed ends soon, whatever the server's own settings say.
+_SESSION = (
+    "-c search_path=pg_catalog -c synchronous_commit=off -c jit=off -c client_connection_check_interval=2s"
+)
 
 NodeStatus = Literal["success", "error", "skipped"]
 
@@ -111,7 +114,8 @@ def _renamed(made: Path, folder: Path) -> None:
 def run_dbt(
     arguments: Sequence[str],
     database_url: str,
-    variables: Mapping[str, str | bool],
+    variables: Mapping[str, str | bool | int],
+    session: str = "shs models",
 ) -> list[NodeResult]:
     """Run a dbt command on the warehouse and return what became of each node, in order.
 
@@ -119,16 +123,18 @@ def run_dbt(
         arguments: such as `["build", "--full-refresh"]`.
         database_url: the owner's URL; it reaches dbt through the environment, never an argument.
         variables: dbt's vars; plain values that are part of the SQL.
+        session: what the server calls dbt's sessions.
 
     Raises:
         ShsError: dbt did not come to the point of running models.
+        KeyboardInterrupt, SystemExit: as it was interrupted; what was running is not waited for.
     """
     manifest = _read_manifest(prepare_manifest(), str(conninfo_to_dict(database_url)["dbname"]))
     told = [*arguments, "--no-write-json", "--vars", json.dumps(dict(variables))]
     with (
         tempfile.TemporaryDirectory(prefix="shs-dbt-") as scratch,
         _ONE_AT_A_TIME,
-        _environment(database_url),
+        _environment(database_url, session),
     ):
         return _invoke(told, Path(scratch), manifest)
 
@@ -159,6 +165,9 @@ def _invoke(
         *("--log-level", "none", "--log-level-file", "none", "--no-use-colors", "--no-version-check"),
     ]
     outcome = dbtRunner(manifest).invoke([*arguments, *flags])
+    if outcome.exception is not None and not isinstance(outcome.exception, Exception):
+        # dbt hands back an interruption as if it were a result.
+        raise outcome.exception
     if outcome.exception is not None:
         raise ShsError(
             f"dbt could not begin: {' '.join(str(outcome.exception).split())}",
@@ -184,7 +193,7 @@ def _result(result: Any) -> NodeResult:
 
 
 @contextmanager
-def _environment(database_url: str) -> Iterator[None]:
+def _environment(database_url: str, session: str) -> Iterator[None]:
     """Give dbt's profile what it connects with, for as long as it runs."""
     parts = conninfo_to_dict(database_url)
     values = {
@@ -196,6 +205,7 @@ def _environment(database_url: str) -> Iterator[None]:
         "SHS_WAREHOUSE_SSLROOTCERT": parts.get("sslrootcert", ""),
         "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": parts.get("password", ""),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "SHS_WAREHOUSE_SESSION": session,
         "PGOPTIONS": _SESSION,
     }
     before = {name: os.environ.get(name) for name in values}

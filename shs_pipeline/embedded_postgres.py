@@ -18,6 +18,7 @@ without it) the error says which folder to choose instead.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import importlib.util
 import json
@@ -46,6 +47,7 @@ PREFERRED_VERSION = 16
 # Below Linux's range for outgoing connections, so that no client holds the port at a later start.
 PORTS = range(20000, 32000)
 START_SECONDS = 60.0
+TEMP_FILE_LIMIT = "512MB"
 
 _CONFIGURATION = """\
 # Written by shs at each start. Change a setting with ALTER SYSTEM, which beats this file.
@@ -60,9 +62,16 @@ maintenance_work_mem = '128MB'
 effective_cache_size = '1GB'
 random_page_cost = 1.1
 max_wal_size = '2GB'
-wal_level = 'minimal'
+# Not minimal: there a sequence that was made and drawn from in one transaction gives numbers twice after
+# a crash.
+wal_level = 'replica'
 max_wal_senders = 0
 fsync = on
+# For everybody but the owner, and nobody else may lift it: no query fills the disk.
+temp_file_limit = '{temp_file_limit}'
+# Each worker has a limit of its own, so there are few; what a session asks for is not bounded otherwise.
+max_worker_processes = 4
+max_parallel_workers = 2
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %u@%d '
@@ -147,6 +156,14 @@ class EmbeddedPostgres:
         if found is not None:
             return found
         self._make_home()
+        try:
+            return self._made_and_started()
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise _unusable_home(self.home, error) from None
+            raise
+
+    def _made_and_started(self) -> ServerAddress:
         with self._lock():
             found = self._running_address()
             if found is not None:
@@ -325,6 +342,8 @@ class EmbeddedPostgres:
 
     def _run(self, program: str, *arguments: str) -> str:
         done = self._try(program, *arguments)
+        if done.returncode != 0 and "No space left on device" in done.stdout:
+            raise _full(self.home, f"the embedded database's {program} cannot write there")
         if done.returncode != 0:
             raise ShsError(
                 f"The embedded database's {program} failed: {_last_line(done.stdout)}",
@@ -361,10 +380,7 @@ class EmbeddedPostgres:
                 os.chown(self.log_file, self.account.uid, self.account.gid)
                 self._give_to_home_owner(self.secrets_file.parent, self.log_file.parent)
         except OSError as error:
-            raise ShsError(
-                f"The folder of the embedded database cannot be written: {error.filename}: {error.strerror}.",
-                "Set SHS_HOME to a folder of yours on a disk with room.",
-            ) from None
+            raise _unusable_home(self.home, error) from None
 
     def _give_to_home_owner(self, *paths: Path) -> None:
         # Run once by root in a user's checkout, the user must still get in the next time.
@@ -453,6 +469,8 @@ class EmbeddedPostgres:
             if done.returncode == 0:
                 return
             said = self._log_since(mark) or done.stdout
+            if "No space left on device" in said:
+                raise _full(self.home, f"the embedded database does not start ({_last_line(said)})")
             if not _may_pass(said) or time.monotonic() > deadline:
                 raise ShsError(
                     f"The embedded database does not start: {_last_line(said)}",
@@ -474,7 +492,7 @@ class EmbeddedPostgres:
 
     def _write_configuration(self, port: int) -> None:
         path = self.data / "shs.conf"
-        path.write_text(_CONFIGURATION.format(host=HOST, port=port))
+        path.write_text(_CONFIGURATION.format(host=HOST, port=port, temp_file_limit=TEMP_FILE_LIMIT))
         if self.account is not None:
             os.chown(path, self.account.uid, self.account.gid)
 
@@ -508,6 +526,24 @@ class EmbeddedPostgres:
         except OSError:
             return []
         return lines if lines and lines[0].strip().isdigit() else []
+
+
+def _unusable_home(home: Path, error: OSError) -> ShsError:
+    """Return what is wrong with the folder of all state, and how to fix it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(home, f"{error.filename or 'a file there'} cannot be written")
+    if error.errno == errno.EROFS:
+        problem = f"The folder of all state, {home}, lies on a read-only disk."
+    else:
+        problem = f"The folder of all state, {home}, cannot be written: {error.filename}: {error.strerror}."
+    return ShsError(problem, "Set SHS_HOME to a folder of yours on a disk with room.")
+
+
+def _full(home: Path, what: str) -> ShsError:
+    return ShsError(
+        f"The disk of {home} is full: {what}.",
+        "Make room on that disk, or set SHS_HOME to a folder on a larger one; then run the command again.",
+    )
 
 
 def bundled_programs() -> dict[int, Path]:

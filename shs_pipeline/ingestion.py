@@ -25,6 +25,7 @@ from shs_pipeline.casting import match_key
 from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, fingerprint_of, folder_of, reference_versions
 from shs_pipeline.database import connect, is_connection_lost, prepare
 from shs_pipeline.errors import ShsError
+from shs_pipeline.faults import explained, is_disk_full
 from shs_pipeline.landing import Drop, Landing, errors_path
 from shs_pipeline.loading import (
     copies_elsewhere,
@@ -34,6 +35,7 @@ from shs_pipeline.loading import (
     other_files_in_force,
     sums_of,
 )
+from shs_pipeline.locks import LOAD, lock_patiently, session_name
 from shs_pipeline.reading import Problem, SourceFile
 from shs_pipeline.source import Declaration, FileOutcome, ReferenceTable, Source, read_file
 from shs_pipeline.warehouse import ensure_tables, has_tables
@@ -127,7 +129,8 @@ class Ingestion:
         """Return the connection that is open, or a new one to a warehouse that has its tables."""
         if self._kept is None:
             # The whole wait each time: a long load may lose the server after more than that.
-            self._kept = connect(self.database_url, self.wait_seconds)
+            name = session_name("load", self.run_id)
+            self._kept = connect(self.database_url, self.wait_seconds, name)
             if not has_tables(self._kept):
                 ensure_tables(self._kept)
             self._kept.commit()
@@ -151,6 +154,8 @@ def _is_worth_retrying(error: psycopg.Error, wait_seconds: float) -> bool:
 
 
 def _as_sentence(error: psycopg.Error) -> ShsError:
+    if is_disk_full(error) and (known := explained(error)):
+        return known
     said = str(error).strip().splitlines() or [repr(error)]
     return ShsError(
         f"The database refused the load: {said[0]}",
@@ -305,6 +310,8 @@ def _lock_for_load(connection: psycopg.Connection, folder: Folder, reads: Sequen
         " from unnest(%s::text[]) with ordinality as lock (name, place) order by place",
         [locks],
     )
+    # A build shows one state of the books: it is let finish, and said to be waited for.
+    lock_patiently(connection, LOAD)
 
 
 def _settle(

@@ -2,7 +2,10 @@
 
 While a build runs no load ends, so that it sees one state of the warehouse from its first model to
 its publication. What changed is found by the models themselves (`changed_slices`);
-here it is only asked whether anything may have.
+here it is only asked whether anything may have. That follows from numbers, never from times.
+
+The private schemas carry a mark, set by the publication of a full build and dropped with them: without
+it whatever they hold may be half of something, and the next build makes them anew.
 """
 
 from __future__ import annotations
@@ -10,18 +13,21 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from shs_pipeline.access import ensure_roles
 from shs_pipeline.checks import last_due_month
-from shs_pipeline.database import connect
+from shs_pipeline.database import connect, is_connection_lost, place
 from shs_pipeline.dbt_build import NodeResult, definition_hash, run_dbt
 from shs_pipeline.errors import ShsError
+from shs_pipeline.faults import disk_full_in_database, is_disk_full, says_disk_full
+from shs_pipeline.locks import BUILD, WAIT_SECONDS, lock_patiently, session_name
 from shs_pipeline.months import today
 from shs_pipeline.warehouse import ensure_tables, has_tables
 
@@ -29,19 +35,32 @@ if TYPE_CHECKING:
     from shs_pipeline.settings import Settings
 
 _PRIVATE = ("staging", "intermediate", "candidate")
+# What macro `mark_private_schemas` writes. A delta build makes no views, so they are counted too.
+_COMPLETE: LiteralString = """
+    select count(*) = cardinality(%(schemas)s::text[]) from pg_namespace as private
+    where
+        nspname = any(%(schemas)s) and obj_description(oid, 'pg_namespace') = %(hash)s || ', ' || (
+            select count(*) from pg_class where relnamespace = private.oid and relkind = 'v'
+        ) || ' views'
+"""
 _REBUILT = ("config.materialized:table", "config.materialized:publication", "test_type:data")
+_MODELS = "shs models"
 _ROWS_SHOWN = 5
 _DEFAULT_DUE_DAY = 20
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What people read: the last build that was published."""
+    """What people read: the last build that was published.
+
+    Attributes:
+        books_version: number of the last change of the books that it shows; None in an older version's.
+    """
 
     publication_id: int
     definition_hash: str
     last_due_month: date
-    books_at: datetime
+    books_version: int | None
     published_at: datetime
 
 
@@ -85,6 +104,7 @@ def build_marts(
     full_refresh: bool = False,
     wait_seconds: float = 30,
     due_day: int = _DEFAULT_DUE_DAY,
+    lock_seconds: float = WAIT_SECONDS,
 ) -> BuildReport:
     """Bring the marts up to date with the raw and reference tables, all of them or none.
 
@@ -94,26 +114,56 @@ def build_marts(
         full_refresh: compute everything anew, whatever changed.
         wait_seconds: how long to wait for a database that is away.
         due_day: day of the next month on which a month's files are due.
+        lock_seconds: how long to wait for another build, or for loads.
 
     Raises:
         BuildError: a model or test failed; what people read stays as it was.
-        ShsError: the database cannot be used.
+        ShsError: the database cannot be used, was lost, or its disk is full; or another run holds the books.
     """
     started = time.monotonic()
-    with connect(database_url, wait_seconds) as connection, connect(database_url) as lock:
+    name = session_name("build", run_id)
+    with connect(database_url, wait_seconds) as connection, connect(database_url, name=name) as lock:
         connection.autocommit = True
         if not has_tables(connection):
             ensure_tables(connection)
         ensure_roles(connection)
-        # A lock on a table, since anybody who may log in can hold an advisory lock. Each load notes its
-        # folder before it commits, and waits there.
-        lock.execute("lock table ops.folders in share row exclusive mode")
+        _lock_books(lock, lock_seconds)
+        _end_other_builds(connection)
         plan = _plan(connection, full_refresh, due_day)
         if plan.is_current:
             assert plan.last is not None
             return BuildReport(plan.last, was_current=True)
-        nodes = _build(connection, database_url, run_id, plan)
+        nodes = _build(connection, lock, database_url, _Run(run_id, name), plan)
         return _report(connection, plan, nodes, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A build: the run as it is published, and the name of the session that holds the lock."""
+
+    run_id: str
+    name: str
+
+
+def _lock_books(lock: psycopg.Connection, seconds: float) -> None:
+    """Take the lock of a build, which a session holds that is idle for as long as the build takes."""
+    lock.execute(
+        "select set_config(name, '0', false) from pg_settings"
+        " where name in ('idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout')"
+    )
+    lock_patiently(lock, BUILD, seconds)
+
+
+def _end_other_builds(connection: psycopg.Connection) -> None:
+    """End what a build that is gone has left running, before it writes between the models of this one.
+
+    Called by whoever holds the lock: any other session of a build has lost its own.
+    """
+    connection.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where datname = current_database() and usename = current_user and application_name like %s",
+        [f"{_MODELS}%"],
+    )
 
 
 def marts_from_settings(settings: Settings, run_id: str, *, full_refresh: bool = False) -> BuildReport:
@@ -135,8 +185,9 @@ def last_publication(connection: psycopg.Connection) -> Publication | None:
     if row is None or row[0] is None:
         return None
     found = connection.execute(
-        "select publication_id, definition_hash, last_due_month, books_at, published_at"
-        " from marts.publications order by publication_id desc limit 1"
+        "select publication_id, definition_hash, last_due_month,"
+        " (to_jsonb(p) ->> 'books_version')::bigint, published_at"
+        " from marts.publications as p order by publication_id desc limit 1"
     ).fetchone()
     return Publication(*found) if found else None
 
@@ -149,12 +200,50 @@ def pending_state(connection: psycopg.Connection, due_day: int) -> str | None:
     plan = _plan(connection, False, due_day)
     if plan.is_current or (plan.last is None and not plan.has_files):
         return None
-    return f"{plan.books_at.isoformat()} {plan.last_due_month} {definition_hash()}"
+    behind = plan.last.publication_id if plan.last else 0
+    return f"{behind} {plan.books_version} {plan.last_due_month} {definition_hash()}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the marts stand to the books.
+
+    Attributes:
+        last: what people read.
+        is_due: the next run builds something.
+        is_full: it builds everything; `is_broken_off`: since a full build was begun and not finished.
+        builder: the session that builds now, empty where none does.
+    """
+
+    last: Publication | None
+    is_due: bool
+    is_full: bool
+    is_broken_off: bool
+    builder: str = ""
+
+
+def standing(connection: psycopg.Connection, due_day: int) -> Standing:
+    """Return how the marts stand to the books."""
+    plan = _plan(connection, False, due_day)
+    is_redefined = plan.last is None or plan.last.definition_hash != definition_hash()
+    row = connection.execute(
+        "select coalesce(max(application_name), '') from pg_stat_activity inner join pg_locks using (pid)"
+        " where datname = current_database() and relation = 'ops.folders'::regclass and granted"
+        " and mode = 'ShareRowExclusiveLock'"
+    ).fetchone()
+    return Standing(
+        plan.last,
+        not plan.is_current and (plan.last is not None or plan.has_files),
+        plan.is_full_refresh,
+        not is_redefined and not _is_complete(connection),
+        row[0] if row else "",
+    )
 
 
 @dataclass(frozen=True)
 class _Plan:
     last: Publication | None
+    books_version: int
     books_at: datetime
     last_due_month: date
     has_files: bool
@@ -166,63 +255,129 @@ def _plan(connection: psycopg.Connection, full_refresh: bool, due_day: int) -> _
     last = last_publication(connection)
     due = last_due_month(today(), due_day)
     row = connection.execute(
-        "select coalesce(max(finished), 'epoch'::timestamptz), exists (select from ops.files) from ops.files"
+        "select coalesce(max(change_no), 0), coalesce(max(finished), 'epoch'::timestamptz),"
+        " exists (select from ops.files) from ops.files"
     ).fetchone()
     assert row is not None
-    books_at, has_files = row
+    books_version, books_at, has_files = row
     full = full_refresh or last is None or last.definition_hash != definition_hash()
-    full = full or _is_rewritten(connection)
-    is_current = not full and last is not None and (last.books_at, last.last_due_month) == (books_at, due)
-    return _Plan(last, books_at, due, has_files, full, is_current)
+    full = full or not _is_complete(connection) or _is_rewritten(connection, last)
+    is_current = (
+        not full and last is not None and (last.books_version, last.last_due_month) == (books_version, due)
+    )
+    return _Plan(last, books_version, books_at, due, has_files, full, is_current)
 
 
-def _is_rewritten(connection: psycopg.Connection) -> bool:
+def _is_complete(connection: psycopg.Connection) -> bool:
+    """Whether the private schemas hold all that a delta build relies on, of these models."""
+    values = {"schemas": list(_PRIVATE), "hash": definition_hash()}
+    row = connection.execute(_COMPLETE, values).fetchone()
+    return bool(row and row[0])
+
+
+def _is_rewritten(connection: psycopg.Connection, last: Publication | None) -> bool:
     """Whether the version of a reference table that was published from was read in again since.
 
     What it said before cannot be compared any more, so all is computed anew.
     """
+    if last is None:
+        return False
     row = connection.execute(
-        "with last as (select reference_versions, books_at from marts.publications"
-        " order by publication_id desc limit 1)"
-        " select exists (select from last cross join lateral jsonb_each_text(last.reference_versions)"
-        " as version (table_name, file_id) inner join ops.files on files.file_id = version.file_id::bigint"
-        " where files.finished > last.books_at and files.status = 'loaded')"
+        "select exists (select from marts.publications cross join lateral"
+        " jsonb_each_text(reference_versions) as version (table_name, file_id)"
+        " inner join ops.files on files.file_id = version.file_id::bigint"
+        " where publication_id = %s and files.change_no > %s and files.status = 'loaded')",
+        [last.publication_id, last.books_version or 0],
     ).fetchone()
     return bool(row and row[0])
 
 
 def _build(
-    connection: psycopg.Connection,
-    database_url: str,
-    run_id: str,
-    plan: _Plan,
+    connection: psycopg.Connection, lock: psycopg.Connection, database_url: str, run: _Run, plan: _Plan
 ) -> list[NodeResult]:
     arguments = ["build", "--exclude-resource-type", "unit_test", "exposure"]
     if plan.is_full_refresh:
-        for schema in _PRIVATE:
-            connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
+        _drop_private_schemas(connection)
         arguments.append("--full-refresh")
     else:
         # Views stay as they are until a model changes, and a change makes it a full refresh. To exclude
         # them would exclude the tests that read them, so what remains is named.
         arguments += ["--select", *_REBUILT]
-    variables: dict[str, str | bool] = {
-        "run_id": re.sub(r"[^A-Za-z0-9 :._-]", "", run_id),
+    variables: dict[str, str | bool | int] = {
+        "run_id": re.sub(r"[^A-Za-z0-9 :._-]", "", run.run_id),
+        "build_name": run.name,
         "definition_hash": definition_hash(),
         "is_redefined": plan.last is None or plan.last.definition_hash != definition_hash(),
         "last_due_month": plan.last_due_month.isoformat(),
+        "books_version": plan.books_version,
         "books_at": plan.books_at.isoformat(),
     }
-    nodes = run_dbt(arguments, database_url, variables)
+    try:
+        nodes = run_dbt(arguments, database_url, variables, session_name("models", run.run_id))
+    except BaseException as error:
+        with suppress(psycopg.Error):
+            _end_other_builds(connection)
+        if isinstance(error, ShsError):
+            _check_lock(lock, database_url)
+        raise
     failed = [node for node in nodes if node.status == "error"]
     if failed:
-        raise BuildError(
-            "The marts were not published: " + " ".join(_sentence(connection, node) for node in failed),
-            "People go on reading the last good state. Correct the lines or the model that is named, then "
-            "run `shs run`.",
-            nodes,
-        )
+        _check_lock(lock, database_url)
+        raise _failure(connection, nodes, failed, database_url)
     return nodes
+
+
+def _drop_private_schemas(connection: psycopg.Connection) -> None:
+    with connection.transaction():
+        connection.execute("set local client_min_messages = warning")
+        for schema in _PRIVATE:
+            connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
+
+
+def _check_lock(lock: psycopg.Connection, database_url: str) -> None:
+    """Say so where the build failed since its database went away: the models are not to blame.
+
+    Raises:
+        ShsError: the session that held the lock has ended.
+    """
+    try:
+        lock.execute("select 1")
+    except psycopg.Error as error:
+        if not is_connection_lost(error):
+            raise
+        raise ShsError(
+            f"The database {place(database_url)} was lost while the marts were built: {_first_line(error)}.",
+            "Nothing was published, people go on reading the last good state. Run `shs run` when it is back.",
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+
+
+def _failure(
+    connection: psycopg.Connection,
+    nodes: Sequence[NodeResult],
+    failed: Sequence[NodeResult],
+    database_url: str,
+) -> ShsError:
+    for node in failed:
+        if says_disk_full(node.message):
+            return BuildError(*disk_full_in_database(place(database_url), node.message), nodes)
+    sentences = []
+    for node in failed:
+        try:
+            sentences.append(_sentence(connection, node))
+        except psycopg.Error as error:
+            if is_disk_full(error):
+                return BuildError(*disk_full_in_database(place(database_url), _first_line(error)), nodes)
+            raise
+    return BuildError(
+        "The marts were not published: " + " ".join(sentences),
+        "People go on reading the last good state. Correct the lines or the model that is named, then "
+        "run `shs run`.",
+        nodes,
+    )
 
 
 def _sentence(connection: psycopg.Connection, node: NodeResult) -> str:

@@ -27,6 +27,8 @@ create schema if not exists ops;
 create schema if not exists raw;
 create schema if not exists reference;
 
+create sequence if not exists ops.changes;
+
 create table if not exists ops.files (
     file_id bigint generated always as identity primary key,
     source text,
@@ -51,14 +53,35 @@ create table if not exists ops.files (
     blocked_by bigint references ops.files,
     run_id text not null,
     first_seen timestamptz not null default now(),
-    finished timestamptz not null default now()
+    finished timestamptz not null default now(),
+    change_no bigint not null
 );
 create unique index if not exists files_one_in_force on ops.files (path) where status = 'loaded';
 create unique index if not exists files_one_rejected on ops.files (path) where status = 'rejected';
 create unique index if not exists files_bytes_once on ops.files (sha256) where status = 'loaded';
 create index if not exists files_by_partition on ops.files (source, commission_month);
-create index if not exists files_by_finish on ops.files (finished);
-create index if not exists files_gone on ops.files (source, finished)
+
+-- Of before changes had numbers: they get one in the order of the clock, once.
+do $$
+begin
+    if not exists (
+        select from pg_attribute where attrelid = 'ops.files'::regclass and attname = 'change_no'
+    ) then
+        alter table ops.files add column change_no bigint;
+        update ops.files set change_no = numbered.change_no
+        from (
+            select file_id, row_number() over (order by finished, file_id) as change_no from ops.files
+        ) as numbered
+        where numbered.file_id = files.file_id;
+        alter table ops.files alter column change_no set not null;
+        perform setval('ops.changes', max(change_no)) from ops.files having count(*) > 0;
+    end if;
+end
+$$;
+drop index if exists ops.files_by_finish;
+drop index if exists ops.files_gone;
+create index if not exists files_by_change on ops.files (change_no);
+create index if not exists files_gone_by_change on ops.files (source, change_no)
     where status in ('superseded', 'withdrawn') and rows_loaded > 0;
 
 create table if not exists ops.file_errors (
@@ -82,6 +105,21 @@ create table if not exists ops.folders (
     run_id text not null,
     finished timestamptz not null default now()
 );
+
+-- The numbers of changes rise in the order in which builds can see them, whatever the clock says: each is
+-- drawn under a lock that is held until the commit, and that a build takes from everybody.
+create or replace function ops.number_change() returns trigger
+language plpgsql set search_path = pg_catalog
+as $$
+begin
+    lock table ops.folders in row exclusive mode;
+    new.change_no := nextval('ops.changes');
+    return new;
+end
+$$;
+revoke all on function ops.number_change() from public;
+create or replace trigger number_change before insert or update on ops.files
+    for each row execute function ops.number_change();
 
 create table if not exists reference.versions (
     file_id bigint primary key references ops.files,
@@ -176,6 +214,9 @@ comment on table ops.files is 'Every version of every file that was ever dropped
 comment on column ops.files.status is
     'loaded: its lines are in force. rejected: it lies in the bucket and is not loaded. '
     'superseded: a later drop took its place. withdrawn: it was deleted from the bucket.';
+comment on column ops.files.change_no is
+    'Number of the last change of this row: what came after what, which times do not tell.';
+comment on sequence ops.changes is 'Counts the changes of the books.';
 comment on column ops.files.blocked_by is 'The file for whose sake this one is rejected as a copy.';
 comment on table ops.file_errors is 'Every error and warning found in a dropped file.';
 comment on table ops.folders is 'The state of each folder of the bucket that was last ingested.';

@@ -89,6 +89,28 @@ def test_a_connection_that_the_server_ended_is_replaced_without_an_error(books: 
         assert sessions(database) not in ([], [old])
 
 
+def test_the_webserver_reads_on_after_the_database_ended_all_its_connections(
+    books: Path, database: str
+) -> None:
+    with DagsterInstance.from_config(str(books)) as instance:
+        run_id = make_run(instance)
+        write(instance, run_id)
+        # As the webserver does with its instance.
+        instance.optimize_for_webserver(statement_timeout=15000, pool_recycle=3600, max_overflow=20)
+        for _ in range(2):
+            assert instance.get_run_by_id(run_id) is not None
+            assert events(instance, run_id) == ["event 0"]
+            assert list(instance.all_instigator_state()) == []
+            kept = sessions(database)
+            with psycopg.connect(database, autocommit=True) as connection:
+                end = "select pg_terminate_backend(pid, 5000) from unnest(%s) as p (pid)"
+                connection.execute(end, [kept])
+
+        assert events(instance, run_id) == ["event 0"]
+        with instance.event_log_storage.index_connection() as connection:
+            assert connection.exec_driver_sql("show statement_timeout").scalar() == "15s"
+
+
 def test_an_instance_that_ends_leaves_no_connection(books: Path, database: str) -> None:
     with DagsterInstance.from_config(str(books)) as instance:
         write(instance, make_run(instance))

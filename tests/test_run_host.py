@@ -31,7 +31,7 @@ def carry_out(command):
         time.sleep(float(number))
     os._exit(int(number) if what == "exit" else 0)
 
-RunHost(Path(sys.argv[1]), carry_out).serve()
+RunHost(Path(sys.argv[1]), carry_out, grace_seconds=0.5).serve()
 """
 
 
@@ -86,6 +86,15 @@ def test_a_run_ends_when_asked_and_the_others_go_on(host: Path) -> None:
 
     until(lambda: look(host, "a")["pid"] is None)
     assert look(host, "b") == {"pid": other, "exit": None}
+
+
+def test_a_suspended_run_is_killed_when_it_is_told_to_end_and_does_not(host: Path) -> None:
+    pid = start(host, "a", "sleep", "60")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+
+    ask(host, {"do": "end", "run": "a"})
+
+    assert until(lambda: look(host, "a")["exit"]) == -signal.SIGKILL
 
 
 def test_a_request_that_comes_twice_starts_one_process(host: Path) -> None:

@@ -25,6 +25,7 @@
 
 {% macro published_tables(sql) -%}
 
+{{ assert_build_lock() }}
 set local synchronous_commit = on;
 -- A reader who never ends a transaction must not make everybody wait.
 set local lock_timeout = '30s';
@@ -36,6 +37,7 @@ create table if not exists marts.publications (
     {{ column.name }} {{ column.data_type }} not null
     {%- endfor %}
 );
+{{ publications_columns() }}
 {#- The next number, and no sequence: what is rolled back would leave a gap, and a server that was killed
     just after it was set up (wal_level minimal) may give a number of a new sequence twice. -#}
 lock table marts.publications in share row exclusive mode;
@@ -82,6 +84,18 @@ from (
     {% endfor %}
     {{ access(model) }}
 {% endif %}
+{{ mark_private_schemas() }}
+{%- endmacro %}
+
+
+{#- The table of an older version gets the columns that it does not have; nobody knows their past. -#}
+{% macro publications_columns() -%}
+{%- set found = columns_of('marts', 'publications') -%}
+{%- if found -%}
+    {%- for column in model.columns.values() if column.name ~ ' ' ~ column.data_type not in found %}
+alter table marts.publications add column if not exists {{ column.name }} {{ column.data_type }};
+    {%- endfor %}
+{%- endif -%}
 {%- endmacro %}
 
 

@@ -9,6 +9,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% call statement('main') -%}
+        {{ assert_build_lock() }}
         {%- if existing is none -%}
             {{ get_create_table_as_sql(False, target, sql) }}
         {%- elif config.get('contract').enforced -%}

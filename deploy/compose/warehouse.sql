@@ -29,6 +29,10 @@ revoke all on schema public from public;
 grant all on schema public to shs_owner;
 
 \connect postgres
+-- No query of a login fills the disk with temporary files; the owner's builds have no limit.
+alter system set temp_file_limit = '512MB';
+select pg_reload_conf();
+alter role shs_owner set temp_file_limit = -1;
 create database shs owner shs_owner;
 create database shs_dagster owner shs_owner;
 revoke all on database shs, shs_dagster from public;

@@ -152,6 +152,7 @@ def examine() -> Iterator[Finding]:
         ("Database programs", _programs),
         ("Database user", _account),
         ("Database", _database),
+        ("Marts", _marts),
         ("Landing zone", _landing),
         ("Arrivals", _arrivals),
         ("Mail", _mail),
@@ -249,6 +250,30 @@ def _database(settings: Settings) -> Finding:
         row = warehouse.execute("show server_version").fetchone()
     version = row[0].split()[0] if row else "?"
     return Finding("ok", "Database", f"PostgreSQL {version}, {place(databases.warehouse_url)}")
+
+
+def _marts(settings: Settings) -> Finding:
+    from shs_pipeline.database import connect, prepare
+    from shs_pipeline.marts import standing
+    from shs_pipeline.warehouse import has_tables
+
+    with connect(prepare(settings).warehouse_url) as warehouse:
+        if not has_tables(warehouse):
+            return Finding("ok", "Marts", "nothing is loaded yet, or by another version; shs run builds them")
+        found = standing(warehouse, settings.due_day)
+    if found.builder:
+        return Finding("ok", "Marts", f"being built now ({found.builder})")
+    published = f"publication {found.last.publication_id}" if found.last else "none published yet"
+    if found.is_broken_off and found.last:
+        return Finding(
+            "warn", "Marts", f"{published}; a build of everything was broken off.",
+            "People read that publication. The next shs run computes everything anew.",
+        )  # fmt: skip
+    if found.is_due:
+        what = "everything" if found.is_full else "what changed"
+        remedy = f"shs run computes {what} anew."
+        return Finding("warn", "Marts", f"{published}, behind what is loaded.", remedy)
+    return Finding("ok", "Marts", f"{published}, up to date" if found.last else "nothing is loaded yet")
 
 
 def _landing(settings: Settings) -> Finding:

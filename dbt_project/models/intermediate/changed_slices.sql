@@ -1,12 +1,12 @@
 with
 
--- What a source's commission month is made from: its loaded files, and when each was loaded.
+-- What a source's commission month is made from: its loaded files, and the last change of each.
 files as (
 
     select
         source,
         commission_month,
-        md5(string_agg(file_id || ' ' || extract(epoch from finished), ',' order by file_id)) as fingerprint
+        md5(string_agg(file_id || ' ' || change_no, ',' order by file_id)) as fingerprint
 
     from {{ ref('stg_files') }}
     where status = 'loaded' and commission_month is not null

@@ -27,5 +27,6 @@ select
         where state = 'now'
     ) as reference_versions,
     '{{ var("last_due_month") }}'::date as last_due_month,
+    {{ var("books_version") }}::bigint as books_version,
     '{{ var("books_at") }}'::timestamptz as books_at,
     clock_timestamp() as published_at

@@ -6,6 +6,7 @@ select
     status,
     rows_loaded,
     left_out,
-    finished
+    finished,
+    change_no
 
 from {{ source('ops', 'files') }}

@@ -1,0 +1,80 @@
+"""What the machine did to a command, said as what it is: a full disk, a read-only one, a lost database."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from shs_pipeline.database import is_connection_lost
+from shs_pipeline.errors import ShsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# dbt hands on what the server said as text; a server of another language still says the second.
+_FULL_WORDS = ("No space left on device", "53100", "Disk quota exceeded")
+
+
+def explained(error: BaseException) -> ShsError | None:
+    """Return what is wrong and how to fix it, where an error or what it came from is the machine's."""
+    for each in _chain(error):
+        if isinstance(each, OSError) and (known := _explained_os_error(each)):
+            return known
+        said = (str(each).strip().splitlines() or [type(each).__name__])[0].rstrip(".")
+        if is_disk_full(each):
+            return ShsError(*disk_full_in_database("", said))
+        if is_connection_lost(each):
+            return ShsError(
+                f"The database was lost in the middle of this ({said}).",
+                "Run the command again when the database is back; shs doctor looks at the embedded one.",
+            )
+    return None
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the database has no room on its disk."""
+    return getattr(error, "sqlstate", None) == "53100"
+
+
+def says_disk_full(message: str) -> bool:
+    """Whether the text of an error says so."""
+    return any(words in message for words in _FULL_WORDS)
+
+
+def disk_full_in_database(place: str, said: str) -> tuple[str, str]:
+    """Return problem and remedy.
+
+    Args:
+        place: which database, if that is known.
+        said: what the server said; it names the file.
+    """
+    which = f"The disk of the database {place}".rstrip()
+    problem = f"{which} is full: {' '.join(said.split())[:300].rstrip('.')}."
+    remedy = "Nothing was changed. Make room on that disk, then run the command again."
+    return problem, remedy
+
+
+def _explained_os_error(error: OSError) -> ShsError | None:
+    where = error.filename or "the folder that was written to"
+    if error.errno in _FULL:
+        return ShsError(
+            f"The disk is full: {where} cannot be written ({error.strerror}).",
+            "Make room on that disk, or move SHS_HOME to a larger one; then run the command again.",
+        )
+    if error.errno == errno.EROFS:
+        return ShsError(
+            f"{where} lies on a disk that is read-only.",
+            "Set SHS_HOME to a folder that can be written, or mount that disk for writing.",
+        )
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    next_one: BaseException | None = error
+    while next_one is not None and id(next_one) not in seen:
+        seen.add(id(next_one))
+        yield next_one
+        hidden = next_one.__suppress_context__
+        next_one = next_one.__cause__ or (None if hidden else next_one.__context__)
