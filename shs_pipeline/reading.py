@@ -66,7 +66,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class PrintedTotal:
-    """A total that the file prints, held against the lines that it covers (same unit)."""
+    """A total that the file prints, held against the lines that it covers (same unit).
+
+    Attributes:
+        covers: which lines these are where the total names them, such as `3 of mercy clinic`.
+    """
 
     sheet: str
     row: int
@@ -74,6 +78,7 @@ class PrintedTotal:
     column: str
     printed: Decimal
     computed: Decimal
+    covers: str = ""
 
     @property
     def agrees(self) -> bool:

@@ -651,10 +651,10 @@ def test_sunoptic_padding_is_dropped_and_quantities_may_be_fractional() -> None:
     assert dict(outcome.left_out) == {}
 
 
-def test_a_sunoptic_row_with_any_of_the_first_fifteen_is_a_line() -> None:
+def test_a_sunoptic_row_with_any_of_the_first_fifteen_and_an_amount_is_a_line() -> None:
     for name in header_of("sunoptic")[:15]:
         cell = {"Unit Price": 1, "Ship Qty": 1, "Invoice Date": DAY}.get(name, "x")
-        assert outcome_of("sunoptic", GOOD["sunoptic"], {name: cell}).errors
+        assert outcome_of("sunoptic", GOOD["sunoptic"], {name: cell, "Line Amount": 1}).errors
 
 
 def test_the_month_of_the_drop_beats_the_invoice_date_of_sunoptic() -> None:

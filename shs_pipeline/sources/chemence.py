@@ -49,7 +49,9 @@ def read_chemence(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(ChemenceRows))
     rows = table.lines
     is_total = is_total_row(rows, "Account Number", "Invoice Date")
-    return reading_of(table, ~is_total, is_total=is_total, amounts=("Sales Total", "Commission"))
+    return reading_of(
+        table, ChemenceRows, ~is_total, is_total=is_total, amounts=("Sales Total", "Commission")
+    )
 
 
 SOURCE = Source(

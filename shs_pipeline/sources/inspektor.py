@@ -50,14 +50,13 @@ def read_inspektor(file: SourceFile) -> Reading:
     rows = table.lines
     is_total = is_total_row(rows, "Document Number", "Date")
     has_name = ~is_total & ~rows["Name"].map(is_blank).astype(bool)
-    nameless = int((~has_name & ~is_total).sum())
-    left_out = {"no Name": nameless} if nameless else {}
     return reading_of(
         table,
+        InspektorRows,
         has_name,
         is_total=is_total,
         amounts=("Total", "Formula"),
-        left_out=left_out,
+        left_out={"no Name": ~has_name & ~is_total},
         is_covered=~is_total,
     )
 

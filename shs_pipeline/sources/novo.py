@@ -71,7 +71,9 @@ def read_novo(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(NovoRows))
     rows = table.lines
     is_total = is_total_row(rows, "Invoice Number", "Invoice Date")
-    return reading_of(table, ~is_total, is_total=is_total, amounts=("Extension", "Commission Amount"))
+    return reading_of(
+        table, NovoRows, ~is_total, is_total=is_total, amounts=("Extension", "Commission Amount")
+    )
 
 
 SOURCE = Source(

@@ -64,10 +64,15 @@ def read_quickbooks(file: SourceFile) -> Reading:
     is_total = is_total_row(rows, "Date")
     # A total that adds up quantities too has no reason to be left out, and yet is no line.
     is_line = (reasons == "") & ~is_total
-    counts = reasons[reasons != ""].value_counts(sort=False)
-    left_out = {str(reason): int(count) for reason, count in counts.items()}
+    left_out = {reason: reasons == reason for reason in dict.fromkeys(reasons) if reason}
     reading = reading_of(
-        table, is_line, is_total=is_total, amounts=("Amount line",), left_out=left_out, is_covered=~is_total
+        table,
+        QuickbooksRows,
+        is_line,
+        is_total=is_total,
+        amounts=("Amount line",),
+        left_out=left_out,
+        is_covered=~is_total,
     )
     reading.problems += _unknown_service_lines(reading.lines, file)
     return reading

@@ -2,7 +2,7 @@
 
 From: Sunoptic, one `.xlsx` a month, header in row 1.
 Quirks: the drop may name the revenue month (`rev=YYYY-MM`), which then beats the invoice date;
-rows blank in all of the first fifteen columns are padding; fractional `Ship Qty`.
+rows blank in all of the first fifteen columns are padding unless they say something; fractional `Ship Qty`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,12 @@ def read_sunoptic(file: SourceFile) -> Reading:
     is_padding = rows[list(headers_of(SunopticRows)[:BLANK_IN_PADDING])].map(is_blank).all(axis="columns")
     is_total = ~is_padding & is_total_row(rows, "Invoice ID", "Invoice Date")
     return reading_of(
-        table, ~is_padding & ~is_total, is_total=is_total, amounts=("Line Amount", "Commission $")
+        table,
+        SunopticRows,
+        ~is_padding & ~is_total,
+        is_total=is_total,
+        amounts=("Line Amount", "Commission $"),
+        may_be_remark=~is_total,
     )
 
 
