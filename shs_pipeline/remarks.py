@@ -43,7 +43,8 @@ _TEXT_KINDS = ("text", "identifier", "zip")
 _PRINT = r"""
     page:?\ ?[0-9]+\b.*
     | [0-9]+\ ?(of|/)\ ?[0-9]+(\ pages?)?
-    | ((report|statement|data)\ )?(printed|exported|created|generated|produced|prepared|run|report(ed)?|print|report\ run|as\ of)
+    | ((report|statement|data)\ )?
+      (printed|exported|created|generated|produced|prepared|run|report(ed)?|print|report\ run|as\ of)
       (\ date|\ time)?(\ ?:|\ (on|at|by|as\ of|date|time)\b).*
     | (accrual|cash)[\ -]basis\b.*
     | (strictly\ )?(confidential|proprietary)\b.*

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 from shs_pipeline.errors import UnreadableFileError
-from shs_pipeline.reading import ROW, SHEET, PrintedTotal, Problem, Reading, SourceFile
+from shs_pipeline.reading import BadCells, PrintedTotal, Problem, Reading, SourceFile
 
 _log = logging.getLogger(__name__)
 
 Reader = Callable[[SourceFile], Reading]
-LineCheck = Callable[["pd.DataFrame"], Sequence[Problem]]
+LineCheck = Callable[["pd.DataFrame", BadCells], Sequence[Problem]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,8 @@ class Declaration:
         name: as in the landing zone and in the database.
         rows: the contract.
         readers: how to read it, by file extension.
-        check: what a contract cannot say of single cells; takes the values (database names).
+        check: what a contract cannot say of single cells; takes the values of all lines (database names,
+            None for a bad cell) and the bad cells, so that all errors are found in one pass.
     """
 
     name: str
@@ -179,11 +180,11 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
                 remedy="Check that the right report was exported; to empty a month, delete its files.",
             )
         )
-    if declaration.check is not None and not reading.missing:
-        # Rows with a bad cell are left out, so that the others are checked in the same pass.
-        bad = {(problem.sheet, problem.row) for problem in problems if problem.severity == "error"}
-        is_good = [place not in bad for place in zip(lines[SHEET], lines[ROW], strict=True)]
-        problems += declaration.check(lines.loc[is_good])
+    if declaration.check is not None:
+        errors = (problem for problem in problems if problem.severity == "error")
+        places = frozenset((problem.sheet, problem.row, problem.column) for problem in errors)
+        bad = BadCells(places, reading.missing)
+        problems += [problem for problem in declaration.check(lines, bad) if not bad.has(problem)]
     if isinstance(declaration, Source):
         is_sound = not any(problem.severity == "error" for problem in problems)
         problems += _date_revenue(declaration, file, lines, is_sound=is_sound)
@@ -201,6 +202,7 @@ def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.
     """Give the days that a workbook of an old Mac holds as plain numbers their usual number."""
     import pandas as pd
 
+    from shs_pipeline.casting import is_day_number
     from shs_pipeline.contract import columns_of
     from shs_pipeline.workbook import DAYS_TO_1904, counts_days_from_1904
 
@@ -209,7 +211,8 @@ def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.
     for column in columns_of(declaration.rows):
         if column.kind == "day" and column.header in lines:
             cells = lines[column.header].tolist()
-            shifted = [cell + DAYS_TO_1904 if isinstance(cell, float) else cell for cell in cells]
+            # A day written as the number 20250331 counts from nothing.
+            shifted = [cell + DAYS_TO_1904 if is_day_number(cell) else cell for cell in cells]
             lines[column.header] = pd.Series(shifted, dtype=object, index=lines.index)
 
 

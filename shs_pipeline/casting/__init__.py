@@ -5,6 +5,7 @@ a PDF. A cast returns the value, `None` for an empty cell, or raises `CastError`
 is wrong and one on how to fix it.
 """
 
+from shs_pipeline.casting.amounts import MOST_WHOLE_DIGITS, within_digits
 from shs_pipeline.casting.cells import (
     CastError,
     Cell,
@@ -16,7 +17,7 @@ from shs_pipeline.casting.cells import (
     squeeze,
 )
 from shs_pipeline.casting.columns import cast_cells
-from shs_pipeline.casting.days import day_of, is_day_number
+from shs_pipeline.casting.days import LAST_DAY, day_of, is_day_number
 from shs_pipeline.casting.kinds import (
     CASTS,
     Kind,
@@ -34,6 +35,8 @@ from shs_pipeline.casting.kinds import (
 
 __all__ = [
     "CASTS",
+    "LAST_DAY",
+    "MOST_WHOLE_DIGITS",
     "CastError",
     "Cell",
     "ExcelError",
@@ -56,4 +59,5 @@ __all__ = [
     "match_key",
     "show",
     "squeeze",
+    "within_digits",
 ]

@@ -8,16 +8,24 @@ cell is checked, since footers and totals have no date. The margin is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
-from shs_pipeline.casting import CastError, ExcelError, cast_quantity, is_blank, match_key, show
+from shs_pipeline.casting import (
+    CastError,
+    ExcelError,
+    cast_quantity,
+    is_blank,
+    match_key,
+    show,
+    within_digits,
+)
 from shs_pipeline.contract import headers_of
 from shs_pipeline.grouped_report import is_total_row, reading_of
-from shs_pipeline.reading import ROW, SHEET, Problem, Reading, SourceFile
+from shs_pipeline.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
 
@@ -78,8 +86,12 @@ def read_quickbooks(file: SourceFile) -> Reading:
     return reading
 
 
-def warn_of_credits(lines: pd.DataFrame) -> Sequence[Problem]:
-    """Return a warning for each amount that is not positive."""
+def check_quickbooks(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
+    """Return a warning for each amount that is not positive, and the margins that are no amounts."""
+    return [*_warn_of_credits(lines), *_too_large_costs(lines, bad)]
+
+
+def _warn_of_credits(lines: pd.DataFrame) -> Sequence[Problem]:
     return [
         Problem(
             problem="Amount line is not positive.",
@@ -90,8 +102,29 @@ def warn_of_credits(lines: pd.DataFrame) -> Sequence[Problem]:
             value=str(line["amount_line"]),
             severity="warning",
         )
-        for _, line in lines[lines["amount_line"] <= 0].iterrows()
+        for line in lines[[SHEET, ROW, "amount_line"]].to_dict("records")
+        if line["amount_line"] is not None and line["amount_line"] <= 0
     ]
+
+
+def _too_large_costs(lines: pd.DataFrame, bad: BadCells) -> Iterator[Problem]:
+    """Return an error for each line whose margin has more digits than an amount can have."""
+    is_bad = bad.among(lines, "Amount line", "Purchase price", "Quantity")
+    cells = zip(lines[SHEET], lines[ROW], lines["purchase_price"], lines["quantity"], is_bad, strict=True)
+    for sheet, row, price, quantity, has_bad in cells:
+        if not has_bad and price is not None and quantity is not None:
+            try:
+                within_digits(round(price * quantity, 2))
+            except CastError as error:
+                yield Problem(
+                    problem=f"Purchase price \u00d7 Quantity ({quantity}) is too large to be the cost of a line. "
+                    + error.problem,
+                    remedy="Correct the price or the quantity as QuickBooks shows it.",
+                    sheet=sheet,
+                    row=int(row),
+                    column="Purchase price",
+                    value=str(price),
+                )
 
 
 def _reasons_to_leave_out(rows: pd.DataFrame) -> pd.Series:
@@ -140,7 +173,7 @@ SOURCE = Source(
     title="QuickBooks",
     rows=QuickbooksRows,
     readers={".xlsx": read_quickbooks},
-    check=warn_of_credits,
+    check=check_quickbooks,
     revenue_date="date",
     amounts=("amount_line",),
     same_line=("date", "num", "line_order", "product_service", "amount_line", "quantity"),
