@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
+from shs_pipeline.casting import MOST_WHOLE_DIGITS
 from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import BadCells, PrintedTotal, Problem, Reading, SourceFile
 
@@ -165,7 +166,7 @@ def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: i
 
 
 def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> FileOutcome:
-    from shs_pipeline.contract import apply, in_file_order
+    from shs_pipeline.contract import apply, columns_of, in_file_order
 
     _count_days_from_1900(declaration, file, reading.lines)
     lines, problems = apply(
@@ -186,6 +187,8 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
         bad = BadCells(places, reading.missing)
         problems += [problem for problem in declaration.check(lines, bad) if not bad.has(problem)]
     if isinstance(declaration, Source):
+        headers = {column.name: column.header for column in columns_of(declaration.rows)}
+        problems += _too_large_sums(lines, headers, declaration.amounts)
         is_sound = not any(problem.severity == "error" for problem in problems)
         problems += _date_revenue(declaration, file, lines, is_sound=is_sound)
     has_error = any(problem.severity == "error" for problem in problems)
@@ -196,6 +199,23 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
         totals=reading.totals,
         problems=problems,
     )
+
+
+def _too_large_sums(lines: pd.DataFrame, headers: Mapping[str, str], amounts: Sequence[str]) -> list[Problem]:
+    """Return an error for each column of amounts that adds up to more than an amount can have.
+
+    A line has at most as many digits as the marts hold with room to spare, but many lines might not.
+    """
+    sums = {name: sum(abs(amount) for amount in lines[name] if amount is not None) for name in amounts}
+    return [
+        Problem(
+            problem=f"The amounts in {headers[name]} add up to a number of more than {MOST_WHOLE_DIGITS} "
+            "digits before the point, credits counted like sales.",
+            remedy="Look for amounts that are too large by mistake, such as numbers of documents.",
+        )
+        for name, total in sums.items()
+        if total >= 10**MOST_WHOLE_DIGITS
+    ]
 
 
 def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.DataFrame) -> None:

@@ -26,7 +26,9 @@ class InspektorRows(pa.DataFrameModel):
     document_number: contract.Text = contract.identifier("Document Number", "Invoice number.")
     customer_project: contract.Text = contract.text("Customer:Project", "Customer and project.", blank=True)
     item_name: contract.Text = contract.text("Item: Name", "Item.", blank=True)
-    description: contract.Text = contract.text("Description", "Item in words.", blank=True)
+    description: contract.Text = contract.text(
+        "Description", "Item in words.", blank=True, longest=contract.LONGEST_TEXT
+    )
     quantity: contract.Number = contract.quantity("Quantity", "Pieces sold.", blank=True)
     total: contract.Amount = contract.amount("Total", "USD sold, negative for a credit.")
     commission_percent: contract.Rate = contract.rate(

@@ -9,6 +9,7 @@ cell is checked, since footers and totals have no date. The margin is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 import pandas as pd
 import pandera.pandas as pa
@@ -48,8 +49,12 @@ class QuickbooksRows(pa.DataFrameModel):
     quantity: contract.Number = contract.quantity("Quantity", "Pieces sold.")
     num: contract.Text = contract.identifier("Num", "Invoice number.", blank=True)
     line_order: contract.Number = contract.quantity("Line order", "Position in the transaction.", blank=True)
-    purchase_description: contract.Text = contract.text("Purchase description", "Item as bought.", blank=True)
-    description: contract.Text = contract.text("Description", "Item as sold.", blank=True)
+    purchase_description: contract.Text = contract.text(
+        "Purchase description", "Item as bought.", blank=True, longest=contract.LONGEST_TEXT
+    )
+    description: contract.Text = contract.text(
+        "Description", "Item as sold.", blank=True, longest=contract.LONGEST_TEXT
+    )
     company_name: contract.Text = contract.text("Company name", "Customer's company.", blank=True)
     sales_rep_name: contract.Text = contract.text(
         "Sales Rep Name", "The rep who is credited; a line without one is listed as uncredited.", blank=True
@@ -108,23 +113,26 @@ def _warn_of_credits(lines: pd.DataFrame) -> Sequence[Problem]:
 
 
 def _too_large_costs(lines: pd.DataFrame, bad: BadCells) -> Iterator[Problem]:
-    """Return an error for each line whose margin has more digits than an amount can have."""
-    is_bad = bad.among(lines, "Amount line", "Purchase price", "Quantity")
+    """Return an error for the line at which the costs have more digits than an amount can have."""
+    is_bad = bad.among(lines, "Purchase price", "Quantity")
+    sum_of_costs = Decimal(0)
     cells = zip(lines[SHEET], lines[ROW], lines["purchase_price"], lines["quantity"], is_bad, strict=True)
     for sheet, row, price, quantity, has_bad in cells:
         if not has_bad and price is not None and quantity is not None:
+            sum_of_costs += abs(price * quantity)
             try:
-                within_digits(round(price * quantity, 2))
+                within_digits(round(sum_of_costs, 2))
             except CastError as error:
                 yield Problem(
-                    problem=f"Purchase price \u00d7 Quantity ({quantity}) is too large to be the cost of a line. "
-                    + error.problem,
+                    problem=f"Purchase price x Quantity ({quantity}), with the lines above, is too large. "
+                    f"{error.problem}",
                     remedy="Correct the price or the quantity as QuickBooks shows it.",
                     sheet=sheet,
                     row=int(row),
                     column="Purchase price",
                     value=str(price),
                 )
+                return
 
 
 def _reasons_to_leave_out(rows: pd.DataFrame) -> pd.Series:

@@ -31,7 +31,9 @@ class SunopticRows(pa.DataFrameModel):
     bill_name: contract.Text = contract.text("Bill Name", "Customer that is billed.", blank=True)
     sales_order_id: contract.Text = contract.identifier("Sales Order ID", "Order number.", blank=True)
     item_id: contract.Text = contract.identifier("Item ID", "Item.", blank=True)
-    item_name: contract.Text = contract.text("Item Name", "Item in words.", blank=True)
+    item_name: contract.Text = contract.text(
+        "Item Name", "Item in words.", blank=True, longest=contract.LONGEST_TEXT
+    )
     prod_fam: contract.Text = contract.text("Prod Fam", "Product family.", blank=True)
     unit_price: contract.Amount = contract.amount("Unit Price", "USD per piece.", blank=True)
     ship_qty: contract.Number = contract.quantity("Ship Qty", "Pieces, possibly fractional.", blank=True)

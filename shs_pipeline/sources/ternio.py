@@ -46,7 +46,9 @@ class TernioRows(pa.DataFrameModel):
     invoice_date: contract.Day = contract.day(
         "Invoice Date", "Date of the invoice, from the row below the payment.", in_header=False
     )
-    memo_description: contract.Text = contract.text("Memo/Description", "Memo of the invoice.", blank=True)
+    memo_description: contract.Text = contract.text(
+        "Memo/Description", "Memo of the invoice.", blank=True, longest=contract.LONGEST_TEXT
+    )
     num: contract.Text = contract.identifier("Num", "Invoice number.")
     invoiced: contract.Amount = contract.amount("Invoiced", "USD of the invoice.")
     paid: contract.Amount = contract.amount("Paid", "USD paid: the sale.")
