@@ -20,6 +20,7 @@ from shs_pipeline.casting import (
     Cell,
     ExcelError,
     Kind,
+    UncomputedError,
     cast_amount,
     cast_cells,
     cast_day,
@@ -602,14 +603,12 @@ def test_an_excel_error_is_named_whatever_the_column_holds(kind: Any) -> None:
     assert "formula" in errors[1].remedy
 
 
-def test_a_cell_may_bring_its_own_sentence() -> None:
-    cells = [ExcelError("formula without a result"), ExcelError("NaN", "Not a number.", "Type it.")]
+@pytest.mark.parametrize("kind", list(CASTS))
+def test_a_formula_that_was_never_computed_says_so(kind: Any) -> None:
+    _, errors = cast_cells([UncomputedError(), None], kind)
 
-    _, errors = cast_cells(cells, "amount")
-
-    assert errors[0].problem == "This cell holds a formula without a result."
+    assert "never computed" in errors[0].problem
     assert "save it" in errors[0].remedy
-    assert (errors[1].problem, errors[1].remedy) == ("Not a number.", "Type it.")
 
 
 _PIECES = st.text(st.sampled_from("0123456789.,$()- eEA\n\u00a0\t"), max_size=10)

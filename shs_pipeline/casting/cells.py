@@ -34,30 +34,35 @@ class CastError(ValueError):
 
 @dataclass(frozen=True)
 class ExcelError:
-    """A cell that shows something and yet holds no value: neither empty nor to be read.
-
-    Attributes:
-        code: what is shown, such as `#N/A`, or what the cell is, such as `formula without a result`.
-        problem: what is wrong; a sentence made from the code when empty.
-        remedy: how to fix it, as above.
-    """
+    """A cell that shows something and yet holds no value, such as `#N/A`: neither empty nor to be read."""
 
     code: str
-    problem: str = ""
-    remedy: str = ""
 
     def __str__(self) -> str:
         return self.code
 
-    def as_cast_error(self) -> CastError:
-        """Return what is to be said of the cell, whatever its column holds."""
-        if self.code.startswith("#"):
-            problem = f"This cell holds the Excel error {self.code}."
-            remedy = "Correct the formula, or type the value that the supplier's document shows."
-        else:
-            problem = f"This cell holds a {self.code}."
-            remedy = "Open the file in Excel, save it, and drop it again; or type the value."
-        return CastError(self.problem or problem, self.remedy or remedy)
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """What is wrong, and how to fix it."""
+        return (
+            f"This cell holds the Excel error {self}.",
+            "Correct the formula, or type the value that the supplier's document shows.",
+        )
+
+
+@dataclass(frozen=True)
+class UncomputedError(ExcelError):
+    """A formula whose result the file does not hold: Excel shows one, and nobody else knows it."""
+
+    code: str = "formula without its result"
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """What is wrong, and how to fix it."""
+        return (
+            "This formula was never computed, so the file holds no result of it.",
+            "Open the file in Excel and save it, which computes it; then drop it again.",
+        )
 
 
 def squeeze(text: str) -> str:

@@ -32,7 +32,7 @@ def cast_cells(cells: Sequence[Any], kind: Kind) -> tuple[list[Any], dict[int, C
     if types.issubset(_EXACT) and kind in ("amount", "quantity"):
         return list(cells), {}
     # Each distinct cell is cast once. True and #N/A equal 1 and the text "#N/A", but are not the same.
-    is_mixed = not types.isdisjoint((bool, ExcelError))
+    is_mixed = any(issubclass(found, (bool, ExcelError)) for found in types)
     keys: Sequence[Hashable] = [(type(cell), cell) for cell in cells] if is_mixed else cells
     errors: dict[Hashable, CastError] = {}
     # In the order of the file, in which they lie in memory: of many cells that is faster than a set.
@@ -81,5 +81,5 @@ def _cast_cell(cell: Any, kind: Kind) -> Any:
     if cell is None or cell == "" or is_nan(cell):
         return None
     if isinstance(cell, ExcelError):
-        raise cell.as_cast_error()
+        raise CastError(*cell.sentences)
     return CASTS[kind](cell)

@@ -43,7 +43,7 @@ def cast_text(cell: Cell) -> str | None:
     if isinstance(cell, float):
         return format(exact(cell), "f")
     if isinstance(cell, ExcelError):
-        raise cell.as_cast_error()
+        raise CastError(*cell.sentences)
     return squeeze(show(cell))
 
 
