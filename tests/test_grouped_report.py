@@ -252,7 +252,8 @@ def test_a_group_may_itself_be_called_total() -> None:
         ("C103 Total", ["c103"]), ("Total for Mercy", ["mercy"]), ("Total: Mercy", ["mercy"]),
         ("Mercy \u2013 Total", ["mercy"]), ("Dana Whitfield Subtotal", ["dana whitfield"]),
         ("Grand Total", []), ("TOTAL:", []), ("Report Totals", []), ("Sub-total", []), ("Total of all", []),
-        ("Total Ortho LLC Total", ["total ortho llc"]), ("Total Ortho", ["ortho"]), ("Oak Clinic", ["oak clinic"]),
+        ("Total Ortho LLC Total", ["total ortho llc"]), ("Total Ortho", ["ortho"]), ("Oak Clinic",
+        ["oak clinic"]),
     ],
 )  # fmt: skip
 def test_what_a_total_is_named_after(label: str, names: list[str]) -> None:

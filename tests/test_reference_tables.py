@@ -631,7 +631,8 @@ def test_a_bad_permission_and_a_doubled_name_take_one_round() -> None:
     )
 
     assert [(problem.row, problem.column) for problem in found] == [
-        (2, "Permission"), (3, "Active"), (4, "Permission"), (3, "Sales Rep Name"), (5, "Email"), (4, "Email"),
+        (2, "Permission"), (3, "Active"), (4, "Permission"), (3, "Sales Rep Name"), (5, "Email"), (4,
+        "Email"),
     ]  # fmt: skip
 
 
@@ -684,7 +685,8 @@ def test_a_missing_column_hides_no_other_error() -> None:
 @pytest.mark.parametrize("table", ["commission_tiers", "territories"])
 @pytest.mark.parametrize(
     "until",
-    ["12/31/9999", date(9999, 12, 31), "9999-12-31", 2958465.0, "31-Dec-9999", "12/31/2999", date(2199, 1, 1)],
+    ["12/31/9999", date(9999, 12, 31), "9999-12-31", 2958465.0, "31-Dec-9999", "12/31/2999", date(2199, 1,
+    1)],
 )  # fmt: skip
 def test_a_day_after_this_century_is_no_end(table: str, until: object) -> None:
     (row,) = accepted(table, with_cell(table, "Valid until", until))
@@ -707,7 +709,8 @@ def test_a_day_after_this_century_is_no_beginning() -> None:
 
 @pytest.mark.parametrize("table", NAMES)
 @pytest.mark.parametrize(
-    "note", ["* as agreed in March", "Page 1 of 1", "Note: house accounts are not listed", "Ask Dana before you change any of these."]
+    "note", ["* as agreed in March", "Page 1 of 1", "Note: house accounts are not listed",
+    "Ask Dana before you change any of these."]
 )  # fmt: skip
 def test_a_footnote_below_the_table_is_left_out_and_counted(table: str, note: str) -> None:
     result = outcome(table, GOOD[table], [], [note])

@@ -60,6 +60,7 @@ def read_inspektor(file: SourceFile) -> Reading:
         amounts=("Total", "Formula"),
         left_out={"no Name": ~has_name & ~is_total},
         is_covered=~is_total,
+        may_be_remark=~is_total,
     )
 
 
