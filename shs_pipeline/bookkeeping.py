@@ -325,6 +325,7 @@ def _total(total: PrintedTotal) -> dict[str, Any]:
         "column": total.column,
         "printed": str(total.printed),
         "computed": str(total.computed),
+        "covers": _storable(total.covers),
     }
 
 

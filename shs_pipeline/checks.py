@@ -109,19 +109,21 @@ def _contract_holds(connection: psycopg.Connection, name: str | None) -> CheckOu
 
 def _totals_agree(connection: psycopg.Connection, name: str) -> CheckOutcome:
     found = connection.execute(
-        "select f.path, t ->> 'sheet', t ->> 'row', t ->> 'column', t ->> 'printed', t ->> 'computed'"
+        "select f.path, t ->> 'sheet', t ->> 'row', t ->> 'column', t ->> 'printed', t ->> 'computed',"
+        " coalesce(t ->> 'label', ''), coalesce(t ->> 'covers', '')"
         " from ops.files as f cross join lateral jsonb_array_elements(f.totals) as t"
         " where f.source = %s and f.status = 'loaded' order by f.path, (t ->> 'row')::bigint",
         [name],
     ).fetchall()
     if not found:
         return CheckOutcome(TOTALS_AGREE, True, "warning", "Every printed total is the sum of its lines.")
-    path, sheet, row, column, printed, computed = found[0]
+    path, sheet, row, column, printed, computed, label, covers = found[0]
     sentence = (
-        f"{path}, {sheet} row {row}: {column} prints {printed}, its lines add up to {computed}; "
+        f"{path}, {sheet} row {row}: {column} prints {printed}{f' as {label}' if label else ''}, "
+        f"its lines{f' ({covers})' if covers else ''} add up to {computed}; "
         f"ask the supplier which is right ({len(found)} totals differ)."
     )
-    header = ("file", "sheet", "row", "column", "printed", "sum of the lines")
+    header = ("file", "sheet", "row", "column", "printed", "sum of the lines", "total", "lines it covers")
     return CheckOutcome(TOTALS_AGREE, False, "warning", sentence, [header, *found])
 
 

@@ -22,7 +22,7 @@ import pandera.pandas as pa
 from pandera import dtypes
 from pandera.engines import pandas_engine
 
-from shs_pipeline.casting import Kind, cast_cells, is_blank, show
+from shs_pipeline.casting import CastError, Kind, cast_cells, is_blank, show
 from shs_pipeline.reading import ROW, SHEET, CellsAt, Problem
 
 
@@ -96,6 +96,13 @@ _SQL_TYPES: dict[Kind, str] = {
 }
 
 
+LONGEST_NAME = 500
+"""Characters of a name or any other text that a table may be searched by."""
+LONGEST_TEXT = 32_767
+"""Characters that a cell of Excel can hold: for descriptions and remarks."""
+_LONGEST: dict[Kind, int] = {"text": LONGEST_NAME, "identifier": 200, "zip": 200}
+
+
 def _field_maker(kind: Kind) -> Callable[..., Any]:
     def field(
         header: str,
@@ -104,6 +111,7 @@ def _field_maker(kind: Kind) -> Callable[..., Any]:
         blank: bool = False,
         remedy: str | None = None,
         in_header: bool = True,
+        longest: int | None = None,
         **checks: Any,
     ) -> Any:
         """Declare a column.
@@ -114,13 +122,19 @@ def _field_maker(kind: Kind) -> Callable[..., Any]:
             blank: whether a cell may be empty.
             remedy: how to mend a value that fails the checks.
             in_header: whether a file without this column is rejected.
+            longest: how many characters a text may have, where that is more than names have.
             checks: Pandera's own (`ge`, `isin`, `str_matches` …).
         """
         return pa.Field(
             alias=header,
             nullable=blank,
             description=description,
-            metadata={"kind": kind, "remedy": remedy, "in_header": in_header},
+            metadata={
+                "kind": kind,
+                "remedy": remedy,
+                "in_header": in_header,
+                "longest": longest or _LONGEST.get(kind),
+            },
             **checks,
         )
 
@@ -146,6 +160,7 @@ class Column:
     Attributes:
         name: name in the database, lower case with underscores.
         header: name in the file.
+        longest: characters that a text may have; None for what is no text.
     """
 
     name: str
@@ -155,6 +170,7 @@ class Column:
     is_required: bool
     is_in_header: bool
     remedy: str | None
+    longest: int | None
 
     @property
     def sql_type(self) -> str:
@@ -178,6 +194,7 @@ def columns_of(model: type[pa.DataFrameModel]) -> tuple[Column, ...]:
                 is_required=not schema.nullable,
                 is_in_header=metadata["in_header"],
                 remedy=metadata["remedy"],
+                longest=metadata["longest"],
             )
         )
     return tuple(found)
@@ -214,6 +231,7 @@ def apply(
             continue
         cells = lines[column.header].tolist()
         cast, errors = cast_cells(cells, column.kind)
+        errors |= _too_long(cast, column)
         values[column.header] = _series(cast, column.kind)
         for position, error in errors.items():
             place = where.of(column.header, position)
@@ -231,6 +249,21 @@ def apply(
     order = {column.header: number for number, column in enumerate(columns)}
     problems.sort(key=lambda problem: order.get(problem.column or "", 0))
     return typed, in_file_order(problems)
+
+
+def _too_long(cast: Sequence[Any], column: Column) -> dict[int, CastError]:
+    """Return an error for each text that is longer than its column takes, by position."""
+    longest = column.longest
+    if longest is None or len("".join(filter(None, dict.fromkeys(cast)))) <= longest:
+        return {}
+    return {
+        position: CastError(
+            f"This text has {len(cell):,} characters; {column.header} takes at most {longest:,}.",
+            f"Shorten it to what {column.header} is.",
+        )
+        for position, cell in enumerate(cast)
+        if cell is not None and len(cell) > longest
+    }
 
 
 def missing_value(column: Column) -> tuple[str, str]:

@@ -9,15 +9,15 @@ from shs_pipeline.contract import Column, columns_of
 from shs_pipeline.source import Declaration, ReferenceTable, Source
 
 _FORMS: dict[Kind, str] = {
-    "text": "text; extra and non-breaking spaces are dropped",
+    "text": "text",
     "identifier": "identifier; leading zeros stay, `10482.0` is `10482`",
     "zip": "zip code; the number `2138` is `02138`",
-    "amount": "dollars; `$1,234.50`, `(123.45)`, `-123.45` or a number",
+    "amount": "dollars; `$1,234.50`, `(123.45)`, `-123.45`, `USD 5.00`, `5.00 CR` or a number",
     "quantity": "number",
     "rate": "percentage; `7%`, `7,0%`, `0.07` and `7` are 7 %",
     "share": "share; `50%`, `0.5` and `50` are 50 %, `1` is all of it",
     "whole": "whole number",
-    "day": "date; a date cell, `MM/DD/YYYY`, `MM-DD-YYYY` or `YYYY-MM-DD`",
+    "day": "date; a date cell, `03/31/2025`, `31-Mar-25`, `2025-03-31`",
     "flag": "`Yes` or `No`",
 }
 
@@ -49,7 +49,8 @@ def page_of(declaration: Declaration) -> str:
 def _columns_note(summary: str, table: str) -> str:
     return (
         f"{summary} The header is found by its names within the first 20 rows; columns may stand in any "
-        f"order, and others are ignored. The lines go to `{table}`."
+        f"order, and others are ignored. The lines go to `{table}`. What is read of a cell, and what is "
+        "refused, is [the same for all files](../admin-guide.md#what-is-read-and-what-is-refused)."
     )
 
 

@@ -1,24 +1,29 @@
-"""Grouped reports: cells printed once per group, subtotal rows between the lines."""
+"""From the rows of a table to its sale lines: totals, remarks, and cells printed once per group."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from decimal import Decimal
-from itertools import accumulate
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from shs_pipeline.casting import cast_cells, is_blank, show
-from shs_pipeline.reading import ROW, SHEET, CellsAt, PrintedTotal, Reading
+from shs_pipeline.casting import cast_cells, is_blank
+from shs_pipeline.contract import columns_of
+from shs_pipeline.printed_totals import (
+    ends_with_total,
+    is_general,
+    names_in,
+    printed_totals,
+    says_total,
+    total_label,
+)
+from shs_pipeline.reading import ROW, SHEET, CellsAt, Reading
+from shs_pipeline.remarks import REMARK, lone_texts, tell_headings
 from shs_pipeline.workbook import Table
 
-
-def says_total(cells: pd.Series) -> pd.Series:
-    """Return (n,) booleans: which cells are text that contains the word total."""
-    return cells.map(lambda cell: isinstance(cell, str) and "total" in cell.casefold()).astype(bool)
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 
 def is_total_row(rows: pd.DataFrame, *keys: str) -> pd.Series:
@@ -30,9 +35,60 @@ def is_total_row(rows: pd.DataFrame, *keys: str) -> pd.Series:
     is_total = pd.Series(True, index=rows.index)
     for key in keys:
         is_total &= rows[key].map(is_blank).astype(bool) | says_total(rows[key])
-    candidates = rows[is_total]
-    says = [_total_label(cells) is not None for cells in _cells(candidates)]
+    candidates = rows[is_total].drop(columns=[SHEET, ROW])
+    says = [total_label(cells) is not None for cells in candidates.to_numpy(dtype=object).tolist()]
     return pd.Series(says, dtype=bool, index=candidates.index).reindex(rows.index, fill_value=False)
+
+
+def is_total_of_group(
+    rows: pd.DataFrame, labelled_in: Sequence[str], blank_in: Sequence[str], amounts: Sequence[str]
+) -> pd.Series:
+    """Return (n,) booleans: rows that say total in a column of groups, and are no lines.
+
+    A group may be called "Total Ortho LLC": its row is a line or a heading, unless it has an amount and
+    none of the cells that only lines have.
+
+    Args:
+        labelled_in: columns in which a total may say what it adds up; plain totals stand in any.
+        blank_in: columns of which a line has at least one, and a total none.
+        amounts: columns with amounts.
+    """
+    may_be = pd.Series(True, index=rows.index)
+    for column in blank_in:
+        may_be &= rows[column].map(is_blank).astype(bool) | says_total(rows[column])
+    candidates = rows[may_be].drop(columns=[SHEET, ROW])
+    found = [_is_total_label(row, labelled_in, amounts) for row in candidates.to_dict("records")]
+    return pd.Series(found, dtype=bool, index=candidates.index).reindex(rows.index, fill_value=False)
+
+
+def _is_total_label(row: dict[Any, Any], labelled_in: Sequence[str], amounts: Sequence[str]) -> bool:
+    has_amount = any(not is_blank(row[column]) for column in amounts)
+    return any(
+        (column in labelled_in and (has_amount or ends_with_total(cell))) or is_general(cell)
+        for column, cell in row.items()
+        if isinstance(cell, str) and "total" in cell.casefold()
+    )
+
+
+def is_empty_in(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Return (n,) booleans: rows without a cell in any of these columns."""
+    return rows[list(columns)].map(is_blank).all(axis="columns").astype(bool)
+
+
+def has_amount(rows: pd.DataFrame, amounts: Sequence[str]) -> pd.Series:
+    """Return (n,) booleans: rows with a cell in a column of amounts that is not just any text."""
+    found = pd.Series(False, index=rows.index)
+    for column in amounts:
+        cells = rows[column].tolist()
+        bad = cast_cells(cells, "amount")[1]
+        found |= np.array(
+            [
+                not is_blank(cell) and not (position in bad and isinstance(cell, str))
+                for position, cell in enumerate(cells)
+            ],
+            dtype=bool,
+        )
+    return found
 
 
 def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -60,34 +116,71 @@ def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame
 
 def reading_of(
     table: Table,
+    model: type[pa.DataFrameModel],
     is_line: pd.Series,
     *,
     is_total: pd.Series,
     amounts: Sequence[str],
-    left_out: dict[str, int] | None = None,
+    left_out: Mapping[str, pd.Series] | None = None,
+    may_be_remark: pd.Series | None = None,
     is_covered: pd.Series | None = None,
     written_once: Sequence[str] = (),
     is_fed_by: pd.Series | None = None,
 ) -> Reading:
-    """Return the sale lines of a table, with its totals held against the lines they cover.
+    """Return the sale lines of a table, without remarks, its totals held against the lines they cover.
 
     Args:
-        is_line: (n,) which rows are sale lines.
+        model: the contract.
+        is_line: (n,) which rows are sale lines, as far as remarks are not looked at.
         is_total: (n,) which rows are subtotals or totals.
-        amounts: columns whose printed totals are compared.
-        left_out: rows that are neither, by reason.
+        amounts: columns whose printed totals are compared; a line has at least one of them.
+        left_out: (n,) which rows are neither, by reason.
+        may_be_remark: (n,) which rows may be remarks, where that is more than lines and what feeds them.
         is_covered: (n,) which rows the printed totals cover, where that is more than the sale lines.
-        written_once: columns that are printed on the first row of a group.
+        written_once: columns that are printed on the first row of a group, the outermost first.
         is_fed_by: (n,) which rows pass these on to the lines below, where that is more than the lines.
     """
-    table_rows = with_amounts(table.lines, amounts)
-    totals = printed_totals(table_rows, is_line if is_covered is None else is_covered, is_total, amounts)
-    feeding = is_line if is_fed_by is None else is_fed_by
-    rows, printed_in = fill_down(table_rows[feeding], written_once)
-    kept = is_line[feeding].to_numpy()
-    lines = rows[kept].reset_index(drop=True)
+    rows = with_amounts(table.lines, amounts)
+    is_fed_by = is_line if is_fed_by is None else is_fed_by
+    among = (is_line | is_fed_by) & ~is_total if may_be_remark is None else may_be_remark
+    lone = lone_texts(rows, model, among, amounts)
+    stands_alone = _at(rows, lone)
+    is_line = is_line & ~stands_alone
+    headings = tell_headings(
+        rows,
+        lone,
+        written_once,
+        is_line=is_line.tolist(),
+        is_fed_by=is_fed_by.tolist(),
+        totals=total_names(rows, is_total),
+        required={column.header for column in columns_of(model) if column.is_required},
+    )
+    is_fed_by = is_fed_by & ~_at(rows, headings.remarks)
+    totals = printed_totals(
+        rows,
+        is_line,
+        is_total,
+        amounts,
+        written_once=written_once,
+        is_fed_by=is_fed_by,
+        is_covered=None if is_covered is None else is_covered & ~stands_alone,
+    )
+    fed, printed_in = fill_down(rows[is_fed_by], written_once)
+    kept = is_line[is_fed_by].to_numpy()
+    lines = fed[kept].reset_index(drop=True)
     cells_at = {column: CellsAt(column, places[kept]) for column, places in printed_in.items()}
-    return Reading(lines, left_out or {}, totals, table.problems, table.missing, cells_at)
+    counts = {reason: int((rest & ~stands_alone).sum()) for reason, rest in (left_out or {}).items()}
+    counts[REMARK] = len(headings.remarks)
+    counts = {reason: count for reason, count in counts.items() if count}
+    return Reading(lines, counts, totals, [*table.problems, *headings.problems], table.missing, cells_at)
+
+
+def total_names(rows: pd.DataFrame, is_total: pd.Series) -> dict[int, list[str]]:
+    """Return what each total row may be named after, by 0-based position."""
+    positions = is_total.to_numpy().nonzero()[0].tolist()
+    cells = rows[is_total].drop(columns=[SHEET, ROW]).to_numpy(dtype=object).tolist()
+    labels = {position: total_label(row) for position, row in zip(positions, cells, strict=True)}
+    return {position: names_in(label) for position, label in labels.items() if label}
 
 
 def with_amounts(rows: pd.DataFrame, amounts: Sequence[str]) -> pd.DataFrame:
@@ -102,80 +195,8 @@ def with_amounts(rows: pd.DataFrame, amounts: Sequence[str]) -> pd.DataFrame:
     return rows.assign(**cast)
 
 
-def printed_totals(
-    rows: pd.DataFrame, is_line: pd.Series, is_total: pd.Series, amounts: Sequence[str]
-) -> list[PrintedTotal]:
-    """Hold every printed total against the lines that it covers.
-
-    Which lines those are is not printed: a total covers the lines back to some earlier total or to
-    the top, or, printed above its lines, those down to some later total or to the end. If one such
-    group adds up to it, that is the one; else the nearest group above is shown.
-    """
-    places = {
-        position: (str(sheet), int(row), _total_label(cells) or "Total")
-        for position, sheet, row, cells in zip(
-            is_total.to_numpy().nonzero()[0].tolist(),
-            rows.loc[is_total, SHEET],
-            rows.loc[is_total, ROW],
-            _cells(rows[is_total]),
-            strict=True,
-        )
-    }
-    found = []
-    lines = is_line.tolist()
-    for column in amounts:
-        found += _totals_of_column(cast_cells(rows[column].tolist(), "amount")[0], lines, places, column)
-    return sorted(found, key=lambda total: total.row)
-
-
-def _totals_of_column(
-    cells: list[Any], is_line: list[bool], places: dict[int, tuple[str, int, str]], column: str
-) -> list[PrintedTotal]:
-    zero = Decimal(0)
-    counted = [
-        amount if is_counted and amount is not None else zero
-        for amount, is_counted in zip(cells, is_line, strict=True)
-    ]
-    running = list(accumulate(counted, initial=zero))
-    printed: list[tuple[int, Decimal]] = [
-        (position, cells[position])
-        for position in places
-        if cells[position] is not None and not is_line[position]
-    ]
-    sums = [running[position] for position, _ in printed]  # Of all lines above each printed total.
-    covered = _covered([amount for _, amount in printed], sums, running[-1])
-    return [
-        PrintedTotal(*places[position], column, amount, computed)
-        for (position, amount), computed in zip(printed, covered, strict=True)
-    ]
-
-
-def _covered(printed: list[Decimal], sums: list[Decimal], end: Decimal) -> list[Decimal]:
-    """Return for each printed total the sum of the lines that it covers."""
-    above = {Decimal(0)}  # Running sums at which a group may have begun …
-    below = Counter([*sums, end])  # … or may end.
-    last_total = Decimal(0)
-    covered = []
-    for amount, running in zip(printed, sums, strict=True):
-        below[running] -= 1
-        if running - amount in above or (amount and below[running + amount] > 0):
-            covered.append(amount)
-        elif running != last_total:
-            covered.append(running - last_total)
-        else:
-            # No line since the last total: it is a total of totals, and the group nearest to it is meant.
-            groups = (running - mark for mark in above if mark != running)
-            covered.append(min(groups, key=lambda group: abs(group - amount), default=Decimal(0)))
-        above.add(running)
-        last_total = running
-    return covered
-
-
-def _cells(rows: pd.DataFrame) -> list[list[Any]]:
-    cells: list[list[Any]] = rows.drop(columns=[SHEET, ROW]).to_numpy(dtype=object).tolist()
-    return cells
-
-
-def _total_label(cells: Sequence[Any]) -> str | None:
-    """Return the first text that says total."""
-    return next((show(cell) for cell in cells if isinstance(cell, str) and "total" in cell.casefold()), None)
+def _at(rows: pd.DataFrame, positions: Collection[int]) -> pd.Series:
+    """Return (n,) booleans: true at these positions."""
+    found = np.zeros(len(rows), dtype=bool)
+    found[list(positions)] = True
+    return pd.Series(found, index=rows.index)

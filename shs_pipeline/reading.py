@@ -65,8 +65,40 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class BadCells:
+    """The cells of a file that are reported already, so that nothing is concluded from them.
+
+    Attributes:
+        places: sheet, row and column of each.
+        missing: columns that the file does not have.
+    """
+
+    places: frozenset[tuple[str | None, int | None, str | None]] = frozenset()
+    missing: frozenset[str] = frozenset()
+
+    def among(self, lines: pd.DataFrame, *headers: str) -> list[bool]:
+        """Return (n,) for each line whether one of its cells in these columns is bad."""
+        if not self.missing.isdisjoint(headers):
+            return [True] * len(lines)
+        if not self.places:
+            return [False] * len(lines)
+        return [
+            any((sheet, int(row), header) in self.places for header in headers)
+            for sheet, row in zip(lines[SHEET], lines[ROW], strict=True)
+        ]
+
+    def has(self, problem: Problem) -> bool:
+        """Whether a problem stands at such a cell."""
+        return problem.column in self.missing or (problem.sheet, problem.row, problem.column) in self.places
+
+
+@dataclass(frozen=True)
 class PrintedTotal:
-    """A total that the file prints, held against the lines that it covers (same unit)."""
+    """A total that the file prints, held against the lines that it covers (same unit).
+
+    Attributes:
+        covers: which lines these are where the total names them, such as `3 of mercy clinic`.
+    """
 
     sheet: str
     row: int
@@ -74,6 +106,7 @@ class PrintedTotal:
     column: str
     printed: Decimal
     computed: Decimal
+    covers: str = ""
 
     @property
     def agrees(self) -> bool:

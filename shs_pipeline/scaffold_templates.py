@@ -50,7 +50,7 @@ def read_$name(file: SourceFile) -> Reading:
     table = read_table(file, headers_of($rows))
     is_total = is_total_row(table.lines, "Invoice Number", "Invoice Date")
     return reading_of(
-        table, ~is_total, is_total=is_total, amounts=("Sales Amount", "Commission Amount")
+        table, $rows, ~is_total, is_total=is_total, amounts=("Sales Amount", "Commission Amount")
     )
 
 

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
+from shs_pipeline.casting import MOST_WHOLE_DIGITS
 from shs_pipeline.errors import UnreadableFileError
-from shs_pipeline.reading import ROW, SHEET, PrintedTotal, Problem, Reading, SourceFile
+from shs_pipeline.reading import BadCells, PrintedTotal, Problem, Reading, SourceFile
 
 _log = logging.getLogger(__name__)
 
 Reader = Callable[[SourceFile], Reading]
-LineCheck = Callable[["pd.DataFrame"], Sequence[Problem]]
+LineCheck = Callable[["pd.DataFrame", BadCells], Sequence[Problem]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Declaration:
         name: as in the landing zone and in the database.
         rows: the contract.
         readers: how to read it, by file extension.
-        check: what a contract cannot say of single cells; takes the values (database names).
+        check: what a contract cannot say of single cells; takes the values of all lines (database names,
+            None for a bad cell) and the bad cells, so that all errors are found in one pass.
     """
 
     name: str
@@ -164,7 +166,7 @@ def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: i
 
 
 def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> FileOutcome:
-    from shs_pipeline.contract import apply, in_file_order
+    from shs_pipeline.contract import apply, columns_of, in_file_order
 
     _count_days_from_1900(declaration, file, reading.lines)
     lines, problems = apply(
@@ -179,12 +181,14 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
                 remedy="Check that the right report was exported; to empty a month, delete its files.",
             )
         )
-    if declaration.check is not None and not reading.missing:
-        # Rows with a bad cell are left out, so that the others are checked in the same pass.
-        bad = {(problem.sheet, problem.row) for problem in problems if problem.severity == "error"}
-        is_good = [place not in bad for place in zip(lines[SHEET], lines[ROW], strict=True)]
-        problems += declaration.check(lines.loc[is_good])
+    if declaration.check is not None:
+        errors = (problem for problem in problems if problem.severity == "error")
+        places = frozenset((problem.sheet, problem.row, problem.column) for problem in errors)
+        bad = BadCells(places, reading.missing)
+        problems += [problem for problem in declaration.check(lines, bad) if not bad.has(problem)]
     if isinstance(declaration, Source):
+        headers = {column.name: column.header for column in columns_of(declaration.rows)}
+        problems += _too_large_sums(lines, headers, declaration.amounts)
         is_sound = not any(problem.severity == "error" for problem in problems)
         problems += _date_revenue(declaration, file, lines, is_sound=is_sound)
     has_error = any(problem.severity == "error" for problem in problems)
@@ -197,10 +201,28 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
     )
 
 
+def _too_large_sums(lines: pd.DataFrame, headers: Mapping[str, str], amounts: Sequence[str]) -> list[Problem]:
+    """Return an error for each column of amounts that adds up to more than an amount can have.
+
+    A line has at most as many digits as the marts hold with room to spare, but many lines might not.
+    """
+    sums = {name: sum(abs(amount) for amount in lines[name] if amount is not None) for name in amounts}
+    return [
+        Problem(
+            problem=f"The amounts in {headers[name]} add up to a number of more than {MOST_WHOLE_DIGITS} "
+            "digits before the point, credits counted like sales.",
+            remedy="Look for amounts that are too large by mistake, such as numbers of documents.",
+        )
+        for name, total in sums.items()
+        if total >= 10**MOST_WHOLE_DIGITS
+    ]
+
+
 def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.DataFrame) -> None:
     """Give the days that a workbook of an old Mac holds as plain numbers their usual number."""
     import pandas as pd
 
+    from shs_pipeline.casting import is_day_number
     from shs_pipeline.contract import columns_of
     from shs_pipeline.workbook import DAYS_TO_1904, counts_days_from_1904
 
@@ -209,7 +231,8 @@ def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.
     for column in columns_of(declaration.rows):
         if column.kind == "day" and column.header in lines:
             cells = lines[column.header].tolist()
-            shifted = [cell + DAYS_TO_1904 if isinstance(cell, float) else cell for cell in cells]
+            # A day written as the number 20250331 counts from nothing.
+            shifted = [cell + DAYS_TO_1904 if is_day_number(cell) else cell for cell in cells]
             lines[column.header] = pd.Series(shifted, dtype=object, index=lines.index)
 
 

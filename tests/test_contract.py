@@ -149,7 +149,7 @@ def test_pages_are_in_the_order_of_their_numbers() -> None:
     assert [problem.sheet for problem in problems] == ["page 2", "page 9", "page 10"]
 
 
-@pytest.mark.parametrize("amount", ["0.12345678901", "1e99", "1" * 40])
+@pytest.mark.parametrize("amount", ["0.12345678901", "1e99", "1" * 40, "12345678901.00"])
 def test_an_amount_with_more_digits_than_amounts_have_is_refused_at_its_cell(amount: str) -> None:
     _, problems = contract.apply(Rows, lines({}, {"Amount": amount}))
 
@@ -157,7 +157,7 @@ def test_an_amount_with_more_digits_than_amounts_have_is_refused_at_its_cell(amo
     assert "digits" in problems[0].problem
 
 
-@pytest.mark.parametrize("amount", ["123456789012345.99", 1 / 8192, 100 / 7, -0.00001, 0.0])
+@pytest.mark.parametrize("amount", ["1234567890.99", 1 / 8192, 100 / 7, -0.00001, 0.0])
 def test_any_amount_that_a_cell_may_hold_is_taken(amount: object) -> None:
     _, problems = contract.apply(Rows, lines({"Amount": amount, "Rate": "0.123456789012"}))
 
@@ -186,3 +186,20 @@ def test_the_columns_say_what_the_database_and_the_docs_need() -> None:
     ]  # fmt: skip
     assert columns[6].description == "USD sold."
     assert contract.headers_of(Rows) == list(GOOD)[:-1]
+
+
+@pytest.mark.parametrize(("column", "longest"), [("Customer", 500), ("Invoice #", 200), ("Zip", 200)])
+def test_a_text_that_is_too_long_is_refused_at_its_cell(column: str, longest: int) -> None:
+    _, problems = contract.apply(Rows, lines({column: "x" * longest}, {column: "x" * (longest + 1)}, {}))
+
+    assert [(problem.row, problem.column) for problem in problems] == [(6, column)]
+    assert f"{longest + 1:,}"[:3] in problems[0].problem or f"{longest + 1}" in problems[0].problem
+
+
+def test_a_description_may_be_as_long_as_a_cell() -> None:
+    class Long(pa.DataFrameModel):
+        memo: contract.Text = contract.text("Memo", "Memo.", longest=contract.LONGEST_TEXT)
+
+    rows = pd.DataFrame({SHEET: "Report", ROW: [5], "Memo": ["x" * 32_767]}, dtype=object)
+
+    assert contract.apply(Long, rows)[1] == []

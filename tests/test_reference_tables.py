@@ -14,6 +14,7 @@ from shs_pipeline.contract import columns_of
 from shs_pipeline.reading import ROW, SHEET, Problem, SourceFile
 from shs_pipeline.reference import NAMES, all_tables, table_named
 from shs_pipeline.reference.cross_checks import overlaps
+from shs_pipeline.samples.broken import edited
 from shs_pipeline.samples.reference import reference_workbooks
 from shs_pipeline.samples.workbook import write_workbook
 from shs_pipeline.source import FileOutcome, read_file
@@ -296,9 +297,11 @@ def test_a_cell_is_brought_to_its_value(table: str, header: str, cell: Any, valu
     ],
 )
 def test_a_cell_that_cannot_be_is_an_error_with_a_remedy(table: str, header: str, cell: Any) -> None:
-    problem = the_error(table, GOOD[table], with_cell(table, header, cell))
+    # The two rows are one entry twice, which is told in the same round.
+    found = errors(table, GOOD[table], with_cell(table, header, cell))
 
-    assert (problem.sheet, problem.row, problem.column) == ("Data", 3, header)
+    (problem,) = (problem for problem in found if problem.column == header)
+    assert (problem.sheet, problem.row) == ("Data", 3)
     assert problem.value == str(cell)
     assert problem.remedy.startswith("Type ")
 
@@ -613,3 +616,133 @@ def test_the_wanted_rows_of_ten_thousand_are_found() -> None:
     problem = the_error("territories", *rows)
 
     assert "Rows 19 and 9002" in problem.problem
+
+
+# --- all errors in one round ---------------------------------------------------------------------
+
+
+def test_a_bad_permission_and_a_doubled_name_take_one_round() -> None:
+    found = errors(
+        "sales_reps",
+        [DANA, None, "dana@example.com", "boss", "Yes"],
+        [f"{DANA.upper()}\u200e", None, "DANA@example.com", "user", "perhaps"],
+        ["Lena Hofstra", None, None, "usr", "Yes"],
+        ["Ann Lee", None, "dana@example.com", "user", "Yes"],
+    )
+
+    assert [(problem.row, problem.column) for problem in found] == [
+        (2, "Permission"), (3, "Active"), (4, "Permission"), (3, "Sales Rep Name"), (5, "Email"), (4,
+        "Email"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("table", ["commission_tiers", "territories"])
+def test_an_overlap_is_found_though_another_cell_of_its_rows_is_bad(table: str) -> None:
+    header = HEADERS[table]
+    first, second = list(GOOD[table]), list(GOOD[table])
+    first[header.index("Valid until")] = None
+    bad = "Commission tier 1 rate" if table == "commission_tiers" else "Sales Rep Name"
+    second[header.index(bad)] = 70 if table == "commission_tiers" else None
+    second[header.index("Valid from")], second[header.index("Valid until")] = D24, D20
+    third = with_cell(table, "Valid from", D26)
+    third[header.index("Valid until")] = None
+    if table == "commission_tiers":
+        second[header.index(bad)] = 700
+
+    found = {(problem.row, problem.column) for problem in errors(table, first, second, third)}
+
+    assert {(3, bad), (3, "Valid until"), (4, "Valid from")} <= found
+
+
+@pytest.mark.parametrize("table", ["commission_tiers", "territories"])
+def test_nothing_is_concluded_from_a_bad_cell(table: str) -> None:
+    header = HEADERS[table]
+    first, second = with_cell(table, "Valid until", "31/12/2024"), with_cell(table, "Valid from", D25)
+    second[header.index("Valid until")] = D26
+
+    assert [(problem.row, problem.column) for problem in errors(table, first, second)] == [(2, "Valid until")]
+
+
+@pytest.mark.parametrize("table", ["tier_thresholds", "business_objectives"])
+def test_a_doubled_year_is_found_beside_a_bad_amount(table: str) -> None:
+    bad = list(GOOD[table])
+    bad[3] = "€5"
+
+    found = errors(table, GOOD[table], bad)
+
+    assert [(problem.row, problem.column) for problem in found] == [(3, HEADERS[table][3]), (3, "Year")]
+
+
+def test_a_missing_column_hides_no_other_error() -> None:
+    header = [name for name in HEADERS["sales_reps"] if name != "Email"]
+    row = [DANA, None, "user", "Yes"]
+
+    found = outcome("sales_reps", row, row, header=header).errors
+
+    assert [(problem.row, problem.column) for problem in found] == [(1, "Email"), (3, "Sales Rep Name")]
+
+
+@pytest.mark.parametrize("table", ["commission_tiers", "territories"])
+@pytest.mark.parametrize(
+    "until",
+    ["12/31/9999", date(9999, 12, 31), "9999-12-31", 2958465.0, "31-Dec-9999", "12/31/2999", date(2199, 1,
+    1)],
+)  # fmt: skip
+def test_a_day_after_this_century_is_no_end(table: str, until: object) -> None:
+    (row,) = accepted(table, with_cell(table, "Valid until", until))
+
+    assert row["valid_until"] is None
+
+
+@pytest.mark.parametrize("until", ["12/31/99", "soon", "31/12/9999", True])
+def test_what_may_be_no_day_is_no_end_either(until: object) -> None:
+    problem = the_error("territories", with_cell("territories", "Valid until", until))
+
+    assert (problem.row, problem.column) == (2, "Valid until")
+
+
+def test_a_day_after_this_century_is_no_beginning() -> None:
+    assert (
+        the_error("territories", with_cell("territories", "Valid from", "12/31/9999")).column == "Valid from"
+    )
+
+
+@pytest.mark.parametrize("table", NAMES)
+@pytest.mark.parametrize(
+    "note", ["* as agreed in March", "Page 1 of 1", "Note: house accounts are not listed",
+    "Ask Dana before you change any of these."]
+)  # fmt: skip
+def test_a_footnote_below_the_table_is_left_out_and_counted(table: str, note: str) -> None:
+    result = outcome(table, GOOD[table], [], [note])
+
+    assert result.errors == []
+    assert result.left_out == {"remark or footer": 1}
+
+
+@pytest.mark.parametrize("table", NAMES)
+@pytest.mark.parametrize("position", [0, 1])
+def test_an_entry_that_is_not_finished_is_an_error_and_no_footnote(table: str, position: int) -> None:
+    rest: list[Any] = [None, None]
+    rest[position] = "Scope Repair, level two" if table == "service_to_product" else "Lena Hofstra"
+
+    assert {problem.row for problem in errors(table, GOOD[table], rest)} == {3}
+
+
+def test_an_email_alone_is_an_unfinished_entry() -> None:
+    assert errors("sales_reps", GOOD["sales_reps"], [None, None, "lena@example.com"])
+
+
+@pytest.mark.parametrize("header", HEADERS["territories"])
+def test_an_excel_error_in_a_territory_is_told_as_such(header: str) -> None:
+    content = write_workbook({"Data": [HEADERS["territories"], GOOD["territories"]]})
+    place = f"{'ABCDEF'[HEADERS['territories'].index(header)]}2"
+
+    result = read_file(
+        table_named("territories"),
+        SourceFile("territories.xlsx", edited(content, {place: "#N/A"}), None),
+        10_000_000,
+    )
+
+    assert [(problem.row, problem.column) for problem in result.errors] == [(2, header)]
+    assert "#N/A" in result.errors[0].problem
+    assert "Excel error" in result.errors[0].problem

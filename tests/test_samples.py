@@ -504,8 +504,21 @@ def test_rows_left_out_are_counted_by_reason(all_seen: list[Seen]) -> None:
         reasons[file.source] |= set(file.sample.left_out)
 
     assert len(reasons["quickbooks"]) == 4
-    assert reasons["inspektor"] == {"no Name"}
-    assert not reasons["cygnus"]
+    assert reasons["inspektor"] == {"no Name", "remark or footer"}
+    assert all("remark or footer" in reasons[source] for source in SAMPLES if source != "quickbooks")
+
+
+@pytest.mark.parametrize("source", SAMPLES)
+def test_what_a_format_leaves_open_varies(all_seen: list[Seen], source: str) -> None:
+    files = [file for file in all_seen if file.source == source and file.rows]
+    money = texts(all_seen, source, SALES[source], *MORE_MONEY.get(source, []))
+
+    assert any(re.search(r"USD|\+|CR|US\$|\u2013", cell) for cell in money)
+    if source in DAY and source != "summit_medical":
+        dates = [cell for cell in cells(all_seen, source, DAY[source]) if isinstance(cell, str)]
+        assert len({re.sub(r"[0-9]+", "9", re.sub(r"[A-Za-z]+", "a", cell)) for cell in dates}) > 2
+    remarks = [row for file in files for row in file.body() if "Page 2 of 3" in row or "(continued)" in row]
+    assert remarks or source in {"summit_medical", "quickbooks", "inspektor"}
 
 
 def rows_of(content: bytes) -> Iterator[dict[str, Any]]:

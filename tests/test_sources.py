@@ -651,10 +651,10 @@ def test_sunoptic_padding_is_dropped_and_quantities_may_be_fractional() -> None:
     assert dict(outcome.left_out) == {}
 
 
-def test_a_sunoptic_row_with_any_of_the_first_fifteen_is_a_line() -> None:
+def test_a_sunoptic_row_with_any_of_the_first_fifteen_and_an_amount_is_a_line() -> None:
     for name in header_of("sunoptic")[:15]:
         cell = {"Unit Price": 1, "Ship Qty": 1, "Invoice Date": DAY}.get(name, "x")
-        assert outcome_of("sunoptic", GOOD["sunoptic"], {name: cell}).errors
+        assert outcome_of("sunoptic", GOOD["sunoptic"], {name: cell, "Line Amount": 1}).errors
 
 
 def test_the_month_of_the_drop_beats_the_invoice_date_of_sunoptic() -> None:
@@ -775,3 +775,45 @@ def test_chemence_parts_zips_and_credits_keep_their_form() -> None:
     assert lines(outcome_of("chemence", line), "part_number", "zip_code", "sales_total") == [
         ["00042", "02138", Decimal("-1000.00")]
     ]
+
+
+# --- what would not fit the marts -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_an_amount_that_fits_no_mart_is_refused_at_its_cell(source: str) -> None:
+    amounts = [column.header for column in columns(source) if column.kind == "amount"]
+    for header in amounts:
+        for bad in (912345678901234, "$12,345,678,901.00", -1e10):
+            if source == "ternio":
+                payment, invoice = ternio_pair("A", 1, 1)
+                rows = [{**payment, **({header: bad} if header == "Paid" else {})}]
+                rows += [{**invoice, **({header: bad} if header == "Invoiced" else {})}]
+            else:
+                rows = [with_cells(source, {header: bad})]
+
+            (error,) = outcome_of(source, *rows).errors
+
+            assert error.column == header
+            assert "10 digits" in error.problem
+
+
+@pytest.mark.parametrize("source", FLAT)
+def test_lines_that_add_up_to_more_than_fits_are_refused_together(source: str) -> None:
+    header = source_named(source).amounts[0]
+    name = next(column.header for column in columns(source) if column.name == header)
+    line = with_cells(source, {name: 9_999_999_999})
+
+    assert outcome_of(source, line).errors == []
+    (error,) = outcome_of(source, line, with_cells(source, {name: -9_999_999_999})).errors
+    assert name in error.problem
+
+
+def test_a_cost_that_fits_no_mart_is_refused() -> None:
+    cells = {"Purchase price": 9_000_000, "Quantity": 600}
+
+    assert outcome_of("quickbooks", with_cells("quickbooks", cells)).errors == []
+    (error,) = outcome_of("quickbooks", *[with_cells("quickbooks", cells)] * 2).errors
+    assert (error.row, error.column) == (3, "Purchase price")
+    (error,) = outcome_of("quickbooks", with_cells("quickbooks", {**cells, "Quantity": 6_000_000})).errors
+    assert "too large" in error.problem

@@ -9,7 +9,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
-from shs_pipeline.reading import Problem, Reading, SourceFile
+from shs_pipeline.reading import BadCells, Problem, Reading, SourceFile
 from shs_pipeline.reference.product_lines import PRODUCT_LINES, doubled_years
 from shs_pipeline.reference.sheet import read_rows
 from shs_pipeline.source import ReferenceTable
@@ -60,9 +60,9 @@ def read_business_objectives(file: SourceFile) -> Reading:
     return read_rows(file, BusinessObjectivesRows)
 
 
-def check_business_objectives(lines: pd.DataFrame) -> Sequence[Problem]:
+def check_business_objectives(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
     """Return what is set twice for one (rep, product line, year)."""
-    return doubled_years(lines, "the objectives")
+    return doubled_years(lines, bad, "the objectives")
 
 
 TABLE = ReferenceTable(

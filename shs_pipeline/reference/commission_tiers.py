@@ -9,7 +9,7 @@ import pandera.pandas as pa
 
 from shs_pipeline import contract
 from shs_pipeline.casting import match_key
-from shs_pipeline.reading import Problem, Reading, SourceFile
+from shs_pipeline.reading import BadCells, Problem, Reading, SourceFile
 from shs_pipeline.reference.cross_checks import (
     VALID_FROM,
     VALID_UNTIL,
@@ -20,6 +20,8 @@ from shs_pipeline.reference.cross_checks import (
     period_of,
     problem_at,
     row_of,
+    unless,
+    without_end,
 )
 from shs_pipeline.reference.product_lines import PRODUCT_LINES
 from shs_pipeline.reference.sheet import read_rows
@@ -39,7 +41,9 @@ class CommissionTiersRows(pa.DataFrameModel):
     )
     valid_from: contract.Day = contract.day(VALID_FROM, "First commission month in which the rates count.")
     valid_until: contract.Day = contract.day(
-        VALID_UNTIL, "First day on which they no longer count; blank for no end.", blank=True
+        VALID_UNTIL,
+        "First day on which they no longer count; blank, or a day such as 12/31/9999, for no end.",
+        blank=True,
     )
     commission_tier_1_rate: contract.Rate = contract.share(
         "Commission tier 1 rate",
@@ -64,17 +68,20 @@ def read_commission_tiers(file: SourceFile) -> Reading:
     Raises:
         UnreadableFileError: no visible sheet holds the header.
     """
-    return read_rows(file, CommissionTiersRows)
+    return read_rows(file, CommissionTiersRows, {VALID_UNTIL: without_end})
 
 
-def check_commission_tiers(lines: pd.DataFrame) -> Sequence[Problem]:
+def check_commission_tiers(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
     """Return periods that end before they begin, and those that overlap for one (rep, product line).
 
     A blank product line is a key of its own: a row for the product line goes before it, and does not
     overlap it.
     """
     reps, products = lines["sales_rep_name"].tolist(), lines["product_line"].tolist()
-    keys = [(match_key(rep), match_key(product or "")) for rep, product in zip(reps, products, strict=True)]
+    pairs = [
+        (match_key(rep or ""), match_key(product or "")) for rep, product in zip(reps, products, strict=True)
+    ]
+    keys = unless(bad.among(lines, "Sales Rep Name", "Product Line", VALID_FROM, VALID_UNTIL), pairs)
     return backward_periods(lines) + [
         problem_at(
             lines,

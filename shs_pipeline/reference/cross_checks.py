@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from shs_pipeline.casting import LAST_DAY, CastError, Cell, day_of
 from shs_pipeline.reading import ROW, SHEET, Problem
 
 if TYPE_CHECKING:
@@ -26,7 +27,24 @@ def duplicates(keys: Sequence[Hashable | None]) -> Iterator[tuple[int, int]]:
             first[key] = position
 
 
-def overlaps(lines: pd.DataFrame, keys: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
+def unless(skip: Sequence[bool], keys: Sequence[Hashable]) -> list[Hashable | None]:
+    """Return (n,) the keys, None where the line is to be skipped."""
+    return [None if is_skipped else key for is_skipped, key in zip(skip, keys, strict=True)]
+
+
+def without_end(cell: Cell) -> Cell:
+    """Return a cell of Valid until, None for a day such as 12/31/9999 that stands for no end.
+
+    Such a day is any after 2099, the last year of which a line may be.
+    """
+    try:
+        day = day_of(cell)
+    except CastError:
+        return cell
+    return cell if day is None or day <= LAST_DAY else None
+
+
+def overlaps(lines: pd.DataFrame, keys: Sequence[Hashable | None]) -> Iterator[tuple[int, int]]:
     """Return the positions of (earlier, later) for each period that begins in another one of its key.
 
     Periods hold their first day but not their last. Each row that begins too early is returned
@@ -34,11 +52,13 @@ def overlaps(lines: pd.DataFrame, keys: Sequence[Hashable]) -> Iterator[tuple[in
 
     Args:
         lines: (n, m) values with `valid_from` and `valid_until`.
-        keys: (n,) what may have one row in force at a time.
+        keys: (n,) what may have one row in force at a time; None for rows that are not looked at.
     """
     periods = list(zip(lines["valid_from"], lines["valid_until"], strict=True))
     groups: dict[Hashable, list[int]] = {}
     for position, key in enumerate(keys):
+        if key is None or periods[position][0] is None:
+            continue
         groups.setdefault(key, []).append(position)
     for positions in groups.values():
         longest, end = -1, date.min
@@ -67,7 +87,7 @@ def backward_periods(lines: pd.DataFrame) -> list[Problem]:
             value=in_words(until),
         )
         for position, (begin, until) in enumerate(periods)
-        if until is not None and until <= begin
+        if begin is not None and until is not None and until <= begin
     ]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from shs_pipeline.casting import match_key
-from shs_pipeline.reading import Problem
-from shs_pipeline.reference.cross_checks import duplicates, problem_at, row_of
+from shs_pipeline.reading import BadCells, Problem
+from shs_pipeline.reference.cross_checks import duplicates, problem_at, row_of, unless
 
 PRODUCT_LINES = (
     "service_to_product.product_lines",
@@ -19,15 +19,19 @@ PRODUCT_LINES = (
 """The columns of the reference tables that name product lines."""
 
 
-def doubled_years(lines: pd.DataFrame, what: str) -> Sequence[Problem]:
+def doubled_years(lines: pd.DataFrame, bad: BadCells, what: str) -> Sequence[Problem]:
     """Return an error for each row whose (rep, product line, year) stands in an earlier row.
 
     Args:
         lines: (n, m) values with `sales_rep_name`, `product_line` and `year`.
+        bad: cells that are reported already.
         what: what a row sets, such as `a threshold`.
     """
     entries = list(zip(lines["sales_rep_name"], lines["product_line"], lines["year"], strict=True))
-    keys = [(match_key(rep), match_key(product), int(year)) for rep, product, year in entries]
+    keys = unless(
+        bad.among(lines, "Sales Rep Name", "Product Line", "Year"),
+        [(match_key(rep or ""), match_key(product or ""), year) for rep, product, year in entries],
+    )
     problems = []
     for first, again in duplicates(keys):
         rep, product, year = entries[again]

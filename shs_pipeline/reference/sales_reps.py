@@ -9,8 +9,8 @@ import pandera.pandas as pa
 
 from shs_pipeline import contract
 from shs_pipeline.casting import match_key
-from shs_pipeline.reading import Problem, Reading, SourceFile
-from shs_pipeline.reference.cross_checks import duplicates, problem_at, row_of
+from shs_pipeline.reading import BadCells, Problem, Reading, SourceFile
+from shs_pipeline.reference.cross_checks import duplicates, problem_at, row_of, unless
 from shs_pipeline.reference.sheet import one_of, read_rows
 from shs_pipeline.source import ReferenceTable
 
@@ -33,7 +33,7 @@ class SalesRepsRows(pa.DataFrameModel):
     )
     permission: contract.Text = contract.text(
         "Permission",
-        "admin sees everything, user only the own sales.",
+        "admin sees everything, user only their own sales.",
         isin=list(PERMISSIONS),
         remedy="Type admin or user.",
     )
@@ -53,9 +53,10 @@ def read_sales_reps(file: SourceFile) -> Reading:
     return read_rows(file, SalesRepsRows, {"Permission": one_of(PERMISSIONS)})
 
 
-def check_sales_reps(lines: pd.DataFrame) -> Sequence[Problem]:
+def check_sales_reps(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
     """Return the names that stand twice, and what keeps an active person from logging in."""
-    names, emails, active = (lines[name].tolist() for name in ("sales_rep_name", "email", "active"))
+    names = [name or "This person" for name in lines["sales_rep_name"]]
+    emails, active = lines["email"].tolist(), lines["active"].fillna(False).tolist()
     problems = [
         problem_at(
             lines,
@@ -65,10 +66,15 @@ def check_sales_reps(lines: pd.DataFrame) -> Sequence[Problem]:
             remedy="Delete one of the two rows, or tell two people of one name apart by a middle initial.",
             value=names[again],
         )
-        for first, again in duplicates([match_key(name) for name in names])
+        for first, again in duplicates(
+            unless(bad.among(lines, "Sales Rep Name"), list(map(match_key, names)))
+        )
     ]
     people = list(zip(emails, active, strict=True))
-    logins = [match_key(email) if email and is_active else None for email, is_active in people]
+    logins = unless(
+        bad.among(lines, "Email"),
+        [match_key(email) if email and is_active else None for email, is_active in people],
+    )
     problems += [
         problem_at(
             lines,

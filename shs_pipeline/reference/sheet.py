@@ -10,6 +10,7 @@ import pandera.pandas as pa
 from shs_pipeline.casting import Cell, match_key
 from shs_pipeline.contract import headers_of
 from shs_pipeline.reading import Reading, SourceFile
+from shs_pipeline.remarks import REMARK, lone_texts, says_remark
 from shs_pipeline.workbook import read_table
 
 
@@ -28,9 +29,32 @@ def read_rows(
         UnreadableFileError: no visible sheet holds the header.
     """
     table = read_table(file, headers_of(model))
+    remarks = _remarks(table.lines, model)
+    table.lines = table.lines.drop(index=remarks).reset_index(drop=True)
     for header, mend in (normalise or {}).items():
         table.lines[header] = pd.Series([mend(cell) for cell in table.lines[header]], dtype=object)
-    return Reading(table.lines, problems=table.problems, missing=table.missing)
+    left_out = {REMARK: len(remarks)} if remarks else {}
+    return Reading(table.lines, left_out, problems=table.problems, missing=table.missing)
+
+
+def _remarks(lines: pd.DataFrame, model: type[pa.DataFrameModel]) -> list[int]:
+    """Return the positions of remarks and footnotes.
+
+    A text alone may also be an entry that somebody has not finished, which is an error. So it is a
+    remark only if it says so, or if it is a sentence below the last entry.
+    """
+    lone = lone_texts(lines, model, pd.Series(True, index=lines.index), ())
+    last_entry = max((place for place in range(len(lines)) if place not in lone), default=-1)
+    return [
+        place
+        for place, text in lone.items()
+        if "@" not in text and (says_remark(text) or (place > last_entry and _is_sentence(text)))
+    ]
+
+
+def _is_sentence(text: str) -> bool:
+    words = len(text.split())
+    return words > 5 or (words > 3 and text.endswith((".", "!", "?")))
 
 
 def one_of(words: tuple[str, ...]) -> Callable[[Cell], Cell]:

@@ -14,9 +14,19 @@ import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
-from shs_pipeline.casting import CASTS, CastError, Cell, cast_zip, is_blank, match_key, show, squeeze
+from shs_pipeline.casting import (
+    CASTS,
+    CastError,
+    Cell,
+    ExcelError,
+    cast_zip,
+    is_blank,
+    match_key,
+    show,
+    squeeze,
+)
 from shs_pipeline.contract import columns_of
-from shs_pipeline.reading import ROW, SHEET, Problem, Reading, SourceFile
+from shs_pipeline.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile
 from shs_pipeline.reference.cross_checks import (
     VALID_FROM,
     VALID_UNTIL,
@@ -27,6 +37,8 @@ from shs_pipeline.reference.cross_checks import (
     period_of,
     problem_at,
     row_of,
+    unless,
+    without_end,
 )
 from shs_pipeline.reference.sheet import read_rows
 from shs_pipeline.source import ReferenceTable, Source
@@ -53,7 +65,9 @@ class TerritoriesRows(pa.DataFrameModel):
     )
     valid_from: contract.Day = contract.day(VALID_FROM, "First day of the ownership.")
     valid_until: contract.Day = contract.day(
-        VALID_UNTIL, "First day on which it has ended; blank for no end.", blank=True
+        VALID_UNTIL,
+        "First day on which it has ended; blank, or a day such as 12/31/9999, for no end.",
+        blank=True,
     )
 
 
@@ -63,7 +77,7 @@ def read_territories(file: SourceFile) -> Reading:
     Raises:
         UnreadableFileError: no visible sheet holds the header.
     """
-    reading = read_rows(file, TerritoriesRows)
+    reading = read_rows(file, TerritoriesRows, {VALID_UNTIL: without_end})
     lines = reading.lines
     keys = []
     for sheet, row, *cells in zip(lines[SHEET], lines[ROW], *(lines[header] for header in KEY), strict=True):
@@ -79,11 +93,14 @@ def read_territories(file: SourceFile) -> Reading:
     return reading
 
 
-def check_territories(lines: pd.DataFrame) -> Sequence[Problem]:
+def check_territories(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
     """Return periods that end before they begin, and those that overlap for one customer."""
     sources, fields, values = (lines[n].tolist() for n in ("source", "customer_field", "data_field_value"))
     reps = lines["sales_rep_name"].tolist()
-    keys = [tuple(map(match_key, key)) for key in zip(sources, fields, values, strict=True)]
+    owned = [
+        tuple(match_key(part or "") for part in key) for key in zip(sources, fields, values, strict=True)
+    ]
+    keys = unless(bad.among(lines, *KEY, VALID_FROM, VALID_UNTIL), owned)
     return backward_periods(lines) + [
         problem_at(
             lines,
@@ -108,6 +125,8 @@ def _normalised(cells: Sequence[Cell]) -> tuple[list[Cell], tuple[int, CastError
         the three cells, and the place of the wrong one with what is wrong.
     """
     key, place = list(cells), 0
+    if any(isinstance(cell, ExcelError) for cell in cells):
+        return key, None  # The contract tells it.
     try:
         if not is_blank(cells[0]):
             source = _source_spelled(show(cells[0]))

@@ -50,8 +50,10 @@ def cygnus(plan: Plan) -> SampleFile:
             lines_of_customer = list(of_customer)
             for line in lines_of_customer:
                 sheet.line(line)
-            sheet.total("Cust. ID", f"{customer} Total", lines_of_customer, *SUMS)
-        sheet.total("Sales Rep", f"{rep} Total", lines_of_rep, *SUMS)
+            if plan.has_total():
+                sheet.total("Cust. ID", f"{customer} Total", lines_of_customer, *SUMS)
+        if plan.has_total():
+            sheet.total("Sales Rep", f"{rep} Total", lines_of_rep, *SUMS)
     sheet.total("Sales Rep", "Grand Total", lines, *SUMS)
     return sheet.sample(f"Cygnus commission {plan.month:%Y-%m}.xlsx")
 

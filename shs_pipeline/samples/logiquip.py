@@ -45,7 +45,8 @@ def logiquip(plan: Plan) -> SampleFile:
             sheet.heading({name: document[0][name] for name in GROUPED[:-1]})
         for line in document:
             sheet.line(line)
-        sheet.total("Doc Num", f"{document[0]['Doc Num']} Total", document, *SUMS)
+        if plan.has_total():
+            sheet.total("Doc Num", f"{document[0]['Doc Num']} Total", document, *SUMS)
         lines += document
     sheet.total("Doc Num", "Grand Total", lines, *SUMS)
     return sheet.sample(f"Commission Detail {plan.month:%b %Y}.xlsx")

@@ -57,6 +57,8 @@ class Plan:
         self.month = month
         self.lines = lines
         self.rng = random.Random(f"{seed}/{source}/{month:%Y-%m}")
+        # How things are printed has its own luck, so that another look leaves the amounts as they were.
+        self.looks = random.Random(f"{seed}/{source}/{month:%Y-%m}/looks")
         self._number = (month.year % 100 * 12 + month.month) * max(1000, 10 ** len(str(lines)) * 4)
         self._late_paid = month.month == 12
 
@@ -84,6 +86,10 @@ class Plan:
     def chance(self, probability: float) -> bool:
         """True with this probability."""
         return self.rng.random() < probability
+
+    def has_total(self) -> bool:
+        """Whether a group prints its total: in some months only some of them do."""
+        return not self.has("some totals only", 3) or self.looks.random() < 0.6
 
     def amount(self, low: int, high: int) -> Decimal:
         """Dollars and cents between `low` and `high`, small amounts more often than large ones."""

@@ -49,6 +49,7 @@ def quickbooks(plan: Plan) -> SampleFile:
         header_row=5,
         titles=["Summit Hill Surgical", "Sales by Rep Detail", f"{plan.month:%B %Y}"],
         printed_date=("%m/%d/%Y", 0.85),
+        remark_reason=NO_QUANTITY,
     )
     left_out: Counter[str] = Counter()
     # The total is of all rows above it, so its months have no other row with an amount.

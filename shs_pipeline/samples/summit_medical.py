@@ -104,7 +104,8 @@ def summit_xlsx(plan: Plan) -> SampleFile:
         lines_of_client = list(of_client)
         for line in lines_of_client:
             sheet.line(line)
-        sheet.total("Row Labels", f"{client} Total", lines_of_client, *SUMS)
+        if plan.has_total():
+            sheet.total("Row Labels", f"{client} Total", lines_of_client, *SUMS)
     sheet.total("Row Labels", "Grand Total", lines, *SUMS)
     return sheet.sample(
         f"Summit Medical pivot {plan.month:%Y-%m}.xlsx", revenue_month=month_after(plan.month, -1)

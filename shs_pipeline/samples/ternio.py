@@ -56,7 +56,8 @@ def _client(sheet: SheetWriter, plan: Plan, client: str, count: int) -> None:
     for number in range(count):
         is_first = number == 0 and not own_line
         _pair(sheet, plan, client, plan.revenue_day(), is_first)
-    sheet.total(CLIENT, f"Total for {client}", sheet.lines[first:], "Invoiced", "Paid")
+    if plan.has_total():
+        sheet.total(CLIENT, f"Total for {client}", sheet.lines[first:], "Invoiced", "Paid")
 
 
 def _pair(sheet: SheetWriter, plan: Plan, client: str, paid_on: date, is_first: bool) -> None:

@@ -28,7 +28,9 @@ class ChemenceRows(pa.DataFrameModel):
     city: contract.Text = contract.text("City", "City.", blank=True)
     state: contract.Text = contract.text("State", "State.", blank=True)
     zip_code: contract.Text = contract.zip_code("Zip", "Zip code.", blank=True)
-    description: contract.Text = contract.text("Description", "Item in words.", blank=True)
+    description: contract.Text = contract.text(
+        "Description", "Item in words.", blank=True, longest=contract.LONGEST_TEXT
+    )
     part_number: contract.Text = contract.identifier("Part #", "Item.", blank=True)
     invoice_date: contract.Day = contract.day("Invoice Date", "Date of the invoice: the revenue date.")
     qty_shipped: contract.Number = contract.quantity("Qty Shipped", "Pieces shipped.", blank=True)
@@ -49,7 +51,9 @@ def read_chemence(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(ChemenceRows))
     rows = table.lines
     is_total = is_total_row(rows, "Account Number", "Invoice Date")
-    return reading_of(table, ~is_total, is_total=is_total, amounts=("Sales Total", "Commission"))
+    return reading_of(
+        table, ChemenceRows, ~is_total, is_total=is_total, amounts=("Sales Total", "Commission")
+    )
 
 
 SOURCE = Source(

@@ -2,7 +2,8 @@
 
 From: Cygnus finance, one `.xlsx` a month, header in row 4 below the report's title.
 Quirks: rep, customer and invoice are printed on the first row of a group and left blank below it;
-rows with "Total" in the first column or in `Cust. ID` are subtotals.
+rows with "Total" in the first column or in `Cust. ID`, an amount, and neither invoice, SKU nor date
+are subtotals.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import pandera.pandas as pa
 
 from shs_pipeline import contract
 from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import reading_of, says_total
+from shs_pipeline.grouped_report import is_total_of_group, reading_of
 from shs_pipeline.reading import Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
 
+AMOUNTS = ("Invoice Total", "Total Rep Due")
+BLANK_IN_TOTALS = ["Invoice", "SKU", "Inv Date", "Due Date", "ClosedDate"]
 WRITTEN_ONCE = ["Sales Rep", "Cust. ID", "Cust- Name", "Name", "Address", "City", "State", "Invoice"]
 
 
@@ -56,12 +59,13 @@ def read_cygnus(file: SourceFile) -> Reading:
     """
     table = read_table(file, headers_of(CygnusRows))
     rows = table.lines
-    is_total = says_total(rows["Sales Rep"]) | says_total(rows["Cust. ID"])
+    is_total = is_total_of_group(rows, ["Sales Rep", "Cust. ID"], BLANK_IN_TOTALS, AMOUNTS)
     return reading_of(
         table,
+        CygnusRows,
         ~is_total,
         is_total=is_total,
-        amounts=("Invoice Total", "Total Rep Due"),
+        amounts=AMOUNTS,
         written_once=WRITTEN_ONCE,
     )
 

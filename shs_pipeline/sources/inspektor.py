@@ -26,7 +26,9 @@ class InspektorRows(pa.DataFrameModel):
     document_number: contract.Text = contract.identifier("Document Number", "Invoice number.")
     customer_project: contract.Text = contract.text("Customer:Project", "Customer and project.", blank=True)
     item_name: contract.Text = contract.text("Item: Name", "Item.", blank=True)
-    description: contract.Text = contract.text("Description", "Item in words.", blank=True)
+    description: contract.Text = contract.text(
+        "Description", "Item in words.", blank=True, longest=contract.LONGEST_TEXT
+    )
     quantity: contract.Number = contract.quantity("Quantity", "Pieces sold.", blank=True)
     total: contract.Amount = contract.amount("Total", "USD sold, negative for a credit.")
     commission_percent: contract.Rate = contract.rate(
@@ -50,15 +52,15 @@ def read_inspektor(file: SourceFile) -> Reading:
     rows = table.lines
     is_total = is_total_row(rows, "Document Number", "Date")
     has_name = ~is_total & ~rows["Name"].map(is_blank).astype(bool)
-    nameless = int((~has_name & ~is_total).sum())
-    left_out = {"no Name": nameless} if nameless else {}
     return reading_of(
         table,
+        InspektorRows,
         has_name,
         is_total=is_total,
         amounts=("Total", "Formula"),
-        left_out=left_out,
+        left_out={"no Name": ~has_name & ~is_total},
         is_covered=~is_total,
+        may_be_remark=~is_total,
     )
 
 

@@ -2,23 +2,22 @@
 
 From: Logiquip finance, one `.xlsx` a month, header in row 2.
 Quirks: agency, rep, document and item class are printed once and left blank below; a row without
-`Comm Rate` is the heading of a group and only passes its cells on; rows with "Total" in `Doc Num`
-are subtotals; unnamed filler columns.
+`Comm Rate` is the heading of a group and only passes its cells on; rows with "Total" in `Doc Num`, or
+in another column of groups beside amounts alone, are subtotals; unnamed filler columns.
 """
 
 from __future__ import annotations
 
-import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
-from shs_pipeline.casting import is_blank
 from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import reading_of, says_total
+from shs_pipeline.grouped_report import is_empty_in, is_total_of_group, reading_of, says_total
 from shs_pipeline.reading import Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
 
+AMOUNTS = ("Doc Amt", "Comm Amt")
 WRITTEN_ONCE = [
     "Agency",
     "Rep",
@@ -61,23 +60,22 @@ def read_logiquip(file: SourceFile) -> Reading:
     """
     table = read_table(file, headers_of(LogiquipRows))
     rows = table.lines
-    is_total = says_total(rows["Doc Num"])
-    has_rate = ~rows["Comm Rate"].map(is_blank).astype(bool)
+    has_rate = ~is_empty_in(rows, ["Comm Rate"])
+    is_total = is_total_of_group(
+        rows, WRITTEN_ONCE[:4], ["Doc Num", "Date Paid", "Item Class", "Comm Rate"], AMOUNTS
+    )
+    is_total |= says_total(rows["Doc Num"]) & (~has_rate | is_empty_in(rows, ["Date Paid", "Item Class"]))
     return reading_of(
         table,
+        LogiquipRows,
         ~is_total & has_rate,
         is_total=is_total,
-        amounts=("Doc Amt", "Comm Amt"),
-        left_out=_headings_with_amounts(rows[~is_total & ~has_rate]),
+        amounts=AMOUNTS,
+        # Plain headings look like no data; those with amounts might have been sales.
+        left_out={"no Comm Rate": ~is_total & ~has_rate & ~is_empty_in(rows, AMOUNTS)},
         written_once=WRITTEN_ONCE,
         is_fed_by=~is_total,
     )
-
-
-def _headings_with_amounts(headings: pd.DataFrame) -> dict[str, int]:
-    """Count the headings that might have been sales: plain ones look like no data."""
-    count = int((~headings[["Doc Amt", "Comm Amt"]].map(is_blank)).any(axis="columns").sum())
-    return {"no Comm Rate": count} if count else {}
 
 
 SOURCE = Source(

@@ -39,7 +39,7 @@ class NovoRows(pa.DataFrameModel):
         "Alias Item Number", "Customer's item number.", blank=True
     )
     item_code_description: contract.Text = contract.text(
-        "Item Code Description", "Item in words.", blank=True
+        "Item Code Description", "Item in words.", blank=True, longest=contract.LONGEST_TEXT
     )
     quantity_ordered: contract.Number = contract.quantity("Quantity Ordered", "Pieces ordered.", blank=True)
     qty_shipped: contract.Number = contract.quantity("Qty Shipped", "Pieces shipped.", blank=True)
@@ -48,7 +48,7 @@ class NovoRows(pa.DataFrameModel):
     )
     unit_price: contract.Amount = contract.amount("Unit Price", "USD per piece.", blank=True)
     extension: contract.Amount = contract.amount("Extension", "USD sold, negative for a credit.")
-    comment: contract.Text = contract.text("Comment", "Remark.", blank=True)
+    comment: contract.Text = contract.text("Comment", "Remark.", blank=True, longest=contract.LONGEST_TEXT)
     order_date: contract.Day = contract.day("Order Date", "Date of the order.", blank=True)
     sales_order_number: contract.Text = contract.identifier("Sales Order Number", "Order number.", blank=True)
     ship_to_state: contract.Text = contract.text("Ship To State", "State.", blank=True)
@@ -71,7 +71,9 @@ def read_novo(file: SourceFile) -> Reading:
     table = read_table(file, headers_of(NovoRows))
     rows = table.lines
     is_total = is_total_row(rows, "Invoice Number", "Invoice Date")
-    return reading_of(table, ~is_total, is_total=is_total, amounts=("Extension", "Commission Amount"))
+    return reading_of(
+        table, NovoRows, ~is_total, is_total=is_total, amounts=("Extension", "Commission Amount")
+    )
 
 
 SOURCE = Source(

@@ -8,16 +8,25 @@ cell is checked, since footers and totals have no date. The margin is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
-from shs_pipeline.casting import CastError, ExcelError, cast_quantity, is_blank, match_key, show
+from shs_pipeline.casting import (
+    CastError,
+    ExcelError,
+    cast_quantity,
+    is_blank,
+    match_key,
+    show,
+    within_digits,
+)
 from shs_pipeline.contract import headers_of
 from shs_pipeline.grouped_report import is_total_row, reading_of
-from shs_pipeline.reading import ROW, SHEET, Problem, Reading, SourceFile
+from shs_pipeline.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
 
@@ -40,8 +49,12 @@ class QuickbooksRows(pa.DataFrameModel):
     quantity: contract.Number = contract.quantity("Quantity", "Pieces sold.")
     num: contract.Text = contract.identifier("Num", "Invoice number.", blank=True)
     line_order: contract.Number = contract.quantity("Line order", "Position in the transaction.", blank=True)
-    purchase_description: contract.Text = contract.text("Purchase description", "Item as bought.", blank=True)
-    description: contract.Text = contract.text("Description", "Item as sold.", blank=True)
+    purchase_description: contract.Text = contract.text(
+        "Purchase description", "Item as bought.", blank=True, longest=contract.LONGEST_TEXT
+    )
+    description: contract.Text = contract.text(
+        "Description", "Item as sold.", blank=True, longest=contract.LONGEST_TEXT
+    )
     company_name: contract.Text = contract.text("Company name", "Customer's company.", blank=True)
     sales_rep_name: contract.Text = contract.text(
         "Sales Rep Name", "The rep who is credited; a line without one is listed as uncredited.", blank=True
@@ -64,17 +77,26 @@ def read_quickbooks(file: SourceFile) -> Reading:
     is_total = is_total_row(rows, "Date")
     # A total that adds up quantities too has no reason to be left out, and yet is no line.
     is_line = (reasons == "") & ~is_total
-    counts = reasons[reasons != ""].value_counts(sort=False)
-    left_out = {str(reason): int(count) for reason, count in counts.items()}
+    left_out = {reason: reasons == reason for reason in dict.fromkeys(reasons) if reason}
     reading = reading_of(
-        table, is_line, is_total=is_total, amounts=("Amount line",), left_out=left_out, is_covered=~is_total
+        table,
+        QuickbooksRows,
+        is_line,
+        is_total=is_total,
+        amounts=("Amount line",),
+        left_out=left_out,
+        is_covered=~is_total,
     )
     reading.problems += _unknown_service_lines(reading.lines, file)
     return reading
 
 
-def warn_of_credits(lines: pd.DataFrame) -> Sequence[Problem]:
-    """Return a warning for each amount that is not positive."""
+def check_quickbooks(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
+    """Return a warning for each amount that is not positive, and the margins that are no amounts."""
+    return [*_warn_of_credits(lines), *_too_large_costs(lines, bad)]
+
+
+def _warn_of_credits(lines: pd.DataFrame) -> Sequence[Problem]:
     return [
         Problem(
             problem="Amount line is not positive.",
@@ -85,8 +107,32 @@ def warn_of_credits(lines: pd.DataFrame) -> Sequence[Problem]:
             value=str(line["amount_line"]),
             severity="warning",
         )
-        for _, line in lines[lines["amount_line"] <= 0].iterrows()
+        for line in lines[[SHEET, ROW, "amount_line"]].to_dict("records")
+        if line["amount_line"] is not None and line["amount_line"] <= 0
     ]
+
+
+def _too_large_costs(lines: pd.DataFrame, bad: BadCells) -> Iterator[Problem]:
+    """Return an error for the line at which the costs have more digits than an amount can have."""
+    is_bad = bad.among(lines, "Purchase price", "Quantity")
+    sum_of_costs = Decimal(0)
+    cells = zip(lines[SHEET], lines[ROW], lines["purchase_price"], lines["quantity"], is_bad, strict=True)
+    for sheet, row, price, quantity, has_bad in cells:
+        if not has_bad and price is not None and quantity is not None:
+            sum_of_costs += abs(price * quantity)
+            try:
+                within_digits(round(sum_of_costs, 2))
+            except CastError as error:
+                yield Problem(
+                    problem=f"Purchase price x Quantity ({quantity}), with the lines above, is too large. "
+                    f"{error.problem}",
+                    remedy="Correct the price or the quantity as QuickBooks shows it.",
+                    sheet=sheet,
+                    row=int(row),
+                    column="Purchase price",
+                    value=str(price),
+                )
+                return
 
 
 def _reasons_to_leave_out(rows: pd.DataFrame) -> pd.Series:
@@ -135,7 +181,7 @@ SOURCE = Source(
     title="QuickBooks",
     rows=QuickbooksRows,
     readers={".xlsx": read_quickbooks},
-    check=warn_of_credits,
+    check=check_quickbooks,
     revenue_date="date",
     amounts=("amount_line",),
     same_line=("date", "num", "line_order", "product_service", "amount_line", "quantity"),

@@ -4,21 +4,24 @@ From: Summit Medical. The PDF is borderless and paginated, and dates itself; the
 date, so its drop names the revenue month (`rev=YYYY-MM`).
 Quirks: in the PDF a long client name runs into the next column and the state and zip stand on a
 line of their own; in the pivot the client is printed once, and rows without St, ZIP Code,
-Invoice #, Item and CommRate are subtotals.
+Invoice #, Item and CommRate are subtotals, or, without an amount, the client of the lines below.
 """
 
 from __future__ import annotations
 
+import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
-from shs_pipeline.casting import is_blank
+from shs_pipeline.casting import is_blank, match_key
 from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import reading_of
+from shs_pipeline.grouped_report import has_amount, is_empty_in, reading_of
+from shs_pipeline.printed_totals import ends_with_total, is_general, names_in
 from shs_pipeline.reading import Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
 
+AMOUNTS = ("Sum of Net Sales Amount", "Sum of Comm $")
 BLANK_IN_SUBTOTALS = ["St", "ZIP Code", "Invoice #", "Item", "CommRate"]
 
 
@@ -50,16 +53,30 @@ def read_pivot(file: SourceFile) -> Reading:
     """
     table = read_table(file, headers_of(SummitMedicalRows))
     rows = table.lines
-    is_total = rows[BLANK_IN_SUBTOTALS].map(is_blank).all(axis="columns")
+    is_subtotal = is_empty_in(rows, BLANK_IN_SUBTOTALS)
+    says = rows["Row Labels"].map(lambda cell: isinstance(cell, str) and ends_with_total(cell)).astype(bool)
+    is_total = is_subtotal & (has_amount(rows, AMOUNTS) | says)
     return reading_of(
         table,
-        ~is_total,
+        SummitMedicalRows,
+        ~is_subtotal,
         is_total=is_total,
-        amounts=("Sum of Net Sales Amount", "Sum of Comm $"),
+        amounts=AMOUNTS,
         written_once=["Row Labels"],
-        # The client's name is printed on the first line, or on the subtotal above it.
-        is_fed_by=~is_total | is_total,
+        # The client's name is printed on the first line, on the subtotal above it, or alone.
+        is_fed_by=~is_total | _names_client(rows["Row Labels"]),
     )
+
+
+def _names_client(labels: pd.Series) -> pd.Series:
+    """Return (n,) booleans: labels that are names of clients, and not `Oak Clinic Total`."""
+    keys = {match_key(cell) for cell in labels if isinstance(cell, str)}
+    return labels.map(
+        lambda cell: (
+            not isinstance(cell, str)
+            or not (is_general(cell) or (ends_with_total(cell) and keys.intersection(names_in(cell)[:1])))
+        )
+    ).astype(bool) & ~labels.map(is_blank).astype(bool)
 
 
 def read_pdf(file: SourceFile) -> Reading:

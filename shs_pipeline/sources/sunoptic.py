@@ -2,7 +2,7 @@
 
 From: Sunoptic, one `.xlsx` a month, header in row 1.
 Quirks: the drop may name the revenue month (`rev=YYYY-MM`), which then beats the invoice date;
-rows blank in all of the first fifteen columns are padding; fractional `Ship Qty`.
+rows blank in all of the first fifteen columns are padding unless they say something; fractional `Ship Qty`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class SunopticRows(pa.DataFrameModel):
     bill_name: contract.Text = contract.text("Bill Name", "Customer that is billed.", blank=True)
     sales_order_id: contract.Text = contract.identifier("Sales Order ID", "Order number.", blank=True)
     item_id: contract.Text = contract.identifier("Item ID", "Item.", blank=True)
-    item_name: contract.Text = contract.text("Item Name", "Item in words.", blank=True)
+    item_name: contract.Text = contract.text(
+        "Item Name", "Item in words.", blank=True, longest=contract.LONGEST_TEXT
+    )
     prod_fam: contract.Text = contract.text("Prod Fam", "Product family.", blank=True)
     unit_price: contract.Amount = contract.amount("Unit Price", "USD per piece.", blank=True)
     ship_qty: contract.Number = contract.quantity("Ship Qty", "Pieces, possibly fractional.", blank=True)
@@ -63,7 +65,12 @@ def read_sunoptic(file: SourceFile) -> Reading:
     is_padding = rows[list(headers_of(SunopticRows)[:BLANK_IN_PADDING])].map(is_blank).all(axis="columns")
     is_total = ~is_padding & is_total_row(rows, "Invoice ID", "Invoice Date")
     return reading_of(
-        table, ~is_padding & ~is_total, is_total=is_total, amounts=("Line Amount", "Commission $")
+        table,
+        SunopticRows,
+        ~is_padding & ~is_total,
+        is_total=is_total,
+        amounts=("Line Amount", "Commission $"),
+        may_be_remark=~is_total,
     )
 
 

@@ -2,7 +2,7 @@
 
 From: Ternio, one `.xlsx` a month, header in row 5, the client's column without a heading.
 Quirks: the client is printed once, on a line of its own or on the first payment; rows that start
-with "Total" are subtotals; one payment and the invoice below it are one sale, of which the company
+or end with "Total" are subtotals; one payment and the invoice below it are one sale, of which the company
 earns 7 % of what was paid.
 """
 
@@ -14,13 +14,22 @@ import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline import contract
-from shs_pipeline.casting import is_blank, match_key, show
-from shs_pipeline.grouped_report import fill_down, printed_totals
+from shs_pipeline.casting import match_key, show
+from shs_pipeline.grouped_report import (
+    fill_down,
+    is_empty_in,
+    is_total_of_group,
+    total_names,
+    with_amounts,
+)
+from shs_pipeline.printed_totals import printed_totals
 from shs_pipeline.reading import ROW, SHEET, CellsAt, Problem, Reading, SourceFile
+from shs_pipeline.remarks import REMARK, lone_texts, tell_headings
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table
 
 CLIENT = "Client Name"
+AMOUNTS = ("Invoiced", "Paid")
 HEADER = ["Date", "Transaction Type", "Memo/Description", "Num", "Invoiced", "Paid"]
 INVOICE_ROW, CLIENT_ROW = "row of the invoice", "row of the client"
 TOTAL = r"(grand )?totals?(:| for .*)?"
@@ -37,7 +46,9 @@ class TernioRows(pa.DataFrameModel):
     invoice_date: contract.Day = contract.day(
         "Invoice Date", "Date of the invoice, from the row below the payment.", in_header=False
     )
-    memo_description: contract.Text = contract.text("Memo/Description", "Memo of the invoice.", blank=True)
+    memo_description: contract.Text = contract.text(
+        "Memo/Description", "Memo of the invoice.", blank=True, longest=contract.LONGEST_TEXT
+    )
     num: contract.Text = contract.identifier("Num", "Invoice number.")
     invoiced: contract.Amount = contract.amount("Invoiced", "USD of the invoice.")
     paid: contract.Amount = contract.amount("Paid", "USD paid: the sale.")
@@ -52,25 +63,51 @@ def read_ternio(file: SourceFile) -> Reading:
     table = read_table(file, HEADER, unnamed_first=CLIENT)
     if table.missing:
         return Reading(_no_lines(), problems=table.problems, missing=table.missing)
-    is_total = _is_total(table.lines)
-    rows, printed_in = fill_down(table.lines[~is_total], [CLIENT])
-    rows[CLIENT_ROW] = printed_in[CLIENT]
-    rows = rows[~rows[HEADER].map(is_blank).all(axis="columns")]
-    lines, problems = _pairs(rows)
-    totals = printed_totals(table.lines, ~is_total, is_total, ("Invoiced", "Paid"))
+    rows = with_amounts(table.lines, AMOUNTS)
+    is_total = _is_total(rows)
+    kinds = rows["Transaction Type"].map(lambda cell: match_key(show(cell or "")))
+    lone = lone_texts(rows, TernioRows, ~is_total & ~kinds.isin(["payment", "invoice"]), AMOUNTS)
+    is_line = ~is_total & ~is_empty_in(rows, HEADER) & ~rows.index.isin(list(lone))
+    headings = tell_headings(
+        rows,
+        lone,
+        [CLIENT],
+        is_line=is_line.tolist(),
+        is_fed_by=(~is_total).tolist(),
+        totals=total_names(rows, is_total),
+        own_rows=True,
+    )
+    is_fed_by = ~is_total & ~rows.index.isin(list(headings.remarks))
+    fed, printed_in = fill_down(rows[is_fed_by], [CLIENT])
+    fed[CLIENT_ROW] = printed_in[CLIENT]
+    lines, problems = _pairs(fed[is_line[is_fed_by]])
+    totals = printed_totals(rows, is_line, is_total, AMOUNTS, written_once=[CLIENT], is_fed_by=is_fed_by)
+    return Reading(
+        lines,
+        {REMARK: len(headings.remarks)} if headings.remarks else {},
+        totals,
+        [*table.problems, *headings.problems, *problems],
+        cells_at=_cells_at(lines),
+    )
+
+
+def _cells_at(lines: pd.DataFrame) -> dict[str, CellsAt]:
+    """Return where the cells of the client and of the invoice stand, and drop these columns of `lines`."""
     invoice_rows = lines.pop(INVOICE_ROW).tolist()
-    cells_at = {name: CellsAt(name, invoice_rows) for name in FROM_INVOICE}
-    cells_at["Invoice Date"] = CellsAt("Date", invoice_rows)
-    cells_at[CLIENT] = CellsAt(CLIENT, lines.pop(CLIENT_ROW).tolist())
-    return Reading(lines, totals=totals, problems=[*table.problems, *problems], cells_at=cells_at)
+    found = {name: CellsAt(name, invoice_rows) for name in FROM_INVOICE}
+    found["Invoice Date"] = CellsAt("Date", invoice_rows)
+    found[CLIENT] = CellsAt(CLIENT, lines.pop(CLIENT_ROW).tolist())
+    return found
 
 
 def _is_total(rows: pd.DataFrame) -> pd.Series:
     """Return (n,) booleans: which rows are totals and not the line of a client such as `Total Care`."""
     labels = rows[CLIENT].map(lambda cell: match_key(cell) if isinstance(cell, str) else "")
-    has_amount = ~rows[["Invoiced", "Paid"]].map(is_blank).all(axis="columns")
-    says = labels.str.fullmatch(TOTAL) | (labels.str.match("(grand )?totals?\\b") & has_amount)
-    return says & rows["Transaction Type"].map(is_blank).astype(bool)
+    says = labels.str.fullmatch(TOTAL)
+    blank_in = ["Date", "Transaction Type", "Memo/Description", "Num"]
+    return is_total_of_group(rows, [CLIENT], blank_in, AMOUNTS) & (says | ~is_empty_in(rows, AMOUNTS)) | (
+        says & is_empty_in(rows, ["Transaction Type"])
+    )
 
 
 def _pairs(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:

@@ -1,0 +1,85 @@
+"""Casting the cells of a column, all at once where they are plain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Hashable, Sequence
+from decimal import Decimal
+from operator import pos
+from typing import Any
+
+from shs_pipeline.casting.cells import NOISE_DIGITS, CastError, ExcelError, is_nan
+from shs_pipeline.casting.kinds import CASTS, Kind
+
+_CLEAN_TEXT = re.compile(r"^[!-~]+(?: [!-~]+)*$", re.MULTILINE)
+_CLEAN_IDENTIFIER = re.compile(
+    r"^(?!-?\d+\.0+$)(?!-?\d(?:[.,]\d+)?[Ee]\+\d{2,3}$)[!-~]+(?: [!-~]+)*$", re.MULTILINE
+)
+_PLAIN_MONEY = r"\$?(?:[1-9]\d{0,2}(?:,\d{3}){1,2}|\d{1,10})\.\d\d"
+_CLEAN_MONEY = re.compile(rf"^ ?(?:-?{_PLAIN_MONEY}|\({_PLAIN_MONEY}\)) ?$", re.MULTILINE | re.ASCII)
+_CLEAN_COUNT = re.compile(r"^ ?(?:-?\d{1,10}\.\d\d|\(\d{1,10}\.\d\d\)) ?$", re.MULTILINE | re.ASCII)
+_MONEY_TO_NUMBER = str.maketrans({"$": None, ",": None, " ": None, "(": "-", ")": None})
+_EXACT = (Decimal, type(None))
+
+
+def cast_cells(cells: Sequence[Any], kind: Kind) -> tuple[list[Any], dict[int, CastError]]:
+    """Cast the cells of one column, each on its own, so that one bad cell hides no other.
+
+    Returns:
+        (n,) values with None for empty and for bad cells, and the errors by 0-based position.
+    """
+    types = set(map(type, cells))
+    if types.issubset(_EXACT) and kind in ("amount", "quantity"):
+        return list(cells), {}
+    # Each distinct cell is cast once. True and #N/A equal 1 and the text "#N/A", but are not the same.
+    is_mixed = any(issubclass(found, (bool, ExcelError)) for found in types)
+    keys: Sequence[Hashable] = [(type(cell), cell) for cell in cells] if is_mixed else cells
+    errors: dict[Hashable, CastError] = {}
+    # In the order of the file, in which they lie in memory: of many cells that is faster than a set.
+    distinct = dict.fromkeys(keys)
+    values = {} if is_mixed else _plain(distinct, kind)
+    for key in distinct.keys() - values.keys():
+        try:
+            values[key] = _cast_cell(key[1] if is_mixed else key, kind)  # type: ignore[index]
+        except CastError as error:
+            values[key] = None
+            errors[key] = error
+    found = {position: errors[key] for position, key in enumerate(keys) if key in errors} if errors else {}
+    return list(map(values.__getitem__, keys)), found
+
+
+def _plain(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, Any]:
+    """Return the values of the plainest cells, in a few passes over all of them at once.
+
+    Nearly all cells are plain: text without surplus spaces, short floats, `$1,234.50`. What is found
+    here is what `CASTS` gives for it.
+    """
+    texts = "\n".join(cell for cell in cells if type(cell) is str)
+    if kind in ("text", "identifier"):
+        clean = (_CLEAN_TEXT if kind == "text" else _CLEAN_IDENTIFIER).findall(texts)
+        return _short_numbers(cells) | dict(zip(clean, clean, strict=True))
+    if kind not in ("amount", "quantity"):
+        return {}
+    numbers: dict[Hashable, str] = _short_numbers(cells)
+    if money := (_CLEAN_MONEY if kind == "amount" else _CLEAN_COUNT).findall(texts):
+        numbers |= zip(money, "\n".join(money).translate(_MONEY_TO_NUMBER).split("\n"), strict=True)
+    # The plus is for -0.00, which is 0.00.
+    return dict(zip(numbers, map(pos, map(Decimal, numbers.values())), strict=True))
+
+
+def _short_numbers(cells: Collection[Hashable]) -> dict[Hashable, str]:
+    """Return the digits of the floats that need neither rounding nor an exponent."""
+    floats = [cell for cell in cells if type(cell) is float and 1e-4 <= abs(cell) < 1e10]
+    return {
+        cell: text.removesuffix(".0")
+        for cell, text in zip(floats, map(repr, floats), strict=True)
+        if len(text) <= NOISE_DIGITS + 2
+    }
+
+
+def _cast_cell(cell: Any, kind: Kind) -> Any:
+    if cell is None or cell == "" or is_nan(cell):
+        return None
+    if isinstance(cell, ExcelError):
+        raise CastError(*cell.sentences)
+    return CASTS[kind](cell)

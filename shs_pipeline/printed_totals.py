@@ -1,0 +1,289 @@
+"""Printed totals, held against the lines that they cover.
+
+A total that is named (`C103 Total`, `Total for Mercy`) covers the lines of that name, whichever column
+has it (in a grouped report, whichever of those that are printed once for a group): those above it since
+the last total of that name, within its group of the columns further out, or, where totals stand above
+their lines, those below. A total without a name, or with one that no line has, covers the lines back
+to the beginning of some group, to an earlier total or to the top. Which of these is not printed, so
+it agrees if one of them adds up to it; a wrong one is shown with the nearest.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from shs_pipeline.casting import cast_cells, is_blank, match_key, show
+from shs_pipeline.reading import ROW, SHEET, PrintedTotal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+_KIND = r"(?:(?:grand|sub|report|page|overall|running|final|company|statement|net|all)[ -]*)*totals?"
+_GENERAL = re.compile(rf"\W*{_KIND}\W*(?:(?:of|for) )?(?:the )?(?:all|report|page|statement)?\W*")
+_BEHIND = re.compile(r"\W*(.+?)[\s:-]*\b(?:sub[ -]?)?totals?\W*")
+_BEFORE = re.compile(r"\W*(?:sub[ -]?)?totals?\b[\s:-]*(?:(?:for|of|by)\b[\s:-]*)?(.+?)[\s:]*")
+
+
+def says_total(cells: pd.Series) -> pd.Series:
+    """Return (n,) booleans: which cells are text that contains the word total."""
+    return cells.map(lambda cell: isinstance(cell, str) and "total" in cell.casefold()).astype(bool)
+
+
+def total_label(cells: Iterable[Any]) -> str | None:
+    """Return the first text that says total."""
+    return next((show(cell) for cell in cells if isinstance(cell, str) and "total" in cell.casefold()), None)
+
+
+def is_general(label: str) -> bool:
+    """Whether a label says total and no name: `Grand Total`, `TOTAL:`, `Report totals`."""
+    return bool(_GENERAL.fullmatch(match_key(label)))
+
+
+def ends_with_total(label: str) -> bool:
+    """Whether a label can only be that of a total: `C103 Total`, `Total for Mercy`, `Grand Total`."""
+    key = match_key(label)
+    return is_general(key) or bool(_BEHIND.fullmatch(key)) or bool(re.match(r"\W*totals? (for|of)\b", key))
+
+
+def names_in(label: str) -> list[str]:
+    """Return what a total may be named after, the likeliest first, as `match_key` gives it.
+
+    `Total Ortho LLC Total` is the total of Total Ortho LLC, and a subtotal above its lines may bear
+    the bare name of its group.
+    """
+    key = match_key(_DASHES.sub("-", label))
+    if is_general(key):
+        return []
+    found = [match[1] for shape in (_BEHIND, _BEFORE) if (match := shape.fullmatch(key))]
+    return list(dict.fromkeys([*found, key]))
+
+
+@dataclass(frozen=True)
+class _Total:
+    """A row with a printed total."""
+
+    position: int
+    sheet: str
+    row: int
+    label: str
+    column: str | None
+
+
+def printed_totals(
+    rows: pd.DataFrame,
+    is_line: pd.Series,
+    is_total: pd.Series,
+    amounts: Sequence[str],
+    *,
+    written_once: Sequence[str] = (),
+    is_fed_by: pd.Series | None = None,
+    is_covered: pd.Series | None = None,
+) -> list[PrintedTotal]:
+    """Hold every printed total against the lines that it covers.
+
+    Args:
+        is_line: (n,) which rows are sale lines.
+        is_total: (n,) which rows are totals.
+        written_once: columns printed on the first row of a group, the outermost first.
+        is_fed_by: (n,) which rows pass these on, where that is more than the lines.
+        is_covered: (n,) rows that a total may cover besides the sale lines.
+    """
+    totals = [_total_at(rows, position) for position in is_total.to_numpy().nonzero()[0].tolist()]
+    if not totals:
+        return []
+    feeding = (is_line if is_fed_by is None else is_fed_by).tolist()
+    masks = [is_line.tolist()]
+    if is_covered is not None and not is_covered.equals(is_line):
+        masks.insert(0, is_covered.tolist())
+    groups = [_Groups(rows, mask, feeding, written_once, amounts, totals) for mask in masks]
+    found = []
+    for column in amounts:
+        cells = cast_cells(rows[column].tolist(), "amount")[0]
+        sums = [_Sums(cells, mask, totals, group) for mask, group in zip(masks, groups, strict=True)]
+        for total in totals:
+            printed = cells[total.position]
+            if printed is None or any(mask[total.position] for mask in masks):
+                continue
+            held = [each.held_against(total, printed) for each in sums]
+            computed, covers = next((one for one in held if one[0] == printed), held[0])
+            found.append(PrintedTotal(total.sheet, total.row, total.label, column, printed, computed, covers))
+    return sorted(found, key=lambda total: total.row)
+
+
+def _total_at(rows: pd.DataFrame, position: int) -> _Total:
+    row = rows.iloc[position]
+    texts = {
+        str(header): cell
+        for header, cell in row.items()
+        if header not in (SHEET, ROW) and isinstance(cell, str) and not is_blank(cell)
+    }
+    says = next((header for header, cell in texts.items() if "total" in cell.casefold()), None)
+    column = says or next(iter(texts), None)
+    label = show(texts[column]) if column else "Total"
+    return _Total(position, str(row[SHEET]), int(row[ROW]), label, column)
+
+
+class _Groups:
+    """Which lines have the names of totals, and where groups begin."""
+
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        is_covered: Sequence[bool],
+        is_fed_by: Sequence[bool],
+        written_once: Sequence[str],
+        amounts: Sequence[str],
+        totals: Sequence[_Total],
+    ) -> None:
+        self.begins = {0}
+        self._is_covered = is_covered
+        self._outer: dict[str, list[str]] = {}
+        self._places: dict[str, dict[str, list[int]]] = {}
+        self._names = {total.position: names_in(total.label) for total in totals}
+        wanted = {name for names in self._names.values() for name in names}
+        self._namesakes: dict[str, list[int]] = {}
+        self._meant_by: dict[int, tuple[str, list[list[int]]]] = {}
+        for position in sorted(self._names):
+            for name in self._names[position][:1]:
+                self._namesakes.setdefault(name, []).append(position)
+        outer = [""] * len(rows)
+        for column in written_once:
+            keys = self._filled(rows[column].tolist(), is_fed_by)
+            self._outer[column] = outer
+            self._note(column, keys, wanted)
+            outer = [f"{before}\x1f{key}" for before, key in zip(outer, keys, strict=True)]
+        for column in () if written_once else rows.columns:
+            if column not in (SHEET, ROW, *amounts):
+                self._note(column, _keys(rows[column].tolist()), wanted)
+
+    def _filled(self, cells: list[Any], is_fed_by: Sequence[bool]) -> list[str]:
+        """Return (n,) the names in force, and note where they begin."""
+        current, is_new = "", True
+        filled = []
+        for position, key in enumerate(_keys(cells)):
+            if key and (is_fed_by[position] or self._is_covered[position]):
+                current, is_new = key, True
+            if self._is_covered[position] and is_new:
+                self.begins.add(position)
+                is_new = False
+            filled.append(current)
+        return filled
+
+    def _note(self, column: str, keys: list[str], wanted: set[str]) -> None:
+        found: dict[str, list[int]] = {}
+        for position, key in enumerate(keys):
+            if key in wanted and self._is_covered[position]:
+                found.setdefault(key, []).append(position)
+        if found:
+            self._places[column] = found
+
+    def named_by(self, total: _Total) -> tuple[str, list[list[int]]]:
+        """Return the name of a total and the groups of lines it may mean, the likeliest first."""
+        if total.position not in self._meant_by:
+            self._meant_by[total.position] = self._find_meant(total)
+        return self._meant_by[total.position]
+
+    def _find_meant(self, total: _Total) -> tuple[str, list[list[int]]]:
+        for name in self._names[total.position]:
+            columns = [column for column, found in self._places.items() if name in found]
+            columns.sort(key=lambda column: column != total.column)
+            sets = [lines for column in columns for lines in self._meant(column, name, total.position)]
+            if sets:
+                return name, sets
+        return "", []
+
+    def _meant(self, column: str, name: str, position: int) -> Iterator[list[int]]:
+        """Return the lines with this name in a column that a total in this row may mean."""
+        places, outer = self._places[column][name], self._outer.get(column)
+        namesakes = self._namesakes.get(self._names[position][0], [])
+        place = bisect_left(namesakes, position)
+        last = namesakes[place - 1] if place else -1
+        following = next((at for at in namesakes[place:] if at > position), len(self._is_covered))
+        cut = bisect_left(places, position)
+        above, below = places[:cut], places[cut:]
+        near = [at for at in above if outer is None or outer[at] == outer[above[-1]]]
+        under = [at for at in below if outer is None or outer[at] == outer[below[0]]]
+        yield from filter(
+            None,
+            [
+                [at for at in near if at > last],
+                near,
+                [at for at in above if at > last],
+                [at for at in under if at < following],
+                [at for at in below if at < following],
+                above,
+                places,
+            ],
+        )
+
+
+def _keys(cells: Sequence[Any]) -> list[str]:
+    """Return (n,) the cells as names are compared; empty for what is no name."""
+    keys = {
+        cell: "" if is_blank(cell) or isinstance(cell, date) else match_key(show(cell)) for cell in set(cells)
+    }
+    return list(map(keys.__getitem__, cells))
+
+
+class _Sums:
+    """The sums of one amount column over groups of lines."""
+
+    def __init__(
+        self, cells: list[Any], is_covered: Sequence[bool], totals: Sequence[_Total], groups: _Groups
+    ) -> None:
+        zero = Decimal(0)
+        self._amounts = [
+            amount if covered and amount is not None else zero
+            for amount, covered in zip(cells, is_covered, strict=True)
+        ]
+        self._running = list(accumulate(self._amounts, initial=zero))
+        self._groups = groups
+        printed = [
+            total for total in totals if cells[total.position] is not None and not is_covered[total.position]
+        ]
+        placed = self._placed(printed, cells)
+        self._by_place = {total.position: found for total, found in zip(printed, placed, strict=True)}
+
+    def held_against(self, total: _Total, printed: Decimal) -> tuple[Decimal, str]:
+        """Return the sum of the lines that a total covers, and which these are where it names them."""
+        name, sets = self._groups.named_by(total)
+        if not sets:
+            return self._by_place[total.position], ""
+        sums = [sum((self._amounts[line] for line in lines), Decimal(0)) for lines in sets]
+        best = sums.index(printed) if printed in sums else 0
+        return sums[best], f"{len(sets[best])} of {name}"
+
+    def _placed(self, printed: Sequence[_Total], cells: list[Any]) -> list[Decimal]:
+        """Return for each total the sum of the lines that it covers by its place."""
+        sums = [self._running[total.position] for total in printed]  # Of all lines above each.
+        starts = sorted(self._groups.begins)
+        above = {Decimal(0)}  # Running sums at which a group may have begun …
+        below = Counter([*sums, self._running[-1]])  # … or may end.
+        last_total, next_start = Decimal(0), 0
+        covered = []
+        for total, running in zip(printed, sums, strict=True):
+            amount = cells[total.position]
+            while next_start < len(starts) and starts[next_start] < total.position:
+                above.add(self._running[starts[next_start]])
+                next_start += 1
+            below[running] -= 1
+            if running - amount in above or (amount and below[running + amount] > 0):
+                covered.append(amount)
+            elif running != last_total:
+                covered.append(running - last_total)
+            else:
+                # No line since the last total: it is a total of totals, and the group nearest to it is meant.
+                groups = (running - mark for mark in above if mark != running)
+                covered.append(min(groups, key=lambda group: abs(group - amount), default=Decimal(0)))
+            above.add(running)
+            last_total = running
+        return covered
