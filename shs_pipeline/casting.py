@@ -16,6 +16,8 @@ from decimal import Decimal
 from operator import pos
 from typing import Any, Literal
 
+from shs_pipeline.sheet_values import SheetNumber, merged_range
+
 Cell = Any
 Kind = Literal["text", "identifier", "zip", "amount", "quantity", "rate", "share", "whole", "day", "flag"]
 
@@ -72,6 +74,29 @@ class ExcelError:
     def __str__(self) -> str:
         return self.code
 
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """What is wrong, and how to fix it."""
+        return (
+            f"This cell holds the Excel error {self}.",
+            "Correct the formula, or type the value that the supplier's document shows.",
+        )
+
+
+@dataclass(frozen=True)
+class UncomputedError(ExcelError):
+    """A formula whose result the file does not hold: Excel shows one, and nobody else knows it."""
+
+    code: str = "formula without its result"
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """What is wrong, and how to fix it."""
+        return (
+            "This formula was never computed, so the file holds no result of it.",
+            "Open the file in Excel and save it, which computes it; then drop it again.",
+        )
+
 
 def squeeze(text: str) -> str:
     """Return text trimmed, with every run of white space (non-breaking too) as one space."""
@@ -100,6 +125,8 @@ def show(cell: Cell) -> str:
         text = cell.date().isoformat() if cell.time() == time() else cell.isoformat(" ")
     elif isinstance(cell, bool):
         text = str(cell).upper()
+    elif isinstance(cell, SheetNumber) and cell.shown:
+        text = cell.shown
     elif isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
         text = str(int(cell))
     else:
@@ -134,7 +161,8 @@ def cast_text(cell: Cell) -> str | None:
     if isinstance(cell, str):
         return squeeze(cell) or None
     if isinstance(cell, float):
-        return format(exact(cell), "f")
+        # An identifier is what the sheet shows, such as 0000042.
+        return squeeze(getattr(cell, "shown", "")) or format(exact(cell), "f")
     if isinstance(cell, ExcelError):
         raise _no_value(cell)
     return squeeze(show(cell))
@@ -342,14 +370,16 @@ def _cast_cell(cell: Cell, kind: Kind) -> Any:
         return None
     if isinstance(cell, ExcelError):
         raise _no_value(cell)
+    if kind in ("amount", "quantity") and (merged := merged_range(cell)):
+        raise CastError(
+            f"The merged cell {merged} holds one number for several cells, which would count it twice.",
+            "Unmerge it (Home > Merge & Center) and type into each cell what belongs there.",
+        )
     return CASTS[kind](cell)
 
 
 def _no_value(error: ExcelError) -> CastError:
-    return CastError(
-        f"This cell holds the Excel error {error}.",
-        "Correct the formula, or type the value that the supplier's document shows.",
-    )
+    return CastError(*error.sentences)
 
 
 def _number(cell: Cell, what: str, example: str) -> Decimal:

@@ -87,7 +87,7 @@ def reading_of(
     kept = is_line[feeding].to_numpy()
     lines = rows[kept].reset_index(drop=True)
     cells_at = {column: CellsAt(column, places[kept]) for column, places in printed_in.items()}
-    return Reading(lines, left_out or {}, totals, table.problems, table.missing, cells_at)
+    return Reading(lines, table.left_out | (left_out or {}), totals, table.problems, table.missing, cells_at)
 
 
 def with_amounts(rows: pd.DataFrame, amounts: Sequence[str]) -> pd.DataFrame:

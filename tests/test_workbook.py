@@ -20,6 +20,7 @@ from shs_pipeline.casting import ExcelError
 from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import ROW, SHEET, SourceFile
 from shs_pipeline.samples.workbook import NBSP, write_workbook
+from shs_pipeline.sheet_values import MergedText, SheetNumber
 from shs_pipeline.source import FileOutcome, read_file
 from shs_pipeline.sources import source_named
 from shs_pipeline.workbook import Table, check_is_workbook, counts_days_from_1904, read_table
@@ -39,7 +40,15 @@ def read(content: bytes, **options: Any) -> Table:
 
 
 def cells(table: Table, *names: str) -> list[list[Any]]:
-    return table.lines[list(names or HEADER)].to_numpy(dtype=object).tolist()
+    """The cells as a person sees them."""
+    rows = table.lines[list(names or HEADER)].to_numpy(dtype=object).tolist()
+    return [[as_seen(cell) for cell in row] for row in rows]
+
+
+def as_seen(cell: Any) -> Any:
+    if isinstance(cell, SheetNumber):
+        return cell.shown or float(cell)
+    return str(cell) if isinstance(cell, MergedText) else cell
 
 
 def saved(book: openpyxl.Workbook) -> bytes:
@@ -236,14 +245,14 @@ def test_a_cell_left_of_the_header_shifts_no_column() -> None:
     assert cells(table) == [LINE]
 
 
-def test_merged_cells_hold_their_value_in_the_first() -> None:
+def test_a_merged_cell_holds_its_value_for_each_row_of_its_range() -> None:
     book = openpyxl.Workbook()
     for row in (["Title"], HEADER, ["1", "C", 1], ["2", None, 2]):
         book.active.append(row)
     book.active.merge_cells("A1:C1")
     book.active.merge_cells("B3:B4")
 
-    assert cells(read(saved(book))) == [["1", "C", 1.0], ["2", None, 2.0]]
+    assert cells(read(saved(book))) == [["1", "C", 1.0], ["2", "C", 2.0]]
 
 
 @pytest.mark.parametrize("code", ["#N/A", "#DIV/0!", "#REF!", "#NAME?", "#VALUE!", "#NULL!", "#NUM!"])

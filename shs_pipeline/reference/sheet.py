@@ -30,7 +30,7 @@ def read_rows(
     table = read_table(file, headers_of(model))
     for header, mend in (normalise or {}).items():
         table.lines[header] = pd.Series([mend(cell) for cell in table.lines[header]], dtype=object)
-    return Reading(table.lines, problems=table.problems, missing=table.missing)
+    return Reading(table.lines, table.left_out, problems=table.problems, missing=table.missing)
 
 
 def one_of(words: tuple[str, ...]) -> Callable[[Cell], Cell]:

@@ -62,7 +62,9 @@ def read_ternio(file: SourceFile) -> Reading:
     cells_at = {name: CellsAt(name, invoice_rows) for name in FROM_INVOICE}
     cells_at["Invoice Date"] = CellsAt("Date", invoice_rows)
     cells_at[CLIENT] = CellsAt(CLIENT, lines.pop(CLIENT_ROW).tolist())
-    return Reading(lines, totals=totals, problems=[*table.problems, *problems], cells_at=cells_at)
+    return Reading(
+        lines, table.left_out, totals=totals, problems=[*table.problems, *problems], cells_at=cells_at
+    )
 
 
 def _is_total(rows: pd.DataFrame) -> pd.Series:
