@@ -10,13 +10,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import openpyxl
 import pytest
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
-from shs_pipeline.casting import ExcelError
+from shs_pipeline.casting import ExcelError, cast_amount, cast_cells
 from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import ROW, SHEET, SourceFile
 from shs_pipeline.samples.workbook import NBSP, write_workbook
@@ -297,15 +298,39 @@ def test_errors_above_the_header_and_beside_the_columns_are_no_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"), [(123, "00123"), (12345, "12345"), (123456, "123456"), (0, "00000")]
+    ("number", "code", "shown"),
+    [
+        (123, "00000", "00123"),
+        (123456, "00000", "123456"),
+        (0, "00000", "00000"),
+        (42, "0000000;@", "0000042"),
+        (-42, "0000000;-0000000", "-0000042"),
+        (42, "[$-409]00000", "00042"),
+        (42, "[Red]0000", "0042"),
+        (123456789, r"000\-00\-0000", "123-45-6789"),
+        (42, r"000\-00\-0000", "000-00-0042"),
+        (42, '"A-"0000', "A-0042"),
+        (21381234, r"[<=99999]00000;00000\-0000", "02138-1234"),
+        (2138, r"[<=99999]00000;00000\-0000", "02138"),
+        (42, "0", "42"),
+        (42, "General", "42"),
+        (42, "#,##0.00", "42"),
+        (42.5, "0000", "42.5"),
+    ],
 )
-def test_a_number_keeps_the_zeros_that_its_format_shows(number: int, shown: str) -> None:
+def test_an_identifier_is_what_its_format_shows_and_an_amount_is_its_number(
+    number: float, code: str, shown: str
+) -> None:
     book = openpyxl.Workbook()
-    for row in (HEADER, [number, "C", number], ["x", "C", 2]):
+    for row in (HEADER, [number, "C", number], [number, "C", 2]):
         book.active.append(row)
-    book.active["A2"].number_format = "00000"
+    book.active["A2"].number_format = book.active["C2"].number_format = code
 
-    assert cells(read(saved(book)))[0] == [shown, "C", float(number)]
+    first, second = read(saved(book)).lines[["Invoice #", "Amount"]].to_numpy(dtype=object).tolist()
+
+    # Both rows hold one number, and are two identifiers.
+    assert cast_cells([first[0], second[0]], "identifier")[0] == [shown, str(number).removesuffix(".0")]
+    assert cast_amount(first[1]) == Decimal(str(number))
 
 
 def test_zeros_and_errors_are_found_where_programs_write_prefixed_elements() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -59,10 +59,14 @@ class HeaderNames:
     def __init__(self, columns: Sequence[str], optional: Sequence[str] = ()) -> None:
         self.columns, self.optional = tuple(columns), tuple(optional)
         names = (*columns, *optional)
-        # From the strictest spelling to the freest. What two columns share identifies neither.
-        self._by_spelling = [
-            (spelling, _unique((spelling(name), name) for name in names))
-            for spelling in (match_key, header_key, _without_dollar)
+        # From the strictest spelling to the freest. What two columns share identifies neither: with both
+        # `Commission %` and `Commission $`, nobody knows what `Commission` is.
+        alike = Counter(map(_letters, names))
+        tellable = [name for name in names if alike[_letters(name)] == 1]
+        self._by_spelling: list[tuple[Callable[[str], str], dict[str, str]]] = [
+            (match_key, _unique(match_key, names)),
+            (header_key, _unique(header_key, names)),
+            (_without_dollar, _unique(_without_dollar, tellable)),
         ]
 
     def match(self, cells: Sequence[Any]) -> tuple[dict[str, int], list[str]]:
@@ -150,15 +154,19 @@ def is_printed_again(cells: Sequence[Any], header: Header, positions: Sequence[i
     return same > 0 and (same == len(filled) or (same >= 2 and same == len(filled) - 1))
 
 
-def _unique(pairs: Any) -> dict[str, str]:
-    listed = list(pairs)
-    count = Counter(key for key, _ in listed)
-    return {key: name for key, name in listed if key and count[key] == 1}
+def _unique(spelling: Callable[[str], str], names: Sequence[str]) -> dict[str, str]:
+    """Return the names by their spelling, without those that share one."""
+    count = Counter(map(spelling, names))
+    return {spelling(name): name for name in names if spelling(name) and count[spelling(name)] == 1}
 
 
 @lru_cache(maxsize=4096)
 def _without_dollar(text: str) -> str:
     return header_key(text).replace("$", "")
+
+
+def _letters(text: str) -> str:
+    return _without_dollar(text).replace("%", "")
 
 
 def _printed(row: Sequence[Any]) -> list[str | None]:

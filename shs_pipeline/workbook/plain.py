@@ -8,14 +8,16 @@ Whatever the proof does not cover is no error: our own reader takes that sheet.
 
 from __future__ import annotations
 
+import gc
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from operator import itemgetter
 from typing import Any
 from xml.parsers import expat
 
-from python_calamine import CalamineWorkbook
+from python_calamine import CalamineSheet, CalamineWorkbook
 
 from shs_pipeline.workbook.book import Book, SheetEntry
 from shs_pipeline.workbook.cells import LAST_COLUMN, LAST_ROW, Range, read_cells
@@ -32,7 +34,10 @@ SMALL = 1_000_000
 
 _BEGIN, _END, _ROW, _ROW_END = b"<sheetData>", b"</sheetData>", b'<row r="', b"</row>"
 _NO_HEIGHT = b' ht="0'
-_DIGITS = b"0123456789.-"
+_NUMERIC = b"0123456789.-"
+_KINDS = bytes.maketrans(b"123456789BCDEFGHIJKLMNOPQRSTUVWXYZ", b"0" * 9 + b"A" * 25)
+"""Each digit as 0, each capital letter as A."""
+_NONE_FOR_EMPTY: Callable[[Any, Any], Any] = {"": None}.get
 _DECLARATIONS = (b"<?xml ", b"\xef\xbb\xbf<?xml ")
 
 
@@ -83,8 +88,11 @@ class PlainCells:
             for index in blank:
                 is_kept[index] = False
             rows, numbers = list(compress(rows, is_kept)), list(compress(numbers, is_kept))
-        by_column = list(zip(*rows, strict=True)) or [()] * (max(columns, default=0) + 1)
-        return numbers, [by_column[column] for column in columns]
+        by_column: list[Sequence[Any]] = []
+        for column in columns:
+            cells = list(map(itemgetter(column), rows))
+            by_column.append(list(map(_NONE_FOR_EMPTY, cells, cells)))
+        return numbers, by_column
 
 
 def read_plain(book: Book, entry: SheetEntry, xml: bytes) -> PlainCells | None:
@@ -109,12 +117,23 @@ def _read_by_calamine(book: Book, entry: SheetEntry, end: tuple[int, int]) -> li
         # Beyond the end it has read another sheet than the one that was looked at.
         if last is None or last[0] >= end[0] or last[1] >= end[1]:
             return None
-        return sheet.to_python(skip_empty_area=False)
+        return _rows_of(sheet)
     except (KeyboardInterrupt, SystemExit):
         raise
     # A panic of Rust is a BaseException. Our own reader says what is wrong with the file.
     except BaseException:  # noqa: BLE001
         return None
+
+
+def _rows_of(sheet: CalamineSheet) -> list[list[Any]]:
+    # A list for each row sets the search for cycles off again and again, which takes as long as the rest.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sheet.to_python(skip_empty_area=False)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _without_rows(xml: bytes) -> bytes:
@@ -133,7 +152,7 @@ def _end_of_plain_rows(xml: bytes) -> tuple[int, int] | None:
     at, last, width, cells = begin + len(_BEGIN), 0, 0, 0
     while at < end:
         row = xml[at : xml.find(_ROW_END, at, end) + len(_ROW_END)]
-        found = row.translate(None, _DIGITS)
+        found = row.translate(None, _NUMERIC)
         shape = shapes.get(found)
         if shape is None:
             shape = shapes[found] = _Shape.of(found)
@@ -143,7 +162,22 @@ def _end_of_plain_rows(xml: bytes) -> tuple[int, int] | None:
         last, width, cells = number, max(width, shape.width), cells + len(shape.references)
         at += len(row)
     is_dense = last * width <= max(cells * MOST_PLACES_PER_CELL, SMALL)
-    return (last, width) if is_dense else None
+    return (last, width) if is_dense and not _has_longer_reference(xml, last) else None
+
+
+def _has_longer_reference(xml: bytes, last: int) -> bool:
+    """Whether a cell's reference has more digits than the last row: calamine would make room for it.
+
+    That a row's cells end in its number is known, but so does `A15` in row 5.
+    """
+    kinds = xml.translate(_KINDS)
+    mark = b"0" * (len(str(last)) + 1) + b'"'
+    at = kinds.find(mark)
+    while at >= 0:
+        if kinds[max(at - len(mark), 0) : at].rstrip(b"0")[-1:] in {b"A", b""}:
+            return True
+        at = kinds.find(mark, at + 1)
+    return False
 
 
 @dataclass(frozen=True)
@@ -166,9 +200,11 @@ class _Shape:
             return 0
         number = row[len(_ROW) : row.index(b'"', len(_ROW))]
         mark = number + b'"'
-        for reference in self.references:
-            if reference + mark not in row:
-                return 0
+        # The style of a cell may be the row's number too: then each cell is looked at.
+        if row.count(mark) != len(self.references) + 1 and any(
+            reference + mark not in row for reference in self.references
+        ):
+            return 0
         return int(number) if number.isdigit() else 0
 
     @classmethod
@@ -217,7 +253,7 @@ def _column(letters: str) -> int:
         if not "A" <= letter <= "Z":
             raise ValueError(letters)
         number = number * 26 + ord(letter) - 64
-    if number > LAST_COLUMN:
+    if not 0 < number <= LAST_COLUMN:
         raise ValueError(letters)
     return number - 1
 

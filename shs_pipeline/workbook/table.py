@@ -148,10 +148,8 @@ def _lines_of(
         if found[0] > header.row and found[:2] != found[2:]
     ]
     numbers, columns = cells.take_below(header.row, list(where.values()))
-    table = {
-        name: _with_none(column) if isinstance(cells, PlainCells) else _as_objects(column)
-        for name, column in zip(where, columns, strict=True)
-    }
+    table = {name: _as_objects(column) for name, column in zip(where, columns, strict=True)}
+    del columns
     lines = pd.DataFrame(table, index=pd.RangeIndex(len(numbers)), dtype=object, copy=False)
     lines.insert(0, SHEET, sheet)
     lines.insert(1, ROW, numbers)
@@ -168,8 +166,12 @@ def _headers_again(table: dict[str, np.ndarray], header: Header, where: dict[str
     columns = list(table.values())
     if not columns:
         return []
-    # Where the last column holds a number no header stands, and mostly it does.
-    candidates = [index for index, cell in enumerate(columns[-1].tolist()) if type(cell) is not float]
+    # Where the last column holds a number or text without letters no header stands, and mostly it does.
+    candidates = [
+        index
+        for index, cell in enumerate(columns[-1].tolist())
+        if cell is None or (isinstance(cell, str) and cell.lower() != cell.upper())
+    ]
     return [
         index
         for index in candidates
@@ -181,12 +183,6 @@ def _as_objects(cells: Sequence[Any]) -> np.ndarray:
     column = np.empty(len(cells), dtype=object)
     column[:] = cells
     return column
-
-
-def _with_none(cells: Sequence[Any]) -> np.ndarray:
-    """Return (n,) the cells with None for empty, dtype object."""
-    found = ((cell or None) if type(cell) is str else cell for cell in cells)
-    return np.fromiter(found, dtype=object, count=len(cells))
 
 
 def _warnings_of_hidden(
