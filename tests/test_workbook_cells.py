@@ -219,7 +219,8 @@ def test_rows_and_columns_are_hidden_by_word_or_by_having_no_size() -> None:
         '<row r="4" hidden="0"/><row r="5" ht="15"/>'
     ).replace(
         "<sheetData>",
-        '<cols><col min="1" max="2" hidden="1"/><col min="3" max="3" width="0"/><col min="4" max="9" width="9"/>'
+        '<cols><col min="1" max="2" hidden="1"/><col min="3" max="3" width="0"/>'
+        '<col min="4" max="9" width="9"/>'
         "</cols><sheetData>",
     )
 
@@ -348,13 +349,17 @@ def respelled(xml: str, luck: Any) -> bytes:
 PLAIN_ROW = '<row r="{n}"><c r="A{n}"><v>{n}</v></c><c r="B{n}" s="3" t="s"><v>0</v></c></row>'
 
 
+def proven(xml: bytes) -> tuple[int, int] | None:
+    return plain._end_of_plain_rows(xml, styles=4)
+
+
 def declared(rows: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n{sheet_of(rows)}'.encode()
 
 
 def test_plain_rows_are_proven_with_their_last_row_and_column() -> None:
-    assert plain._end_of_plain_rows(declared("".join(PLAIN_ROW.format(n=n) for n in range(1, 60)))) == (59, 2)
-    assert plain._end_of_plain_rows(
+    assert proven(declared("".join(PLAIN_ROW.format(n=n) for n in range(1, 60)))) == (59, 2)
+    assert proven(
         declared('<row r="3" spans="1:2" ht="15" x14ac:dyDescent="0.25"><c r="A3" s="3"/></row>')
     ) == (3, 1)
 
@@ -389,15 +394,15 @@ def test_plain_rows_are_proven_with_their_last_row_and_column() -> None:
 def test_whatever_is_not_plain_is_not_proven(row: str) -> None:
     before = "".join(PLAIN_ROW.format(n=n) for n in (1, 2))
 
-    assert plain._end_of_plain_rows(declared(before)) == (2, 2)
-    assert plain._end_of_plain_rows(declared(before + row)) is None
+    assert proven(declared(before)) == (2, 2)
+    assert proven(declared(before + row)) is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1"])
 def test_only_utf8_is_proven(encoding: str) -> None:
     xml = declared(PLAIN_ROW.format(n=1)).decode().replace("UTF-8", encoding)
 
-    assert plain._end_of_plain_rows(xml.encode(encoding)) is None
+    assert proven(xml.encode(encoding)) is None
 
 
 def test_letters_of_columns() -> None:

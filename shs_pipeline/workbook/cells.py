@@ -14,6 +14,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from xml.parsers import expat
 
+import numpy as np
+
 from shs_pipeline.casting import ExcelError, UncomputedError, is_blank
 from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import SourceFile
@@ -73,14 +75,15 @@ class SheetCells:
         rows = [self.rows.get(number, {}) for number in numbers]
         return [[row.get(column) for row in rows] for column in columns]
 
-    def take_below(self, row: int, columns: Sequence[int]) -> tuple[list[int], list[Sequence[Any]]]:
+    def take_below(self, row: int, columns: Sequence[int]) -> tuple[list[int], list[np.ndarray]]:
         """Return numbers and columns of the rows below one that are not blank in all of these columns."""
         numbers = [
             number
             for number, cells in self.rows.items()
             if number > row and any(not is_blank(cells.get(column)) for column in columns)
         ]
-        return numbers, list(self.columns_of(numbers, columns))
+        found = self.columns_of(numbers, columns)
+        return numbers, [np.fromiter(cells, dtype=object, count=len(cells)) for cells in found]
 
 
 def read_cells(book: Book, xml: bytes) -> SheetCells:

@@ -17,6 +17,7 @@ from operator import itemgetter
 from typing import Any
 from xml.parsers import expat
 
+import numpy as np
 from python_calamine import CalamineSheet, CalamineWorkbook
 
 from shs_pipeline.workbook.book import Book, SheetEntry
@@ -26,7 +27,7 @@ from shs_pipeline.workbook.number_format import shows_digits
 LARGE = 2_000_000
 """Bytes of a sheet's XML from which on the proof is worth its time."""
 MOST_SHAPES = 5_000
-"""Rows of different shape in a sheet that is called plain."""
+"""Shapes of rows that are looked at; where there are more, looking costs more than it saves."""
 MOST_PLACES_PER_CELL = 8
 """Places between the first and the last cell, for each cell that is there."""
 SMALL = 1_000_000
@@ -71,7 +72,7 @@ class PlainCells:
         """Return for each column the cells of some rows."""
         return [[self.cell(number, column) for number in numbers] for column in columns]
 
-    def take_below(self, row: int, columns: Sequence[int]) -> tuple[list[int], list[Sequence[Any]]]:
+    def take_below(self, row: int, columns: Sequence[int]) -> tuple[list[int], list[np.ndarray]]:
         """Return numbers and columns of the rows below one that are not blank in all of these columns.
 
         The rows are let go, since a large sheet takes much memory.
@@ -88,10 +89,11 @@ class PlainCells:
             for index in blank:
                 is_kept[index] = False
             rows, numbers = list(compress(rows, is_kept)), list(compress(numbers, is_kept))
-        by_column: list[Sequence[Any]] = []
+        by_column = []
         for column in columns:
             cells = list(map(itemgetter(column), rows))
-            by_column.append(list(map(_NONE_FOR_EMPTY, cells, cells)))
+            filled = map(_NONE_FOR_EMPTY, cells, cells)
+            by_column.append(np.fromiter(filled, dtype=object, count=len(cells)))
         return numbers, by_column
 
 
@@ -99,7 +101,7 @@ def read_plain(book: Book, entry: SheetEntry, xml: bytes) -> PlainCells | None:
     """Read a sheet by calamine, if it is proven to be plain; None if our own reader has to."""
     if book.part != "xl/workbook.xml" or any(map(shows_digits, book.formats)):
         return None
-    end = _end_of_plain_rows(xml)
+    end = _end_of_plain_rows(xml, len(book.formats))
     if end is None:
         return None
     around = read_cells(book, _without_rows(xml))
@@ -140,7 +142,7 @@ def _without_rows(xml: bytes) -> bytes:
     return xml[: xml.index(_BEGIN) + len(_BEGIN)] + xml[xml.rindex(_END) :]
 
 
-def _end_of_plain_rows(xml: bytes) -> tuple[int, int] | None:
+def _end_of_plain_rows(xml: bytes, styles: int) -> tuple[int, int] | None:
     """Return how many rows and columns a sheet has if it is plain, else None."""
     begin, end = xml.find(_BEGIN), xml.rfind(_END)
     head = xml[: max(begin, 0)]
@@ -151,16 +153,18 @@ def _end_of_plain_rows(xml: bytes) -> tuple[int, int] | None:
     shapes: dict[bytes, _Shape] = {}
     at, last, width, cells = begin + len(_BEGIN), 0, 0, 0
     while at < end:
-        row = xml[at : xml.find(_ROW_END, at, end) + len(_ROW_END)]
+        stop = xml.find(_ROW_END, at, end) + len(_ROW_END)
+        row = xml[at:stop]
         found = row.translate(None, _NUMERIC)
         shape = shapes.get(found)
         if shape is None:
-            shape = shapes[found] = _Shape.of(found)
-        number = shape.number_of(row) if shape.is_plain and len(shapes) <= MOST_SHAPES else 0
+            shape = shapes[found] = _Shape.of(found) if len(shapes) < MOST_SHAPES else _Shape(is_plain=False)
+            width = max(width, shape.width)
+        number = shape.number_of(row, styles)
         if not last < number <= LAST_ROW:
             return None
-        last, width, cells = number, max(width, shape.width), cells + len(shape.references)
-        at += len(row)
+        last, at = number, stop
+        cells += shape.count
     is_dense = last * width <= max(cells * MOST_PLACES_PER_CELL, SMALL)
     return (last, width) if is_dense and not _has_longer_reference(xml, last) else None
 
@@ -186,26 +190,35 @@ class _Shape:
 
     Attributes:
         references: of its cells, without the number of the row: `r="A`.
+        count: of its cells.
         width: columns up to the last cell.
+        has_height: whether the row says how high it is.
     """
 
     is_plain: bool
     references: tuple[bytes, ...] = ()
+    count: int = 0
     width: int = 0
+    has_height: bool = False
 
-    def number_of(self, row: bytes) -> int:
-        """Return the number of a row of this shape if its cells say the same, else 0."""
+    def number_of(self, row: bytes, styles: int) -> int:
+        """Return the number of a row of this shape if its cells say the same, else 0.
+
+        Args:
+            styles: of the workbook; a cell names its own by number.
+        """
         # A row of no height is hidden.
-        if not row.startswith(_ROW) or _NO_HEIGHT in row:
+        if not self.is_plain or not row.startswith(_ROW) or (self.has_height and _NO_HEIGHT in row):
             return 0
         number = row[len(_ROW) : row.index(b'"', len(_ROW))]
         mark = number + b'"'
-        # The style of a cell may be the row's number too: then each cell is looked at.
-        if row.count(mark) != len(self.references) + 1 and any(
-            reference + mark not in row for reference in self.references
-        ):
+        if not number.isdigit():
             return 0
-        return int(number) if number.isdigit() else 0
+        # The style of a cell may be the row's number too: in such rows each cell is looked at.
+        is_surely_right = int(number) > styles and row.count(mark) == self.count + 1
+        if not is_surely_right and any(reference + mark not in row for reference in self.references):
+            return 0
+        return int(number)
 
     @classmethod
     def of(cls, xml: bytes) -> _Shape:
@@ -244,7 +257,8 @@ class _Shape:
         if columns != sorted(set(columns)):
             return cls(is_plain=False)
         references = tuple(f'r="{text}'.encode() for text in letters)
-        return cls(True, references, max(columns, default=-1) + 1)
+        width = max(columns, default=-1) + 1
+        return cls(True, references, len(references), width, b" ht=" in xml)
 
 
 def _column(letters: str) -> int:

@@ -148,8 +148,7 @@ def _lines_of(
         if found[0] > header.row and found[:2] != found[2:]
     ]
     numbers, columns = cells.take_below(header.row, list(where.values()))
-    table = {name: _as_objects(column) for name, column in zip(where, columns, strict=True)}
-    del columns
+    table = dict(zip(where, columns, strict=True))
     lines = pd.DataFrame(table, index=pd.RangeIndex(len(numbers)), dtype=object, copy=False)
     lines.insert(0, SHEET, sheet)
     lines.insert(1, ROW, numbers)
@@ -177,12 +176,6 @@ def _headers_again(table: dict[str, np.ndarray], header: Header, where: dict[str
         for index in candidates
         if is_printed_again([column[index] for column in columns], header, positions)
     ]
-
-
-def _as_objects(cells: Sequence[Any]) -> np.ndarray:
-    column = np.empty(len(cells), dtype=object)
-    column[:] = cells
-    return column
 
 
 def _warnings_of_hidden(
