@@ -1,8 +1,9 @@
 """Speed as ratios within one run: what we do against what anybody would have to do.
 
-Each side runs in a process of its own against the same fresh PostgreSQL. `make bench` prints the
-table; the limits are those of the project's first issue. Nothing here is a test: a busy machine
-makes single ratios wander.
+Each side runs in a process of its own against the same fresh PostgreSQL, in several rounds; a ratio is
+that of the sides of one round. `make bench` prints the median of the rounds with the smallest and the
+largest; the limits are those of the project's first issue. Nothing here is a test: a busy machine makes
+single ratios wander.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,11 +20,11 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 MONTH = date(2025, 3, 1)
 URL = "SHS_BENCH_URL"
 """Where a side finds the database: not among its arguments, which every process can see."""
-_ROUNDS = 3
 SIDES: dict[str, Callable[[Path, str], None]] = {}
 
 
@@ -31,62 +34,66 @@ def side(measured: Callable[[Path, str], None]) -> Callable[[Path, str], None]:
     return measured
 
 
+class Measured(NamedTuple):
+    """What one round says of one aim; a ratio without unit."""
+
+    what: str
+    ours: float
+    other: float
+    ratio: float
+    limit: str
+    unit: str
+
+
 def main() -> None:
     """Measure and print every ratio, or one side of one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=100_000, help="lines of the large workbook")
     parser.add_argument("--months", type=int, default=24, help="months of small files")
     parser.add_argument("--small", type=int, default=60, help="lines of a small file")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of which the median is printed")
     parser.add_argument("side", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
         name, folder = options.side[1:]
         SIDES[name](Path(folder), os.environ[URL])
         return
-    with tempfile.TemporaryDirectory(prefix="shs-bench-") as home:
-        _measure_all(Path(home), options)
+    with tempfile.TemporaryDirectory(prefix="shs-bench-") as made:
+        _make_landing(Path(made), options)
+        _print_medians([_round(Path(made)) for _ in range(options.rounds)])
 
 
-def _measure_all(home: Path, options: argparse.Namespace) -> None:
-    home.chmod(0o755)
-    os.environ |= {"SHS_HOME": str(home / "var"), "SHS_LANDING": (home / "landing").as_uri()}
-    os.environ[URL] = _printed(["shs", "url"]).strip()
-    try:
-        rows = [*_large(home, options.lines), *_small(home, options.months, options.small)]
-    finally:
-        _printed(["shs", "down"])
-    print(f"{'what':<62}{'ours':>10}{'other':>10}{'ratio':>8}  limit")
-    for what, ours, other, ratio, limit in rows:
-        print(f"{what:<62}{ours:>10}{other:>10}{ratio:>8}  {limit}")
+def _print_medians(rounds: Sequence[Sequence[Measured]]) -> None:
+    print(f"{'what':<76}{'ours':>10}{'other':>10}{'ratio':>8}{'smallest':>10}{'largest':>9}  limit")
+    for of_aim in zip(*rounds, strict=True):
+        what, _, _, _, limit, unit = of_aim[0]
+        ours, other, ratio = (
+            statistics.median(values)
+            for values in ([m.ours for m in of_aim], [m.other for m in of_aim], [m.ratio for m in of_aim])
+        )
+        ratios = [measured.ratio for measured in of_aim]
+        print(
+            f"{what:<76}{f'{ours:.2f} {unit}':>10}{f'{other:.2f} {unit}':>10}{ratio:>8.2f}"
+            f"{min(ratios):>10.2f}{max(ratios):>9.2f}  {limit}"
+        )
+    print(f"Medians of {len(rounds)} rounds, each with a database of its own.")
 
 
-def _large(home: Path, lines: int) -> list[tuple[str, str, str, str, str]]:
-    from shs_pipeline.samples import make_sample
-
-    sample = make_sample("cygnus", MONTH, lines=lines, seed=1)
-    path = home / "landing" / sample.path
-    path.parent.mkdir(parents=True)
-    path.write_bytes(sample.content)
-    # Taken in turn and the best of each, since other work on the machine comes and goes.
-    rounds = [
-        [_run(name, path) for name in ("calamine_alone", "calamine_and_text_copy", "ingest_one")]
-        for _ in range(_ROUNDS)
-        # The first load of a file again, not its replacement.
-        if _forget(path)
-    ]
-    calamine, floor, ours = (_best(of_side) for of_side in zip(*rounds, strict=True))
-    naive = _run("openpyxl_and_to_sql", path)
-    path.unlink()
-    _ingest(path)
-    name = f"{lines:,}-line cygnus: read, validate, load"
-    return [
-        _row(f"{name} / calamine + text COPY", ours["seconds"], floor["seconds"], "≤ 2.5", "s"),
-        _faster(f"{name}, how often faster than openpyxl + to_sql", ours, naive, "≥ 8"),
-        _row(f"{name}: peak memory / calamine", ours["megabytes"], calamine["megabytes"], "≤ 2", "MB"),
-    ]
+def _round(made: Path) -> list[Measured]:
+    """Measure each aim once, with a fresh database and landing zone."""
+    with tempfile.TemporaryDirectory(prefix="shs-bench-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        os.environ |= {"SHS_HOME": str(home / "var"), "SHS_LANDING": (home / "landing").as_uri()}
+        os.environ[URL] = _printed(["shs", "url"]).strip()
+        try:
+            return [*_large(home, made), *_small(home, made)]
+        finally:
+            _printed(["shs", "down"])
 
 
-def _small(home: Path, months: int, lines: int) -> list[tuple[str, str, str, str, str]]:
+def _make_landing(made: Path, options: argparse.Namespace) -> None:
+    """Make the files of all rounds: one large workbook, and many small ones with their reference."""
     from shs_pipeline.months import month_after
     from shs_pipeline.samples import make_sample
     from shs_pipeline.samples.plan import Plan
@@ -94,28 +101,61 @@ def _small(home: Path, months: int, lines: int) -> list[tuple[str, str, str, str
     from shs_pipeline.samples.summit_medical import summit_xlsx
     from shs_pipeline.sources import NAMES
 
-    landing = home / "landing"
-    for table, content in reference_workbooks(MONTH, MONTH, lines).items():
-        (landing / table).parent.mkdir(parents=True, exist_ok=True)
-        (landing / table).write_bytes(content)
-    _ingest(landing)
-    count = 0
+    samples = {"large": [make_sample("cygnus", MONTH, lines=options.lines, seed=1)], "small": []}
     for source in NAMES:
-        for step in range(months):
+        for step in range(options.months):
             month = month_after(MONTH, -step)
             # Pandas reads no PDF, so all of Summit's files are workbooks here.
-            is_summit = source == "summit_medical"
-            sample = (
-                summit_xlsx(Plan(source, month, lines, 1))
-                if is_summit
-                else make_sample(source, month, lines=lines, seed=1)
+            samples["small"].append(
+                summit_xlsx(Plan(source, month, options.small, 1))
+                if source == "summit_medical"
+                else make_sample(source, month, lines=options.small, seed=1)
             )
-            (landing / sample.path).parent.mkdir(parents=True, exist_ok=True)
-            (landing / sample.path).write_bytes(sample.content)
-            count += 1
+    contents = {
+        Path("reference-of-small") / path: content
+        for path, content in reference_workbooks(MONTH, MONTH, options.small).items()
+    }
+    contents |= {
+        Path(size) / sample.path: sample.content for size, found in samples.items() for sample in found
+    }
+    for path, content in contents.items():
+        (made / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).write_bytes(content)
+
+
+def _large(home: Path, made: Path) -> list[Measured]:
+    shutil.copytree(made / "large", home / "landing")
+    (path,) = (home / "landing").rglob("*.xlsx")
+    calamine, floor, ours, naive = (
+        _run(name, path)
+        for name in ("calamine_alone", "calamine_and_text_copy", "ingest_one", "openpyxl_and_to_sql")
+    )
+    path.unlink()
+    _ingest(path)
+    name = "large cygnus workbook: read, validate, load"
+    return [
+        _measured(f"{name} / calamine + text COPY", ours["seconds"], floor["seconds"], "≤ 2.5", "s"),
+        Measured(
+            f"{name}, how often faster than openpyxl + to_sql",
+            ours["seconds"],
+            naive["seconds"],
+            naive["seconds"] / ours["seconds"],
+            "≥ 8",
+            "s",
+        ),
+        _measured(f"{name}: peak memory / calamine", ours["megabytes"], calamine["megabytes"], "≤ 2", "MB"),
+    ]
+
+
+def _small(home: Path, made: Path) -> list[Measured]:
+    landing = home / "landing"
+    shutil.copytree(made / "reference-of-small", landing, dirs_exist_ok=True)
+    _ingest(landing)
+    shutil.copytree(made / "small", landing, dirs_exist_ok=True)
+    count = sum(1 for _ in (made / "small").rglob("*.xlsx"))
     bare = _timed([sys.executable, __file__, "side", "openpyxl_loop", str(landing)])
     ours = _timed([sys.executable, __file__, "side", "ingest_all", str(landing)])
-    return [_row(f"{count} small files, ingested / openpyxl + to_sql loop", ours, bare, "≤ 1", "s")]
+    return [_measured(f"{count} small files, ingested / openpyxl + to_sql loop", ours, bare, "≤ 1", "s")]
 
 
 def _run(name: str, path: Path) -> dict[str, float]:
@@ -124,21 +164,8 @@ def _run(name: str, path: Path) -> dict[str, float]:
     return found
 
 
-def _forget(path: Path) -> bool:
-    """Take the file out of the warehouse."""
-    content = path.read_bytes()
-    path.unlink()
-    _ingest(path)
-    path.write_bytes(content)
-    return True
-
-
 def _ingest(path: Path) -> None:
     _printed([sys.executable, __file__, "side", "ingest_all", str(path)])
-
-
-def _best(runs: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {what: min(run[what] for run in runs) for what in runs[0]}
 
 
 def _timed(command: list[str]) -> float:
@@ -154,15 +181,8 @@ def _printed(command: list[str]) -> str:
     return done.stdout
 
 
-def _row(what: str, ours: float, other: float, limit: str, unit: str) -> tuple[str, str, str, str, str]:
-    return what, f"{ours:.2f} {unit}", f"{other:.2f} {unit}", f"{ours / other:.2f}", limit
-
-
-def _faster(
-    what: str, ours: dict[str, float], other: dict[str, float], limit: str
-) -> tuple[str, str, str, str, str]:
-    ratio = other["seconds"] / ours["seconds"]
-    return what, f"{ours['seconds']:.2f} s", f"{other['seconds']:.2f} s", f"{ratio:.1f}", limit
+def _measured(what: str, ours: float, other: float, limit: str, unit: str) -> Measured:
+    return Measured(what, ours, other, ours / other, limit, unit)
 
 
 def _peak() -> float:

@@ -6,7 +6,6 @@ for a group, or on the row of the invoice), the source's own reader knows in whi
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -199,30 +198,18 @@ class _Grid:
     """All cells of a sheet, found by header and row."""
 
     def __init__(self, content: bytes, sheet: str, source: Source) -> None:
-        from python_calamine import CalamineWorkbook
-
-        from shs_pipeline.casting import match_key
         from shs_pipeline.contract import headers_of
-        from shs_pipeline.workbook import HEADER_WITHIN
+        from shs_pipeline.workbook import HeaderNames, read_sheet
 
-        book = CalamineWorkbook.from_filelike(io.BytesIO(content))
-        self._rows = book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
-        wanted = {match_key(header) for header in headers_of(source.rows)}
-        keys = [
-            [match_key(cell) if isinstance(cell, str) else "" for cell in cells]
-            for cells in self._rows[:HEADER_WITHIN]
-        ]
-        self._header = max(keys, key=lambda cells: len(wanted.intersection(cells)), default=[])
+        self._cells, rows = read_sheet(SourceFile(sheet, content), sheet)
+        self._where = HeaderNames(headers_of(source.rows)).find(*rows).where
 
     def cell(self, header: str, row: int) -> tuple[str, str]:
         """Return address and text of a cell; row counts from 1."""
-        from shs_pipeline.casting import match_key
-
-        key = match_key(header)
-        if key not in self._header or not 0 < row <= len(self._rows):
+        if header not in self._where:
             return "", "not in the file"
-        column = self._header.index(key)
-        return f"{_letters(column)}{row}", _text(self._rows[row - 1][column])
+        column = self._where[header]
+        return f"{_letters(column)}{row}", _text(self._cells.cell(row, column))
 
 
 def _letters(column: int) -> str:
@@ -238,6 +225,6 @@ def _letters(column: int) -> str:
 def _text(cell: Any) -> str:
     from shs_pipeline.casting import show
 
-    if cell == "":
+    if cell is None or cell == "":
         return "empty"
     return f"'{cell}'" if isinstance(cell, str) else show(cell)

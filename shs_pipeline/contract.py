@@ -22,7 +22,7 @@ import pandera.pandas as pa
 from pandera import dtypes
 from pandera.engines import pandas_engine
 
-from shs_pipeline.casting import CastError, Kind, cast_cells, is_blank, show
+from shs_pipeline.casting import CastError, ExcelError, Kind, cast_cells, is_blank, show
 from shs_pipeline.reading import ROW, SHEET, CellsAt, Problem
 
 
@@ -238,9 +238,10 @@ def apply(
             if place in reported:
                 continue
             reported.add(place)
-            problems.append(
-                _problem_at(place, error.problem, column.remedy or error.remedy, show(cells[position]))
-            )
+            # How a value is typed does not help where Excel shows none.
+            is_error = isinstance(cells[position], ExcelError)
+            remedy = error.remedy if is_error else column.remedy or error.remedy
+            problems.append(_problem_at(place, error.problem, remedy, show(cells[position])))
     typed = pd.DataFrame(values, index=pd.RangeIndex(len(lines)))
     problems += _broken_checks(model, typed, lines, where, reported, missing)
     typed = typed.rename(columns={column.header: column.name for column in columns})

@@ -20,9 +20,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shs_pipeline.casting import is_blank, match_key
+from shs_pipeline.casting import is_blank
 from shs_pipeline.errors import ShsError
-from shs_pipeline.reading import Problem
+from shs_pipeline.reading import Problem, SourceFile
+from shs_pipeline.workbook import HEADER_WITHIN, HeaderNames, merged_area
 
 if TYPE_CHECKING:
     import os
@@ -45,22 +46,17 @@ HEADINGS = ("Severity", "Sheet", "Row", "Column", "Cell", "Value", "What is wron
 
 _WIDTHS = (10, 20, 8, 24, 9, 28, 56, 64)
 _HEADING_ROW = 5
-_HEADER_WITHIN = 20
 _LINKED = 60_000  # A sheet of Excel holds 65,530 hyperlinks.
 _COMMENT_LENGTH = 2_000
 _NOTE_LENGTH = 32_000  # Excel's limit of a comment is 32,767 characters.
 _EXPANDED_LIMIT = 1_000_000
 _CHUNK = 1 << 20
-_LONGEST_TAG = 400
 _FILL = {"error": "FFFF9C9C", "warning": "FFFFE08A"}
 _MARK = "— File check —"
 _LONG_AGO = datetime(2000, 1, 1)  # noqa: DTZ001 (openpyxl takes no time zone)
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
-_RANGE = re.compile(
-    rb"""<(?:\w+:)?(?:mergeCell|hyperlink)\s[^>]*?\bref=["']([A-Z]+)(\d+):([A-Z]+)(\d+)["']"""
-)
 _SHAPE_ID = re.compile(rb'\bid="_x0000_s\d+"')
 _ID_MAP = re.compile(rb'(idmap\b[^>]*\bdata=)"1"')
 
@@ -158,10 +154,9 @@ def _check_unpacked(content: bytes, limit: int) -> None:
         _NoCopyError: it unpacks to more than `limit`, or merges or links more cells than openpyxl,
             which makes an object of each, can hold.
     """
-    unpacked = expanded = 0
+    unpacked = 0
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for entry in archive.infolist():
-            rest = b""
             with archive.open(entry) as stream:
                 while chunk := stream.read(_CHUNK):
                     unpacked += len(chunk)
@@ -170,22 +165,11 @@ def _check_unpacked(content: bytes, limit: int) -> None:
                             f"The file unpacks to over {limit / 1e6:,.0f} MB, so no marked copy was made.",
                             "Find the cells by sheet, row and column.",
                         )
-                    rest += chunk
-                    expanded += sum(_area(match) for match in _RANGE.findall(rest))
-                    rest = rest[-_LONGEST_TAG:]
-            if expanded > _EXPANDED_LIMIT:
-                raise _NoCopyError(
-                    f"The file merges or links over {_EXPANDED_LIMIT:,} cells, so no marked copy was made.",
-                    "Find the cells by sheet, row and column.",
-                )
-
-
-def _area(corners: tuple[bytes, bytes, bytes, bytes]) -> int:
-    from openpyxl.utils import column_index_from_string
-
-    left, top, right, bottom = (corner.decode() for corner in corners)
-    width = column_index_from_string(right) - column_index_from_string(left) + 1
-    return abs(width * (int(bottom) - int(top) + 1))
+    if merged_area(SourceFile("", content)) > _EXPANDED_LIMIT:
+        raise _NoCopyError(
+            f"The file merges or links over {_EXPANDED_LIMIT:,} cells, so no marked copy was made.",
+            "Find the cells by sheet, row and column.",
+        )
 
 
 # --- Where the bad cells are -----------------------------------------------------------------------
@@ -195,35 +179,37 @@ class _Sheet:
     """Where on one sheet the columns are.
 
     Args:
-        wanted: column names, as `match_key` gives them.
+        names: columns that the header is found by.
         last_row: the header is not below this row.
-        is_whole: whether `wanted` is all columns of the contract.
+        is_whole: whether `names` is all columns of the contract.
     """
 
-    def __init__(self, page: Worksheet, wanted: set[str], last_row: int, is_whole: bool) -> None:
+    def __init__(self, page: Worksheet, names: HeaderNames, last_row: int, is_whole: bool) -> None:
         self.page = page
-        self.header_row = 0
-        self.columns: dict[str, int] = {}
-        self._first_filled: dict[int, int] = {}
-        self._width = page.max_column
         self._merged = {
             (row, column): (merged.min_row, merged.min_col)
             for merged in page.merged_cells.ranges
             for row in range(merged.min_row, merged.max_row + 1)
             for column in range(merged.min_col, merged.max_col + 1)
         }
-        for cells in page.iter_rows(max_row=min(_HEADER_WITHIN, last_row, page.max_row)):
-            found: dict[str, int] = {}
-            for cell in cells:
-                if cell.data_type == "s" and (key := match_key(str(cell.value))) in wanted:
-                    found.setdefault(key, cell.column)
-            if len(found) > len(self.columns):
-                self.header_row, self.columns = cells[0].row, found
+        self._first_filled: dict[int, int] = {}
+        head: list[dict[int, str]] = [{} for _ in range(min(HEADER_WITHIN, last_row))]
+        # Not `iter_rows`, which makes every cell between the first and a far one.
+        for (row, column), cell in page._cells.items():
+            if not is_blank(cell.value):
+                self._first_filled[row] = min(column, self._first_filled.get(row, column))
+                if row <= len(head) and cell.data_type == "s":
+                    head[row - 1][column] = str(cell.value)
+        width = max((max(row, default=0) for row in head), default=0)
+        rows = [[row.get(column) for column in range(1, width + 1)] for row in head]
+        header = names.find(rows, rows)
+        self.header_row = header.row
+        self.columns = {name: position + 1 for name, position in header.where.items()}
         self._unnamed = self._column_without_name() if is_whole else None
 
     def find(self, row: int, column: str | None) -> Place:
         """Return the cell, or what stands for it: the first of a merged range, of a row, of the header."""
-        position = self.columns.get(match_key(column)) if column else None
+        position = self.columns.get(column) if column else None
         if position is None and column and row != self.header_row:
             position = self._unnamed
         if position is None:
@@ -232,10 +218,7 @@ class _Sheet:
 
     def first_filled(self, row: int) -> int:
         """Return the position of the first cell of a row that holds something, else 1."""
-        if row not in self._first_filled:
-            cells = (self.page.cell(row, column) for column in range(1, self._width + 1))
-            self._first_filled[row] = next((cell.column for cell in cells if not is_blank(cell.value)), 1)
-        return self._first_filled[row]
+        return self._first_filled.get(row, 1)
 
     def _column_without_name(self) -> int | None:
         """Return the position of a column without heading before the first named one."""
@@ -256,7 +239,7 @@ def _find_places(book: Workbook, problems: Sequence[Problem], columns: Sequence[
     for title, found in by_sheet.items():
         named = columns or [problem.column for problem in found if problem.column]
         last_row = min(problem.row for problem in found if problem.row)
-        sheets[title] = _Sheet(pages[title], {match_key(name) for name in named}, last_row, bool(columns))
+        sheets[title] = _Sheet(pages[title], HeaderNames([*dict.fromkeys(named)]), last_row, bool(columns))
     return [
         sheets[problem.sheet].find(problem.row, problem.column)
         if problem.sheet in sheets and problem.row and _is_row(problem.row)

@@ -172,7 +172,14 @@ def reading_of(
     counts = {reason: int((rest & ~stands_alone).sum()) for reason, rest in (left_out or {}).items()}
     counts[REMARK] = len(headings.remarks)
     counts = {reason: count for reason, count in counts.items() if count}
-    return Reading(lines, counts, totals, [*table.problems, *headings.problems], table.missing, cells_at)
+    return Reading(
+        lines,
+        table.left_out | counts,
+        totals,
+        [*table.problems, *headings.problems],
+        table.missing,
+        cells_at,
+    )
 
 
 def total_names(rows: pd.DataFrame, is_total: pd.Series) -> dict[int, list[str]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from shs_pipeline.casting import match_key
 from shs_pipeline.errors import ShsError, UnreadableFileError
 from shs_pipeline.reading import SourceFile
 
@@ -92,8 +90,9 @@ def candidates(file: SourceFile, max_bytes: int) -> list[Candidate]:
 
 def _best_fit(declaration: Declaration, rows: list[frozenset[str]]) -> Candidate:
     from shs_pipeline.contract import headers_of
+    from shs_pipeline.workbook import header_key
 
-    wanted = {match_key(header) for header in headers_of(declaration.rows)}
+    wanted = {header_key(header) for header in headers_of(declaration.rows)}
     fits = ((len(row & wanted), len(row & wanted) / len(row | wanted)) for row in rows)
     found, likeness = max(fits, key=lambda fit: fit[1], default=(0, 0.0))
     return Candidate(declaration, found, len(wanted), likeness)
@@ -101,22 +100,11 @@ def _best_fit(declaration: Declaration, rows: list[frozenset[str]]) -> Candidate
 
 def _first_rows(file: SourceFile) -> Iterator[frozenset[str]]:
     """Yield the texts of each row in which a header is looked for, of all visible sheets."""
-    from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+    from shs_pipeline.workbook import first_rows, header_key
 
-    from shs_pipeline.workbook import HEADER_WITHIN
-
-    try:
-        book = CalamineWorkbook.from_filelike(io.BytesIO(file.content))
-        for meta in book.sheets_metadata:
-            if meta.typ == SheetTypeEnum.WorkSheet and meta.visible == SheetVisibleEnum.Visible:
-                sheet = book.get_sheet_by_name(meta.name)
-                for row in sheet.to_python(skip_empty_area=False, nrows=HEADER_WITHIN):
-                    yield frozenset(match_key(cell) for cell in row if isinstance(cell, str) and cell.strip())
-    except (CalamineError, OSError, ValueError):
-        raise UnreadableFileError(
-            f"{file.name} is not an Excel workbook, or it is damaged.",
-            "Open it in Excel, save it as .xlsx and drop it again.",
-        ) from None
+    for rows in first_rows(file):
+        for row in rows:
+            yield frozenset(header_key(cell) for cell in row if isinstance(cell, str)) - {""}
 
 
 def _all_declarations() -> list[Declaration]:

@@ -10,16 +10,18 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import openpyxl
 import pytest
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
-from shs_pipeline.casting import ExcelError
+from shs_pipeline.casting import ExcelError, cast_amount, cast_cells
 from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import ROW, SHEET, SourceFile
 from shs_pipeline.samples.workbook import NBSP, write_workbook
+from shs_pipeline.sheet_values import MergedText, SheetNumber
 from shs_pipeline.source import FileOutcome, read_file
 from shs_pipeline.sources import source_named
 from shs_pipeline.workbook import Table, check_is_workbook, counts_days_from_1904, read_table
@@ -39,7 +41,15 @@ def read(content: bytes, **options: Any) -> Table:
 
 
 def cells(table: Table, *names: str) -> list[list[Any]]:
-    return table.lines[list(names or HEADER)].to_numpy(dtype=object).tolist()
+    """The cells as a person sees them."""
+    rows = table.lines[list(names or HEADER)].to_numpy(dtype=object).tolist()
+    return [[as_seen(cell) for cell in row] for row in rows]
+
+
+def as_seen(cell: Any) -> Any:
+    if isinstance(cell, SheetNumber):
+        return cell.shown or float(cell)
+    return str(cell) if isinstance(cell, MergedText) else cell
 
 
 def saved(book: openpyxl.Workbook) -> bytes:
@@ -236,14 +246,14 @@ def test_a_cell_left_of_the_header_shifts_no_column() -> None:
     assert cells(table) == [LINE]
 
 
-def test_merged_cells_hold_their_value_in_the_first() -> None:
+def test_a_merged_cell_holds_its_value_for_each_row_of_its_range() -> None:
     book = openpyxl.Workbook()
     for row in (["Title"], HEADER, ["1", "C", 1], ["2", None, 2]):
         book.active.append(row)
     book.active.merge_cells("A1:C1")
     book.active.merge_cells("B3:B4")
 
-    assert cells(read(saved(book))) == [["1", "C", 1.0], ["2", None, 2.0]]
+    assert cells(read(saved(book))) == [["1", "C", 1.0], ["2", "C", 2.0]]
 
 
 @pytest.mark.parametrize("code", ["#N/A", "#DIV/0!", "#REF!", "#NAME?", "#VALUE!", "#NULL!", "#NUM!"])
@@ -288,15 +298,39 @@ def test_errors_above_the_header_and_beside_the_columns_are_no_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"), [(123, "00123"), (12345, "12345"), (123456, "123456"), (0, "00000")]
+    ("number", "code", "shown"),
+    [
+        (123, "00000", "00123"),
+        (123456, "00000", "123456"),
+        (0, "00000", "00000"),
+        (42, "0000000;@", "0000042"),
+        (-42, "0000000;-0000000", "-0000042"),
+        (42, "[$-409]00000", "00042"),
+        (42, "[Red]0000", "0042"),
+        (123456789, r"000\-00\-0000", "123-45-6789"),
+        (42, r"000\-00\-0000", "000-00-0042"),
+        (42, '"A-"0000', "A-0042"),
+        (21381234, r"[<=99999]00000;00000\-0000", "02138-1234"),
+        (2138, r"[<=99999]00000;00000\-0000", "02138"),
+        (42, "0", "42"),
+        (42, "General", "42"),
+        (42, "#,##0.00", "42"),
+        (42.5, "0000", "42.5"),
+    ],
 )
-def test_a_number_keeps_the_zeros_that_its_format_shows(number: int, shown: str) -> None:
+def test_an_identifier_is_what_its_format_shows_and_an_amount_is_its_number(
+    number: float, code: str, shown: str
+) -> None:
     book = openpyxl.Workbook()
-    for row in (HEADER, [number, "C", number], ["x", "C", 2]):
+    for row in (HEADER, [number, "C", number], [number, "C", 2]):
         book.active.append(row)
-    book.active["A2"].number_format = "00000"
+    book.active["A2"].number_format = book.active["C2"].number_format = code
 
-    assert cells(read(saved(book)))[0] == [shown, "C", float(number)]
+    first, second = read(saved(book)).lines[["Invoice #", "Amount"]].to_numpy(dtype=object).tolist()
+
+    # Both rows hold one number, and are two identifiers.
+    assert cast_cells([first[0], second[0]], "identifier")[0] == [shown, str(number).removesuffix(".0")]
+    assert cast_amount(first[1]) == Decimal(str(number))
 
 
 def test_zeros_and_errors_are_found_where_programs_write_prefixed_elements() -> None:

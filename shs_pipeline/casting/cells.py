@@ -9,6 +9,8 @@ from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
+from shs_pipeline.sheet_values import SheetNumber
+
 Cell = Any
 
 NOISE_DIGITS = 10
@@ -112,6 +114,8 @@ def show(cell: Cell) -> str:
         text = cell.date().isoformat() if cell.time() == time() else cell.isoformat(" ")
     elif isinstance(cell, bool):
         text = str(cell).upper()
+    elif isinstance(cell, SheetNumber) and cell.shown:
+        text = cell.shown
     elif isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
         text = str(int(cell))
     else:

@@ -10,6 +10,7 @@ from typing import Any
 
 from shs_pipeline.casting.cells import NOISE_DIGITS, CastError, ExcelError, is_nan
 from shs_pipeline.casting.kinds import CASTS, Kind
+from shs_pipeline.sheet_values import merged_range
 
 _CLEAN_TEXT = re.compile(r"^[!-~]+(?: [!-~]+)*$", re.MULTILINE)
 _CLEAN_IDENTIFIER = re.compile(
@@ -82,4 +83,9 @@ def _cast_cell(cell: Any, kind: Kind) -> Any:
         return None
     if isinstance(cell, ExcelError):
         raise CastError(*cell.sentences)
+    if kind in ("amount", "quantity") and (merged := merged_range(cell)):
+        raise CastError(
+            f"The merged cell {merged} holds one number for several cells, which would count it twice.",
+            "Unmerge it (Home > Merge & Center) and type into each cell what belongs there.",
+        )
     return CASTS[kind](cell)

@@ -41,7 +41,8 @@ def cast_text(cell: Cell) -> str | None:
     if isinstance(cell, str):
         return squeeze(cell) or None
     if isinstance(cell, float):
-        return format(exact(cell), "f")
+        # An identifier is what the sheet shows, such as 0000042.
+        return squeeze(getattr(cell, "shown", "")) or format(exact(cell), "f")
     if isinstance(cell, ExcelError):
         raise CastError(*cell.sentences)
     return squeeze(show(cell))

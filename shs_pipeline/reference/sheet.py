@@ -34,7 +34,7 @@ def read_rows(
     for header, mend in (normalise or {}).items():
         table.lines[header] = pd.Series([mend(cell) for cell in table.lines[header]], dtype=object)
     left_out = {REMARK: len(remarks)} if remarks else {}
-    return Reading(table.lines, left_out, problems=table.problems, missing=table.missing)
+    return Reading(table.lines, table.left_out | left_out, problems=table.problems, missing=table.missing)
 
 
 def _remarks(lines: pd.DataFrame, model: type[pa.DataFrameModel]) -> list[int]:

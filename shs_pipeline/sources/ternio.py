@@ -84,7 +84,7 @@ def read_ternio(file: SourceFile) -> Reading:
     totals = printed_totals(rows, is_line, is_total, AMOUNTS, written_once=[CLIENT], is_fed_by=is_fed_by)
     return Reading(
         lines,
-        {REMARK: len(headings.remarks)} if headings.remarks else {},
+        table.left_out | ({REMARK: len(headings.remarks)} if headings.remarks else {}),
         totals,
         [*table.problems, *headings.problems, *problems],
         cells_at=_cells_at(lines),
