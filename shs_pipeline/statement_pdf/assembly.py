@@ -84,7 +84,7 @@ class _Builder:
             self._take_sale(line)
         elif is_total(line.text) and not self.names.is_waiting:
             self._label = line.text
-        elif is_first and self._is_section(line):
+        elif is_first and self._is_section(index):
             self._take_first(line)
         elif not self.names.take_text(line):
             self._take_heading(line)
@@ -107,8 +107,11 @@ class _Builder:
         else:
             self._take_heading(line)
 
-    def _is_section(self, line: CellLine) -> bool:
-        """Whether a page's first line is a rep code, and not the rest of the last client's name."""
+    def _is_section(self, index: int) -> bool:
+        """Whether a page's first line is a rep code, and not part of a client's name."""
+        line = self.lines[index]
+        if self.names.is_block and index + 1 < len(self.lines):
+            return not self.names.is_next(line, self.lines[index + 1])
         return not self.names.is_waiting or shape_of(line.text) in self._shapes
 
     def _take_amounts(self, line: CellLine, label: str) -> None:

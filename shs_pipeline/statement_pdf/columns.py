@@ -41,6 +41,7 @@ _BLANK_IN_SALE = _BLANK_IN_TOTAL | {INVOICE: _NO_INVOICE, ITEM: 1.2}
 _FARTHEST = 4.0
 _SPACE = 0.6
 _OVERLAP = 0.3
+_FULL = 0.7  # of the clients' column: names so long show where it ends
 _NEAR = 1.5  # points: two edges closer than this are meant to be one
 _SIGNS = {"$", "(", "-", "$(", "($", "-$", "$-", "usd"}
 _END_SIGNS = {")", "-", "%", "cr", "usd"}
@@ -116,7 +117,7 @@ class Columns:
         name = next(
             (cells[i] for i, band in enumerate(self.bands) if band.meaning == CLIENT and i in cells), None
         )
-        limit = min(self._end_of_names(), self._client().reach[1])
+        limit = self._end_of_names()
         return CellLine(
             page,
             line.number,
@@ -142,10 +143,12 @@ class Columns:
         return next(band for band in self.bands if band.meaning == CLIENT)
 
     def _end_of_names(self) -> float:
-        """Where the column beside the clients' names begins, or the names end where it is the last."""
+        """Where long names end: at the next column, or before it where the names themselves say so."""
         client = self._client()
-        right = [band.reach[0] for band in self.bands if band.reach[0] > client.left + 1]
-        return min(right, default=client.reach[1])
+        lefts = [band.reach[0] for band in self.bands if band.reach[0] > client.left + 1]
+        following = min(lefts, default=client.reach[1])
+        is_told = client.reach[1] - client.left >= _FULL * (following - client.left)
+        return min(following, client.reach[1]) if is_told else following
 
     def _divided(self, line: PrintedLine) -> dict[int, list[_Token]]:
         """Words by index of their column, at the least cost."""
@@ -154,7 +157,8 @@ class Columns:
             return {next(i for i, band in enumerate(self.bands) if band.meaning == CLIENT): tokens}
         cells, cost = _least_cost(tokens, self.bands)
         if cost >= _NO_INVOICE:
-            parted = _tokens(_parted(line.runs, [band.left for band in self.bands]))
+            edges = [band.left for band in self.bands if band.meaning in {INVOICE, ITEM}]
+            parted = _tokens(_parted(line.runs, edges))
             other, other_cost = _least_cost(parted, self.bands)
             if other_cost + _CUT_IN_A_ROW < cost:
                 return other

@@ -33,7 +33,7 @@ class Names:
 
     def __init__(self, statement: Statement, *, is_block: bool) -> None:
         self._statement = statement
-        self._is_block = is_block
+        self.is_block = is_block
         self._open: Sale | None = None  # the last sale, until its state and zip have come
         self._parts: list[CellLine] = []  # texts that may be names, in the order of the file
         self._is_name_over = False
@@ -45,13 +45,21 @@ class Names:
         """Whether the last sale's state and zip are still to come."""
         return self._open is not None
 
+    def is_next(self, above: CellLine, below: CellLine) -> bool:
+        """Whether a line may go on with the text of another: right below it, or on the next page."""
+        return above.page != below.page or self._is_below(above, below)
+
+    def _is_below(self, above: CellLine, below: CellLine) -> bool:
+        most = _SAME_BLOCK if self.is_block else _NEXT_LINE
+        return above.page == below.page and above.y - below.y <= most * below.size
+
     def take_sale(self, sale: Sale) -> None:
         """Begin the next client."""
         self.close()
         self._statement.sales.append(sale)
         sale.client = sale.line[CLIENT]
         place = place_of(sale.line[PLACE]) if sale.line[PLACE] else None
-        if self._is_block:
+        if self.is_block:
             above, self._above = self._above, []
             place = place or place_of(sale.client)
             own = [sale.client] if sale.client and place_of(sale.client) is None else []
@@ -73,26 +81,16 @@ class Names:
     def take_text(self, line: CellLine) -> bool:
         """Take in a text that may be part of a name; False when it can be none."""
         last = self._parts[-1] if self._parts else self._open.line if self._open else None
-        is_near = (
-            last is not None
-            and not self._is_name_over
-            and (
-                last.page != line.page
-                or last.y - line.y <= (_SAME_BLOCK if self._is_block else _NEXT_LINE) * line.size
-            )
-        )
+        is_near = last is not None and not self._is_name_over and self.is_next(last, line)
         if self._open is not None and is_near and (line[INVOICE] or line[ITEM]):
             self._problem(line, f"A cell goes on in a second line, and nobody can tell how: {line.text!r}.")
             return True
         if self._open is not None and line.is_flush and is_near:
             self._parts.append(line)
             return True
-        if not self._is_block or not line.is_flush:
+        if not self.is_block or not line.is_flush:
             return False
-        above = self._above[-1] if self._above else None
-        if above is not None and not (
-            above.page == line.page and above.y - line.y <= _SAME_BLOCK * line.size
-        ):
+        if self._above and not self._is_below(self._above[-1], line):
             self._statement.left_out[TEXT] += len(self._above)
             self._above = []
         self._above.append(line)

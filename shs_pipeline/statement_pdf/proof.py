@@ -159,9 +159,7 @@ def _swapped(statement: Statement) -> list[Problem]:
     )
     if not is_swapped:
         return []
-    problem = (
-        "Net sales and commission seem to stand under each other's heading: the rates fit the other way."
-    )
+    problem = "Net sales and commission stand under each other's heading, it seems: rates fit the other way."
     return [Problem(problem, SEND_PIVOT, sheet_of(rated[0].page), rated[0].line.line, NET_SALES)]
 
 

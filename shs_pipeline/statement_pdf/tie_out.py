@@ -20,8 +20,12 @@ from shs_pipeline.statement_pdf.printed import (
 )
 
 AMOUNT_COLUMNS = (NET_SALES, COMMISSION)
-_NOT_THE_NAME = re.compile(
-    r"\b(grand|report|statement|sub)?[- ]?(sub)?totals?\b:?( (for|of)\b)?:?", re.IGNORECASE
+_NOT_THE_NAME = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        r"^\W*(grand|report|statement|sub)?[- ]?(sub)?totals?\b:?( (for|of)\b)?:?",
+        r"\b(sub)?totals?\b\W*$",
+    )
 )
 _GRAND = re.compile(r"grand[- ]?totals?\b", re.IGNORECASE)
 _PAGE_LABEL = re.compile(r"(this )?page( \d+)?:?", re.IGNORECASE)
@@ -114,11 +118,12 @@ class TieOut:
         )
 
     def _kind(self, total: TotalLine) -> str:
-        name = tidy(_NOT_THE_NAME.sub("", total.label)).strip(":* ").casefold()
+        names = [tidy(part.sub("", total.label, count=1)).strip(":* ").casefold() for part in _NOT_THE_NAME]
+        name = min(names, key=len)
         last = self._statement.sales[total.sales_before - 1] if total.sales_before else None
         if _GRAND.match(total.label):
             return "grand"
-        if last is not None and name and name == _client(last):
+        if last is not None and _client(last) in names:
             return "client"
         if _PAGE_LABEL.fullmatch(name):
             return "page"
