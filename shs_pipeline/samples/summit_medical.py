@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -26,7 +27,6 @@ COLUMNS = {
     "Sum of Comm $": Kind.MONEY,
 }
 SUMS = ("Sum of Net Sales Amount", "Sum of Comm $")
-_LINES_ABOVE = 6  # on each page of a statement: three of the title, two of the heading, the rep code
 _RATES = (Decimal("0.06"), Decimal("0.1"), Decimal("0.15"))
 
 
@@ -37,35 +37,30 @@ def summit_medical(plan: Plan) -> SampleFile:
 
 def summit_pdf(plan: Plan) -> SampleFile:
     """Make one statement, dated on the last day of the month before."""
-    from shs_pipeline.samples.statement_pdf import StatementStyle, paginate, write_statement
+    from shs_pipeline.samples.statement_pdf import left_out_of, paginate, write_statement
+    from shs_pipeline.samples.statement_style import random_style
 
     lines = list(_lines(plan))
     codes = ("SHS100", "SHS200") if plan.has("two rep codes", 6) else ("SHS100", "SHS100")
     middle = lines[len(lines) // 2]["Row Labels"]
     first = next(place for place, line in enumerate(lines) if line["Row Labels"] == middle)
     printed = [_printed(plan, line, codes[place >= first]) for place, line in enumerate(lines)]
-    style = StatementStyle(
-        # With an odd number of rows a page break comes between a sale and its state and zip.
-        rows_per_page=57 if plan.has("parted by page break", 3) else 56,
-        keep_together=not plan.has("parted by page break", 3),
-        has_dollar_signs=plan.has("dollar signs", 4),
-        has_minus_signs=plan.has("minus signs", 5),
-        has_page_totals=plan.has("page totals", 2),
-        has_client_totals=plan.has("client totals", 3),
-    )
+    style = random_style(plan.rng, has_places=True)
+    if codes[0] != codes[1]:
+        style = replace(style, rep_code_on="each", has_rep_totals=True, total_label="Grand Total")
     day = month_after(plan.month, 0) - timedelta(days=1)
     pages = paginate(printed, statement_date=day, rep_code=codes[0], style=style)
     places = (
         {"source_sheet": f"page {number}", "source_row": row}
         for number, page in enumerate(pages, start=1)
-        for row, printed_row in enumerate(page.rows, start=_LINES_ABOVE + 1)
+        for row, printed_row in enumerate(page.rows, start=page.first_row(style))
         if printed_row.cells[1]
     )
     month = {"Statement Date": day.replace(day=1)}
     truth = [{**line, **month, **place} for line, place in zip(lines, places, strict=True)]
-    content = write_statement(pages, statement_date=day, rep_code=codes[0])
+    content = write_statement(pages, statement_date=day, rep_code=codes[0], style=style)
     name = f"Summit statement {day:%Y-%m-%d}.pdf"
-    return SampleFile(plan.path(name), content, truth)
+    return SampleFile(plan.path(name), content, truth, left_out_of(pages, style))
 
 
 def _printed(plan: Plan, line: dict[str, object], rep_code: str) -> StatementLine:

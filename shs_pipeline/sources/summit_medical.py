@@ -2,9 +2,11 @@
 
 From: Summit Medical. The PDF is borderless and paginated, and dates itself; the pivot carries no
 date, so its drop names the revenue month (`rev=YYYY-MM`).
-Quirks: in the PDF a long client name runs into the next column and the state and zip stand on a
-line of their own; in the pivot the client is printed once, and rows without St, ZIP Code,
-Invoice #, Item and CommRate are subtotals, or, without an amount, the client of the lines below.
+Quirks: the PDF's layout varies, so columns are known by the words above them, and a reading counts
+when it adds up to the printed totals; a long client name runs into the next column or goes on in
+the next line, above the state and zip; page numbers and remarks are left out. In the pivot the client
+is printed once, and rows without St, ZIP Code, Invoice #, Item and CommRate are subtotals, or,
+without an amount, the client of the lines below.
 """
 
 from __future__ import annotations
@@ -83,14 +85,11 @@ def read_pdf(file: SourceFile) -> Reading:
     """Read the lines of one PDF statement.
 
     Raises:
-        UnreadableFileError: no PDF that can be read.
+        UnreadableFileError: no PDF that can be read, or no commission statement.
     """
     from shs_pipeline.statement_pdf import read_statement
 
-    reading = read_statement(file)
-    # Totals and page numbers of the print are no lines that somebody could miss.
-    reading.left_out = {}
-    return reading
+    return read_statement(file)
 
 
 SOURCE = Source(

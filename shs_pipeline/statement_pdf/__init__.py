@@ -1,7 +1,7 @@
-"""Summit Medical's monthly statement: a borderless, paginated PDF, read by two readers.
+"""Summit Medical's monthly statement: a borderless, paginated PDF of no fixed layout.
 
-Camelot's reading is taken when it is whole and adds up to every printed total; the coordinate
-reader's otherwise; when neither is, the file is rejected and both readings are shown.
+A reading is taken when its amounts add up to every printed total. Camelot gives a second opinion, and
+is taken where only its reading adds up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""From divided lines to sales and totals; a line that fits nothing is a problem, never dropped."""
+"""From divided lines to sales and totals.
+
+A line with amounts is a sale or a total. What stands below a sale at the names' edge is the rest of
+its client's name, up to the state and zip. Any other text is left out and counted; where nobody can
+tell a remark from a name, the line is a problem.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from shs_pipeline.reading import Problem
+from shs_pipeline.statement_pdf.coordinates import SEND_PIVOT
+from shs_pipeline.statement_pdf.names import TEXT, Names
 from shs_pipeline.statement_pdf.printed import (
-    CELL_COLUMNS,
     CLIENT,
     COMMISSION,
     INVOICE,
     ITEM,
     NET_SALES,
+    PLACE,
     RATE,
     CellLine,
     Sale,
@@ -24,160 +31,199 @@ from shs_pipeline.statement_pdf.printed import (
     sheet_of,
     tidy,
 )
+from shs_pipeline.statement_pdf.wording import (
+    is_furniture,
+    is_total,
+    place_of,
+    shape_of,
+    without_numbers,
+)
 
-_STATE_AND_ZIP = re.compile(r"([A-Za-z]{2}),? +(\d{3,5}(?:-\d{4})?|\d{8,9})")
-_TOTAL = re.compile(r"(grand )?totals?\b", re.IGNORECASE)
-_PAGE_NUMBER = re.compile(r"page:? \d+( (of|/) \d+)?", re.IGNORECASE)
-ASK_SUPPLIER = "Ask the supplier for a corrected statement, or send this one to whoever keeps the system."
+_AMOUNTS = (NET_SALES, COMMISSION)
+_MOST_WORDS = 2  # of an invoice number
+_MONEY = re.compile(r"\d\.\d\d(?!\d)")
+FURNITURE, WATERMARK = "page number or print date", "watermark"
 
 
 def assemble(lines: Sequence[CellLine]) -> Statement:
-    """Make sales and totals of the lines below the headings, in the order of the file.
-
-    Each page begins with the agency's rep code; a sale line is followed by its client's state and
-    zip, which may stand on the next page.
-    """
+    """Make sales and totals of the lines of the table, in the order of the file."""
     builder = _Builder(lines)
     for index in range(len(lines)):
         builder.take(index)
-    builder.check_place_of_last_sale()
-    return builder.statement
+    return builder.done()
 
 
 class _Builder:
-    """The lines so far, and the sale whose state-and-zip line is still to come."""
+    """The lines so far; `names` gathers the names, which may go on above or below their sale."""
 
     def __init__(self, lines: Sequence[CellLine]) -> None:
         self.lines = lines
         self.statement = Statement()
+        self.names = Names(self.statement, is_block=_is_in_blocks(lines))
+        self._repeated = _repeated_at_edges(lines)
         self._shapes: set[str] = set()
+        self._label = ""  # of a total whose amounts stand on the next line
         self._page = 0
-        self._rep_code = ""
 
     def take(self, index: int) -> None:
         """Take in the next line as what it is."""
         line = self.lines[index]
         is_first, self._page = line.page != self._page, line.page
-        if is_first and self._is_rep_code(index):
-            self._take_rep_code(line)
-        elif _is_total(line):
-            self._take_total(line)
-        elif _is_sale(line):
-            self._take_sale(line)
+        label, self._label = self._label, ""
+        if line.is_huge:
+            self.statement.left_out[WATERMARK] += 1
+        elif is_furniture(line.text) and not _MONEY.search(line.text):
+            self.statement.left_out[FURNITURE] += 1
+        elif _has_amounts(line):
+            self._take_amounts(line, label)
         elif place := _place(line):
-            self._take_place(line, place)
-        elif _PAGE_NUMBER.fullmatch(line.text):
-            self.statement.furniture += 1
-        elif _is_alone(line) and _shape(line.text) in self._shapes:
-            # It looks like the rep codes at the top of the pages: the next code begins mid-page.
-            self._take_rep_code(line)
+            self.names.take_place(line, place)
+        elif index in self._repeated:
+            self.statement.left_out[FURNITURE] += 1
+        elif _is_broken_sale(line):
+            self._take_sale(line)
+        elif is_total(line.text) and not self.names.is_waiting:
+            self._label = line.text
+        elif is_first and self._is_section(index):
+            self._take_first(line)
+        elif not self.names.take_text(line):
+            self._take_heading(line)
+
+    def done(self) -> Statement:
+        """The statement, once all lines are taken."""
+        self.names.finish()
+        return self.statement
+
+    def _take_heading(self, line: CellLine) -> None:
+        """A text that may name what follows, or says nothing of it."""
+        self.statement.headings.add(line.text.casefold())
+        self.statement.left_out[TEXT] += 1
+
+    def _take_first(self, line: CellLine) -> None:
+        """The first line of a page: the agency's code, on the first page or where it was seen before."""
+        if line.page == self.lines[0].page or shape_of(line.text) in self._shapes:
+            self.statement.headings.add(line.text.casefold())
+            self._shapes.add(shape_of(line.text))
         else:
-            self._problem(line, f"This line is not understood: {line.text!r}.", value=line.text)
+            self._take_heading(line)
 
-    def _take_rep_code(self, line: CellLine) -> None:
-        self._rep_code = line.text
-        self.statement.rep_codes.add(line.text.casefold())
-        self._shapes.add(_shape(line.text))
-
-    def _is_rep_code(self, index: int) -> bool:
-        """Whether a page's first line is its rep code: it is unless a page came without one."""
+    def _is_section(self, index: int) -> bool:
+        """Whether a page's first line is a rep code, and not part of a client's name."""
         line = self.lines[index]
-        if _is_sale(line) or _is_total(line):
-            return False
-        if _place(line) is None or self._waiting() is None:
-            return True
-        following = self.lines[index + 1] if index + 1 < len(self.lines) else None
-        return following is not None and following.page == line.page and _place(following) is not None
+        if self.names.is_block and index + 1 < len(self.lines):
+            return not self.names.is_next(line, self.lines[index + 1])
+        return not self.names.is_waiting or shape_of(line.text) in self._shapes
 
-    def _waiting(self) -> Sale | None:
-        last = self.statement.sales[-1] if self.statement.sales else None
-        return last if last is not None and last.state is None else None
-
-    def check_place_of_last_sale(self) -> None:
-        """Report the last sale when no state-and-zip line came for it."""
-        sale = self._waiting()
-        if sale is not None:
-            self.statement.problems.append(
-                Problem(
-                    f"The sale of {sale.cells[0]!r} has no line with state and zip below it.",
-                    ASK_SUPPLIER,
-                    sheet_of(sale.page),
-                    sale.line,
-                    CLIENT,
-                    sale.cells[0],
-                )
-            )
+    def _take_amounts(self, line: CellLine, label: str) -> None:
+        text = tidy(" ".join(line[column] for column in (CLIENT, PLACE, INVOICE, ITEM)))
+        is_sale_line = bool(line[INVOICE] and (line[CLIENT] or line[ITEM] or line[RATE]))
+        if is_total(text) and not (line[INVOICE] and line[ITEM]):
+            self._take_total(line, text, is_named=True)
+        elif is_sale_line or (line[CLIENT] and line[ITEM] and line[RATE]):
+            self._take_sale(line)
+        else:
+            self._take_total(line, tidy(f"{label} {text}"), is_named=bool(label))
 
     def _take_sale(self, line: CellLine) -> None:
-        self.check_place_of_last_sale()
-        cells = dict(zip(CELL_COLUMNS, line.cells, strict=True))
-        for column in (CLIENT, INVOICE, ITEM):
-            if not cells[column]:
-                self._problem(line, f"The sale line has no {column}: {line.text!r}.", column)
-        for column in (NET_SALES, COMMISSION):
-            cell = cells[column]
-            if amount_of(cell) is None:
-                self._problem(line, f"The sale line has no amount here: {line.text!r}.", column, cell)
-        if cells[RATE] and not is_rate(cells[RATE]):
-            self._problem(line, f"The commission rate is not a rate: {cells[RATE]!r}.", RATE, cells[RATE])
-        zero = Decimal(0)
-        net_sales, commission = (amount_of(cells[column]) or zero for column in (NET_SALES, COMMISSION))
-        sale = Sale(line.page, line.line, line.cells, net_sales, commission, self._rep_code)
-        self.statement.sales.append(sale)
+        if not line[INVOICE]:
+            self._problem(line, f"The sale line has no {INVOICE}: {line.text!r}.", INVOICE)
+        if len(line[INVOICE].split()) > _MOST_WORDS:
+            self._problem(line, "Nobody can tell which words are the invoice number.", INVOICE, line[INVOICE])
+        for column in _AMOUNTS:
+            if amount_of(line[column]) is None:
+                self._problem(line, f"The sale line has no amount here: {line.text!r}.", column, line[column])
+        if line[RATE] and not is_rate(line[RATE]):
+            self._problem(line, f"The commission rate is not a rate: {line[RATE]!r}.", RATE, line[RATE])
+        if line.is_muddled:
+            self._problem(
+                line,
+                "The client's name is printed over the next column, in pieces, so that nobody can tell which "
+                f"letters belong to it: {line.text!r}.",
+                CLIENT,
+                line[CLIENT],
+            )
+        net_sales, commission = (amount_of(line[column]) or Decimal(0) for column in _AMOUNTS)
+        self.names.take_sale(Sale(line, "", net_sales, commission, section=len(self.statement.headings)))
 
-    def _take_place(self, line: CellLine, place: tuple[str, str]) -> None:
-        sale = self._waiting()
-        if sale is None:
-            self._problem(line, f"State and zip stand below no sale line: {line.text!r}.", CLIENT, line.text)
-            return
-        sale.state, sale.zip_code = place
-
-    def _take_total(self, line: CellLine) -> None:
-        cells = dict(zip(CELL_COLUMNS, line.cells, strict=True))
+    def _take_total(self, line: CellLine, label: str, *, is_named: bool) -> None:
+        self.names.take_total()
         amounts = {}
-        for column in (NET_SALES, COMMISSION):
-            amount = amount_of(cells[column])
+        for column in _AMOUNTS:
+            amount = amount_of(line[column])
             if amount is not None:
                 amounts[column] = amount
-            elif cells[column]:
-                self._problem(line, f"The total holds no amount here: {line.text!r}.", column, cells[column])
-        label = tidy(" ".join(line.cells[:3]))
-        sales_before = len(self.statement.sales)
-        self.statement.totals.append(TotalLine(line.page, line.line, label, amounts, sales_before))
+            elif line[column] and is_named:
+                self._problem(line, f"The total holds no amount here: {line.text!r}.", column, line[column])
+        before = len(self.statement.sales)
+        self.statement.totals.append(TotalLine(line.page, line.line, label, amounts, before, is_named))
 
     def _problem(
         self, line: CellLine, problem: str, column: str | None = None, value: str | None = None
     ) -> None:
         self.statement.problems.append(
-            Problem(problem, ASK_SUPPLIER, sheet_of(line.page), line.line, column, value)
+            Problem(problem, SEND_PIVOT, sheet_of(line.page), line.line, column, value or None)
         )
 
 
-def _is_total(line: CellLine) -> bool:
-    """A total has no invoice, item and rate; `Total Care Clinic` on a sale line is a client."""
-    if not _TOTAL.match(line.text) or line.cells[4]:
-        return False
-    return not (line.cells[1] and line.cells[2])
+def _has_amounts(line: CellLine) -> bool:
+    return any(amount_of(line[column]) is not None for column in _AMOUNTS)
 
 
-def _is_sale(line: CellLine) -> bool:
-    _, invoice, item, net_sales, rate, commission = line.cells
-    return (
-        bool((invoice and item) or rate or net_sales or commission)
-        and not _is_total(line)
-        and not (_PAGE_NUMBER.fullmatch(line.text))
+def _is_broken_sale(line: CellLine) -> bool:
+    """Whether a whole sale stands there but for its amounts."""
+    return bool(
+        line[CLIENT] and line[ITEM] and any(char.isdigit() for char in line[INVOICE]) and len(line.cells) > 3
     )
-
-
-def _is_alone(line: CellLine) -> bool:
-    return bool(line.cells[0]) and not any(line.cells[1:])
 
 
 def _place(line: CellLine) -> tuple[str, str] | None:
     """State and zip of a line that holds nothing else, as printed."""
-    match = _STATE_AND_ZIP.fullmatch(line.cells[0]) if _is_alone(line) else None
-    return (match[1], match[2]) if match else None
+    return None if _has_amounts(line) else place_of(line.text)
 
 
-def _shape(text: str) -> str:
-    return re.sub(r"[A-Za-z]", "A", re.sub(r"\d", "9", text))
+def _is_in_blocks(lines: Sequence[CellLine]) -> bool:
+    """Whether amounts stand beside the middle or the end of a client's lines, not beside the first."""
+    sales = [
+        line for line in lines if line[INVOICE] and all(amount_of(line[c]) is not None for c in _AMOUNTS)
+    ]
+    nameless = sum(not line[CLIENT] or place_of(line[CLIENT]) is not None for line in sales)
+    return nameless * 2 > len(sales)
+
+
+def _repeated_at_edges(lines: Sequence[CellLine]) -> set[int]:
+    """Indexes of texts at the top or bottom of pages that other pages hold at the same height."""
+    edges: dict[tuple[str, int], list[int]] = {}
+    for index in _edge_lines(lines):
+        line = lines[index]
+        for height in (round(line.y / 3), round(line.y / 3 + 0.5)):
+            edges.setdefault((without_numbers(line.text), height), []).append(index)
+    return {
+        index
+        for indexes in edges.values()
+        if len({lines[i].page for i in indexes}) > 1 and not _are_names(lines, indexes)
+        for index in indexes
+    }
+
+
+def _are_names(lines: Sequence[CellLine], indexes: Sequence[int]) -> bool:
+    """Whether repeated texts are the rest of one long name that happens to end several pages."""
+    above = [lines[index - 1] for index in indexes if index]
+    heads = {line[CLIENT] for line in above}
+    return len(heads) == 1 and all(
+        head.y - lines[index].y <= 2 * head.size for head, index in zip(above, indexes, strict=False)
+    )
+
+
+def _edge_lines(lines: Sequence[CellLine]) -> set[int]:
+    """Indexes of texts below the last sale, total or place of their page."""
+    found: set[int] = set()
+    page_end = len(lines)
+    for index in range(len(lines) - 1, -1, -1):
+        line = lines[index]
+        if index + 1 < len(lines) and lines[index + 1].page != line.page:
+            page_end = index + 1
+        if _has_amounts(line) or place_of(line.text):
+            page_end = -1
+        elif page_end >= 0:
+            found.add(index)
+    return found

@@ -1,255 +1,331 @@
-"""Where the columns of a statement's page stand, and which text of a line belongs to which."""
+"""Which text of a line belongs to which column.
+
+The heading says which columns there are, in which order, and roughly where; the lines themselves say
+where each column really begins and ends.
+"""
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from shs_pipeline.statement_pdf.heading import HeadColumn
 from shs_pipeline.statement_pdf.printed import (
-    CELL_COLUMNS,
+    CLIENT,
+    COMMISSION,
+    INVOICE,
+    ITEM,
+    NET_SALES,
+    RATE,
+    UNKNOWN,
+    CellLine,
     PrintedLine,
-    PrintedPage,
     Run,
+    Word,
     amount_of,
     is_rate,
+    spelt,
     tidy,
 )
+from shs_pipeline.statement_pdf.wording import is_total
 
-Band = tuple[float, float]  # left and right edge, points
-
+# Costs of dividing a line; distances are in line heights.
+_CUT_IN_ONE_GO = 6.0  # to part words that one text object drew, a space apart
+_CUT_IN_A_ROW = 1.0  # to part words that were drawn one after the other, a space apart
+_WRONG_KIND = 5.0  # a text where an amount or a rate is due
+_NO_INVOICE = 2.5
+_BLANK_IN_TOTAL = {NET_SALES: 2.5, COMMISSION: 2.5}
+_BLANK_IN_SALE = _BLANK_IN_TOTAL | {INVOICE: _NO_INVOICE, ITEM: 1.2}
+_FARTHEST = 4.0
+_SPACE = 0.6
+_OVERLAP = 0.3
+_FULL = 0.7  # of the clients' column: names so long show where it ends
 _NEAR = 1.5  # points: two edges closer than this are meant to be one
-_HEADING_WORDS = frozenset(
-    {"client", "name", "invoice", "#", "item", "id", "net", "sales", "amount", "rate", "comm", "commission"}
-    | {"$", "%"}
-)
-# In this order: "Comm Rate" is the rate.
-_TELLING = dict(
-    zip(
-        CELL_COLUMNS,
-        ({"name", "client"}, {"invoice"}, {"item"}, {"net", "sales"}, {"rate"}, {"comm", "commission"}),
-        strict=True,
-    )
-)
-_SPACE = 0.36  # of the font size: a gap up to this wide is a space between two words
-_NO_SPACE = 0.12  # of the font size: a gap smaller than this is none
+_SIGNS = {"$", "(", "-", "$(", "($", "-$", "$-", "usd"}
+_END_SIGNS = {")", "-", "%", "cr", "usd"}
+_MOST_WORDS = 6  # of a cell that is no client's name
+_LONGEST = 40  # words of a line that is divided with care
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where a column's texts usually begin, end and have their middle, in points.
+
+    Attributes:
+        reach: furthest left and right edge on regular lines.
+    """
+
+    meaning: str
+    left: float
+    right: float
+    middle: float
+    reach: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Token:
+    word: Word
+    run: int
+    size: float
+    gap: float  # to the word before, in line heights
+    cut: float  # cost of beginning a new cell here
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one page.
+    """The columns of pages that are laid out alike, from left to right."""
 
-    Attributes:
-        first_line: index (0-based) of the first line below the heading.
-        top: height above the page's lower edge that parts the heading from the lines, points.
-        bands: where the six columns of `CELL_COLUMNS` usually begin and end.
-        reach: the furthest that each column begins and ends on regular lines.
-    """
-
-    first_line: int
-    top: float
     bands: tuple[Band, ...]
-    reach: tuple[Band, ...]
+
+    @classmethod
+    def learned(cls, head: Sequence[HeadColumn], lines: Sequence[PrintedLine]) -> Columns:
+        """The columns of a heading, put where the texts of regular lines begin and end.
+
+        Args:
+            head: columns of the heading.
+            lines: all lines below headings that are laid out alike.
+        """
+        bands = tuple(
+            Band(column.meaning, column.x0, column.x1, (column.x0 + column.x1) / 2, (column.x0, column.x1))
+            for column in head
+        )
+        regular = [cells for line in lines if (cells := _in_order(line.runs, bands))]
+        if not regular:
+            rough = cls(bands)
+            divided = [rough._divided(line) for line in lines if len(line.runs) > 2]
+            regular = [cells for cells in divided if _is_regular(cells, bands)]
+        return cls(tuple(_moved(band, [c[i] for c in regular if i in c]) for i, band in enumerate(bands)))
 
     @property
     def boundaries(self) -> tuple[float, ...]:
-        """Five x positions that part the six columns."""
-        edges = [self.reach[1][0] - 1.0]
-        for left, right in zip(self.reach[1:], self.reach[2:], strict=False):
-            edges.append((left[1] + right[0]) / 2)
-        return tuple(round(edge, 1) for edge in edges)
+        """The x positions that part neighbouring columns."""
+        pairs = zip(self.bands, self.bands[1:], strict=False)
+        edges = [(left.reach[1] + right.reach[0]) / 2 for left, right in pairs]
+        firsts = [right.reach[0] - 1.0 for right in self.bands[1:]]
+        return tuple(round(min(edge, first), 1) for edge, first in zip(edges, firsts, strict=True))
 
+    def cells_of(self, page: int, line: PrintedLine) -> CellLine:
+        """Divide a line of the table into its cells."""
+        cells = _in_order(line.runs, self.bands) or self._divided(line)
+        texts: dict[str, str] = {}
+        for index, tokens in sorted(cells.items()):
+            meaning = self.bands[index].meaning
+            texts[meaning] = tidy(f"{texts.get(meaning, '')} {_text(tokens)}")
+        size = line.runs[0].size
+        name = next(
+            (cells[i] for i, band in enumerate(self.bands) if band.meaning == CLIENT and i in cells), None
+        )
+        limit = self._end_of_names()
+        return CellLine(
+            page,
+            line.number,
+            {meaning: text for meaning, text in texts.items() if text},
+            line.text,
+            line.y,
+            size,
+            is_flush=name is not None and abs(name[0].word.x0 - self._client().left) <= size,
+            has_room=limit - name[-1].word.x1 if name else 0.0,
+            width_of_first=line.runs[0].words[0].x1 - line.runs[0].words[0].x0,
+            is_huge=line.is_huge,
+            is_muddled=_is_muddled(name or (), cells) or self._is_overrun(cells),
+        )
 
-def find_columns(pages: Sequence[PrintedPage]) -> dict[int, Columns]:
-    """Find the columns of every page that has a column heading.
+    def _is_overrun(self, cells: dict[int, list[_Token]]) -> bool:
+        """Whether the name reaches into the next column, and nothing else stands there."""
+        index = self.bands.index(self._client())
+        if index not in cells or index + 1 >= len(self.bands) or index + 1 in cells:
+            return False
+        return cells[index][-1].word.x1 > self.bands[index + 1].reach[0] + 1
 
-    The heading says which column is which; the lines of all pages with the same heading say where
-    the columns really begin and end.
+    def _client(self) -> Band:
+        return next(band for band in self.bands if band.meaning == CLIENT)
 
-    Returns:
-        page number to its columns.
-    """
-    found = {page.number: heading for page in pages if (heading := _heading(page)) is not None}
-    by_place: dict[tuple[Band, ...], list[PrintedPage]] = {}
-    for page in pages:
-        if page.number in found:
-            place = tuple((round(x0), round(x1)) for x0, x1 in found[page.number].bands)
-            by_place.setdefault(place, []).append(page)
-    for alike in by_place.values():
-        lines = [line for page in alike for line in page.lines[found[page.number].first_line :]]
-        bands, reach = _learn(lines, found[alike[0].number].bands)
-        for page in alike:
-            found[page.number] = replace(found[page.number], bands=bands, reach=reach)
-    return found
+    def _end_of_names(self) -> float:
+        """Where long names end: at the next column, or before it where the names themselves say so."""
+        client = self._client()
+        lefts = [band.reach[0] for band in self.bands if band.reach[0] > client.left + 1]
+        following = min(lefts, default=client.reach[1])
+        is_told = client.reach[1] - client.left >= _FULL * (following - client.left)
+        return min(following, client.reach[1]) if is_told else following
 
-
-def cells_of_line(line: PrintedLine, columns: Columns) -> tuple[str, ...]:
-    """Divide a line into the six cells of `CELL_COLUMNS`, blank where nothing is printed."""
-    anchors = [band[0] for band in columns.bands[1:]]
-    texts = _glue_signs(_join_words(line.runs, anchors))
-    cells = _by_place(texts, columns)
-    if _is_regular(cells) or not texts:
+    def _divided(self, line: PrintedLine) -> dict[int, list[_Token]]:
+        """Words by index of their column, at the least cost."""
+        tokens = _tokens(line.runs)
+        if len(tokens) > _LONGEST:
+            return {next(i for i, band in enumerate(self.bands) if band.meaning == CLIENT): tokens}
+        cells, cost = _least_cost(tokens, self.bands)
+        if cost >= _NO_INVOICE:
+            edges = [band.left for band in self.bands if band.meaning in {INVOICE, ITEM}]
+            parted = _tokens(_parted(line.runs, edges))
+            other, other_cost = _least_cost(parted, self.bands)
+            if other_cost + _CUT_IN_A_ROW < cost:
+                return other
         return cells
-    in_order = tuple(tidy(text.text) for text in texts)
-    if len(in_order) == len(CELL_COLUMNS) and _is_regular(in_order):
-        return in_order
-    parted = _by_place(_part_at(texts, columns.bands[1][0]), columns)
-    return parted if _is_regular(parted) else cells
 
 
-def _heading(page: PrintedPage) -> Columns | None:
-    for index, line in enumerate(page.lines):
-        if not re.match(r"(client )?name\b", line.text, re.IGNORECASE):
-            continue
-        for first, last in ((index - 1, index), (index, index + 1), (index, index)):
-            block = page.lines[max(first, 0) : last + 1]
-            bands = _heading_bands(block)
-            if bands is not None:
-                below = page.lines[last + 1 : last + 2]
-                top = (block[-1].y + below[0].y + below[0].runs[0].size) / 2 if below else block[-1].y
-                return Columns(last + 1, round(top, 1), bands, bands)
-    return None
+def _moved(band: Band, cells: Sequence[Sequence[_Token]]) -> Band:
+    """The band where its texts stand."""
+    if not cells:
+        return band
+    lefts = [round(cell[0].word.x0, 1) for cell in cells]
+    rights = [round(cell[-1].word.x1, 1) for cell in cells]
+    middles = [round((left + right) / 2, 1) for left, right in zip(lefts, rights, strict=True)]
+    usual = [Counter(edges).most_common(1)[0][0] for edges in (lefts, rights, middles)]
+    return replace(band, left=usual[0], right=usual[1], middle=usual[2], reach=(min(lefts), max(rights)))
 
 
-def _heading_bands(block: Sequence[PrintedLine]) -> tuple[Band, ...] | None:
-    words = [word for line in block for word in line.text.casefold().split()]
-    if not set(words) <= _HEADING_WORDS:
+def _in_order(runs: Sequence[Run], bands: Sequence[Band]) -> dict[int, list[_Token]] | None:
+    """One run for each column, of the right kinds: the usual line."""
+    if len(runs) != len(bands):
         return None
-    clusters: list[list[Run]] = []
-    for run in sorted((run for line in block for run in line.runs), key=lambda item: item.x0):
-        if clusters and run.x0 <= max(item.x1 for item in clusters[-1]):
-            clusters[-1].append(run)
-        else:
-            clusters.append([run])
-    named = [" ".join(run.text for run in cluster).casefold() for cluster in clusters]
-    if [_meaning(name) for name in _joined(named, clusters)] != list(CELL_COLUMNS):
+    astray = sum(
+        run.x1 + run.size < band.reach[0] or run.x0 - run.size > band.reach[1]
+        for run, band in zip(runs, bands, strict=True)
+    )
+    if astray > 1:
         return None
-    return tuple((min(r.x0 for r in c), max(r.x1 for r in c)) for c in clusters)
+    cells = {
+        index: [_Token(word, index, run.size, 0.0, 0.0) for word in run.words]
+        for index, run in enumerate(runs)
+    }
+    return cells if _is_regular(cells, bands) else None
 
 
-def _joined(named: list[str], clusters: list[list[Run]]) -> list[str]:
-    """Join the words of a heading cell that were drawn one by one (`Invoice` and `#`)."""
-    index = 1
-    while index < len(named):
-        gap = min(r.x0 for r in clusters[index]) - max(r.x1 for r in clusters[index - 1])
-        if gap <= _SPACE * clusters[index][0].size:
-            named[index - 1] += " " + named.pop(index)
-            clusters[index - 1] += clusters.pop(index)
-        else:
-            index += 1
-    return named
+def _is_regular(cells: dict[int, list[_Token]], bands: Sequence[Band]) -> bool:
+    """Whether a whole sale stands there: names where due, and amounts where due."""
+    for index, band in enumerate(bands):
+        text = _text(cells.get(index, []))
+        if band.meaning in {CLIENT, INVOICE} and (not text or _is_money(text)):
+            return False
+        if text and _misfit(text, band.meaning):
+            return False
+        if band.meaning in {NET_SALES, COMMISSION} and not text:
+            return False
+    return True
 
 
-def _meaning(name: str) -> str | None:
-    """Which of `CELL_COLUMNS` a heading stands for."""
-    words = set(name.split())
-    return next((column for column, telling in _TELLING.items() if words & telling), None)
+def _text(tokens: Iterable[_Token]) -> str:
+    return spelt(token.word for token in tokens)
 
 
-def _learn(
-    lines: Sequence[PrintedLine], heading: tuple[Band, ...]
-) -> tuple[tuple[Band, ...], tuple[Band, ...]]:
-    """Usual and furthest edges of the columns on regular lines; the heading's where there is none."""
-    anchors = [band[0] for band in heading[1:]]
-    regular = []
-    for line in lines:
-        texts = _glue_signs(_join_words(line.runs, anchors))
-        if len(texts) == len(CELL_COLUMNS) and _is_regular([text.text for text in texts]):
-            regular.append(texts)
-    if not regular:
-        return heading, heading
-    bands, reach = [], []
-    for column in range(len(CELL_COLUMNS)):
-        lefts = [round(texts[column].x0, 1) for texts in regular]
-        rights = [round(texts[column].x1, 1) for texts in regular]
-        bands.append((Counter(lefts).most_common(1)[0][0], Counter(rights).most_common(1)[0][0]))
-        reach.append((min(lefts), max(rights)))
-    return tuple(bands), tuple(reach)
+def _is_money(text: str) -> bool:
+    return "." in text and amount_of(text) is not None
 
 
-def _join_words(runs: Sequence[Run], anchors: Sequence[float]) -> list[Run]:
-    """Join what was drawn word by word: the next run begins where the last one ended.
-
-    A run that begins at the left edge of a column begins a cell, however close the last one is.
-    """
-    joined: list[Run] = []
-    for run in sorted(runs, key=lambda item: item.order):
-        last = joined[-1] if joined else None
-        is_cell = any(abs(run.x0 - anchor) <= _NEAR for anchor in anchors)
-        if last is None or is_cell or not _follows(last, run):
-            joined.append(run)
-            continue
-        space = " " if run.x0 - last.x1 > _NO_SPACE * run.size else ""
-        starts = last.starts + ((last.x1,) if space else ()) + run.starts
-        joined[-1] = replace(last, text=last.text + space + run.text, x1=run.x1, starts=starts)
-    return sorted(joined, key=lambda item: (item.x0, item.order))
+def _misfit(text: str, meaning: str) -> float:
+    if meaning in {NET_SALES, COMMISSION}:
+        return 0.0 if amount_of(text) is not None else _WRONG_KIND
+    if meaning == RATE:
+        return 0.0 if is_rate(text) and float(text.rstrip("% ").replace(",", ".")) <= 100 else _WRONG_KIND
+    return _WRONG_KIND / 2 if meaning != UNKNOWN and _is_money(text) else 0.0
 
 
-def _follows(last: Run, run: Run) -> bool:
-    return -_NO_SPACE * run.size <= run.x0 - last.x1 <= _SPACE * run.size
+def _tokens(runs: Sequence[Run]) -> list[_Token]:
+    tokens: list[_Token] = []
+    for number, run in enumerate(runs):
+        for place, word in enumerate(run.words):
+            gap = (word.x0 - tokens[-1].word.x1) / run.size if tokens else 0.0
+            cut = 0.0
+            if place:
+                cut = _CUT_IN_ONE_GO if word.is_drawn_on else _CUT_IN_A_ROW * (0.3 if word.is_glued else 1.0)
+            tokens.append(_Token(word, number, run.size, gap, cut))
+    return tokens
 
 
-def _glue_signs(texts: list[Run]) -> list[Run]:
-    """Give a `$` or parenthesis that stands apart to its amount."""
-    glued: list[Run] = []
-    opening: Run | None = None
-    for text in texts:
-        if text.text.strip() in {"$", "(", "$(", "($", "-", "-$"}:
-            opening = text if opening is None else replace(opening, text=opening.text + text.text)
-            continue
-        if opening is not None:
-            # The amount keeps its own left edge: the sign may stand at the far end of the column.
-            if text.text[0] in "0123456789.($":
-                text = replace(text, text=opening.text.strip() + text.text, starts=())
-            else:
-                glued.append(opening)
-            opening = None
-        if glued and text.text.strip() == ")":
-            glued[-1] = replace(glued[-1], text=glued[-1].text + ")", x1=text.x1)
-        else:
-            glued.append(text)
-    return glued if opening is None else [*glued, opening]
+def _least_cost(tokens: Sequence[_Token], bands: Sequence[Band]) -> tuple[dict[int, list[_Token]], float]:
+    """Divide words over columns, both from left to right, so that all stand where they are due."""
+    count = len(tokens)
+    costs = [0.0] + [float("inf")] * count
+    ways: list[list[int]] = []
+    due = _due(tokens)
+    for band in bands:
+        blank = due.get(band.meaning, 0.0)
+        following, way = [cost + blank for cost in costs], list(range(count + 1))
+        for start in range(count):
+            if costs[start] == float("inf"):
+                continue
+            most = count if band.meaning in {CLIENT, UNKNOWN} else min(count, start + _MOST_WORDS)
+            for end in range(start + 1, most + 1):
+                cost = costs[start] + _cell_cost(tokens[start:end], band)
+                if cost < following[end]:
+                    following[end], way[end] = cost, start
+        costs = following
+        ways.append(way)
+    cells: dict[int, list[_Token]] = {}
+    end = count
+    for index in range(len(bands) - 1, -1, -1):
+        start = ways[index][end]
+        if start < end:
+            cells[index] = list(tokens[start:end])
+            end = start
+    if end:  # more words than the columns hold: keep them with the first
+        cells[0] = list(tokens[:end]) + cells.get(0, [])
+    return cells, costs[count]
 
 
-def _by_place(texts: Sequence[Run], columns: Columns) -> tuple[str, ...]:
-    cells: list[list[str]] = [[] for _ in CELL_COLUMNS]
-    for text in texts:
-        cells[_column_of(text, columns)].append(text.text)
-    return tuple(tidy(" ".join(cell)) for cell in cells)
+def _due(tokens: Sequence[_Token]) -> dict[str, float]:
+    """Cost of leaving a column blank on a line with two amounts."""
+    label = [token for token in tokens if not _is_money(token.word.text)]
+    if len(tokens) - len(label) < 2:
+        return {}
+    return _BLANK_IN_TOTAL if is_total(_text(label)) else _BLANK_IN_SALE
 
 
-def _column_of(text: Run, columns: Columns) -> int:
-    """The column whose left or right edge is nearest; left of the invoices all is client."""
-    if text.x0 < columns.bands[1][0] - _NEAR and text.x0 < columns.reach[1][0] - 0.5:
-        return 0
+def _cell_cost(tokens: Sequence[_Token], band: Band) -> float:
+    size = tokens[0].size
+    inked = _without_signs(tokens)
+    left, right = inked[0].word.x0, tokens[-1].word.x1
+    away = min(abs(left - band.left), abs(right - band.right), abs((left + right) / 2 - band.middle))
+    if band.meaning == CLIENT:
+        away = min(away, abs(tokens[0].word.x0 - band.left))
+    outside = max(band.reach[0] - left, left - band.reach[1], 0.0)
+    cost = min((away + outside) / size, _FARTHEST) + tokens[0].cut + _misfit(_text(tokens), band.meaning)
+    if band.meaning == INVOICE:  # a number is one word, or two
+        cost += sum(not token.word.is_glued for token in inked[1:])
+    return cost + sum(_join_cost(token) for token in inked[1:])
 
-    def distance(column: int) -> float:
-        left, right = columns.bands[column]
-        return min(abs(text.x0 - left), abs(text.x1 - right))
 
-    return min(range(1, len(CELL_COLUMNS)), key=distance)
+def _join_cost(token: _Token) -> float:
+    """Cost of keeping a word in the cell of the word before it."""
+    if token.cut or token.word.text.casefold() in _END_SIGNS or token.gap <= _SPACE:
+        return 0.0 if token.cut or token.gap >= -_SPACE else _FARTHEST
+    return min(0.5 + token.gap, _FARTHEST)
 
 
-def _part_at(texts: list[Run], x: float) -> list[Run]:
-    """Part a client name and an invoice number that were drawn in one go, without a space."""
-    parted: list[Run] = []
-    for text in texts:
-        at = next((i for i, start in enumerate(text.starts) if i and abs(start - x) <= _NEAR), None)
-        if at is None or not text.text[at:].strip() or " " in text.text[at:].strip():
-            parted.append(text)
-            continue
-        parted.append(replace(text, text=text.text[:at], x1=text.starts[at], starts=text.starts[:at]))
-        parted.append(replace(text, text=text.text[at:], x0=text.starts[at], starts=text.starts[at:]))
+def _without_signs(tokens: Sequence[_Token]) -> Sequence[_Token]:
+    """The words after a `$` or parenthesis that may stand apart, at the far end of the column."""
+    first = 0
+    while first < len(tokens) - 1 and tokens[first].word.text.casefold() in _SIGNS:
+        first += 1
+    return tokens[first:]
+
+
+def _parted(runs: Sequence[Run], edges: Sequence[float]) -> list[Run]:
+    """Part a name and an invoice number that were drawn without a space, where a column begins."""
+    parted = []
+    for run in runs:
+        words: list[Word] = []
+        for word in run.words:
+            at = next(
+                (i for i, x in enumerate(word.starts) if i and any(abs(x - edge) <= _NEAR for edge in edges)),
+                None,
+            )
+            if at is None or len(word.starts) != len(word.text):
+                words.append(word)
+                continue
+            words.append(replace(word, text=word.text[:at], x1=word.starts[at], starts=word.starts[:at]))
+            # A cut inside a word costs no more than one between words that were drawn apart.
+            words.append(Word(word.text[at:], word.starts[at], word.x1, word.starts[at:], is_glued=True))
+        parted.append(replace(run, words=tuple(words)))
     return parted
 
 
-def _is_regular(cells: Sequence[str]) -> bool:
-    """Whether the cells are a whole sale line: nothing blank but the rate, amounts where due."""
-    client, invoice, item, net_sales, rate, commission = cells
-    return (
-        bool(client and invoice and item)
-        and amount_of(net_sales) is not None
-        and amount_of(commission) is not None
-        and (not rate or is_rate(rate))
-    )
+def _is_muddled(client: Sequence[_Token], cells: dict[int, list[_Token]]) -> bool:
+    """Whether the client's name was drawn in pieces and lies over other text: nobody can part the two."""
+    if len({token.run for token in client}) < 2:
+        return False
+    ordered = [token for _, tokens in sorted(cells.items()) for token in tokens]
+    pairs = itertools.pairwise(ordered)
+    return any(after.word.x0 < before.word.x1 - _OVERLAP * after.size for before, after in pairs)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import accumulate
 
 from shs_pipeline.reading import PrintedTotal, Problem
-from shs_pipeline.statement_pdf.assembly import ASK_SUPPLIER
+from shs_pipeline.statement_pdf.coordinates import SEND_PIVOT
 from shs_pipeline.statement_pdf.printed import (
     COMMISSION,
     NET_SALES,
@@ -20,17 +20,25 @@ from shs_pipeline.statement_pdf.printed import (
 )
 
 AMOUNT_COLUMNS = (NET_SALES, COMMISSION)
-_LEADING = re.compile(r"^(grand )?totals?\b:?( (for|of)\b)?:?\s*", re.IGNORECASE)
-_PAGE_LABEL = re.compile(r"(this )?page( \d+)?( totals?)?:?", re.IGNORECASE)
+_NOT_THE_NAME = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        r"^\W*(grand|report|statement|sub)?[- ]?(sub)?totals?\b:?( (for|of)\b)?:?",
+        r"\b(sub)?totals?\b\W*$",
+    )
+)
+_GRAND = re.compile(r"grand[- ]?totals?\b", re.IGNORECASE)
+_PAGE_LABEL = re.compile(r"(this )?page( \d+)?:?", re.IGNORECASE)
 
 
 class TieOut:
     """The totals of one statement.
 
-    A page, client or rep total covers what its label says, a client's perhaps only what came under
+    A page's or client's total covers what its label says, a client's perhaps only what came under
     this rep code or since the client's last total; the last total below all sales is the grand
     total. A total whose label says none of it covers the page, the client, the rep code, what came
-    since the total before, or all so far: whichever agrees.
+    since a total before, or all so far: whichever agrees. Amounts without a word that calls them
+    a total must agree with one of these, or they are none.
     """
 
     def __init__(self, statement: Statement) -> None:
@@ -42,9 +50,14 @@ class TieOut:
         self._starts = {
             "page": _run_starts(statement.sales, lambda sale: sale.page),
             "client": _run_starts(statement.sales, _client),
-            "rep": _run_starts(statement.sales, lambda sale: sale.rep_code),
+            "section": _run_starts(statement.sales, lambda sale: sale.section),
         }
-        self._kinds = [self._kind(total) for total in statement.totals]
+        self._sections = sorted(set(self._starts["section"]))
+        self.notes = [
+            total for total in statement.totals if not total.is_named and not self._proves_itself(total)
+        ]
+        self._totals = [total for total in statement.totals if total not in self.notes]
+        self._kinds = [self._kind(total) for total in self._totals]
         self._grand = {column: self._grand_total(column) for column in AMOUNT_COLUMNS}
 
     @property
@@ -56,77 +69,106 @@ class TieOut:
         """Every printed amount of every total, beside the sum of the lines it covers."""
         return [
             PrintedTotal(sheet_of(total.page), total.line, total.label, column, printed, computed)
-            for index, total in enumerate(self._statement.totals)
+            for index, total in enumerate(self._totals)
             for column, printed in total.amounts.items()
             for computed in [self._computed(index, column, printed)]
         ]
 
     def problems(self) -> list[Problem]:
-        """An error when no grand total is printed, a warning when it lacks one of the two amounts."""
+        """No grand total, or amounts that belong to no sale and to no total."""
+        problems = [
+            Problem(
+                f"Amounts stand on a line that is neither a sale nor a total that adds up: {total.label!r} "
+                + " ".join(f"{amount:,.2f}" for amount in total.amounts.values()),
+                SEND_PIVOT,
+                sheet_of(total.page),
+                total.line,
+            )
+            for total in self.notes
+            if len(total.amounts) == len(AMOUNT_COLUMNS)
+        ]
         missing = [column for column, index in self._grand.items() if index is None]
         if len(missing) == len(AMOUNT_COLUMNS):
             return [
+                *problems,
                 Problem(
                     "The statement ends without a grand total, so nothing proves that it was read whole.",
-                    "Ask the supplier for the whole statement, up to the line that starts with 'Total'.",
-                )
+                    f"See whether its last page is missing, and drop the whole statement. {SEND_PIVOT}",
+                ),
             ]
-        return [
+        return problems + [
             Problem(
                 f"The grand total prints no amount for {column!r}, so that column is not held against it.",
-                ASK_SUPPLIER,
+                "Compare the sum that was loaded with the statement.",
                 column=column,
                 severity="warning",
             )
             for column in missing
         ]
 
+    def _proves_itself(self, total: TotalLine) -> bool:
+        """Whether amounts without a name are the sums of lines right above them."""
+        end = total.sales_before
+        if not total.amounts or not end:
+            return False
+        return any(
+            all(self._sum(column, start, total) == amount for column, amount in total.amounts.items())
+            and (len(total.amounts) == len(AMOUNT_COLUMNS) or not total.label)
+            for start in (0, *(starts[end - 1] for starts in self._starts.values()))
+        )
+
     def _kind(self, total: TotalLine) -> str:
-        name = tidy(_LEADING.sub("", total.label)).casefold()
+        names = [tidy(part.sub("", total.label, count=1)).strip(":* ").casefold() for part in _NOT_THE_NAME]
+        name = min(names, key=len)
         last = self._statement.sales[total.sales_before - 1] if total.sales_before else None
-        if total.label.casefold().startswith("grand"):
+        if _GRAND.match(total.label):
             return "grand"
-        if last is not None and name == _client(last):
+        if last is not None and _client(last) in names:
             return "client"
         if _PAGE_LABEL.fullmatch(name):
             return "page"
-        return "rep" if name in self._statement.rep_codes else "plain"
+        is_section = name and any(
+            heading.startswith(name) or name in heading for heading in self._statement.headings
+        )
+        return "section" if is_section else "plain"
 
     def _grand_total(self, column: str) -> int | None:
         """Index of the total that covers the whole statement: the last one, below all sales."""
-        covering = {"grand", "plain"} | ({"rep"} if len(self._statement.rep_codes) == 1 else set())
         for index in range(len(self._kinds) - 1, -1, -1):
-            total = self._statement.totals[index]
+            total, kind = self._totals[index], self._kinds[index]
             if total.sales_before < len(self._statement.sales):
                 return None
-            if column in total.amounts and self._kinds[index] in covering:
+            if column not in total.amounts or kind in {"client", "page"}:
+                continue
+            if kind != "section" or total.amounts[column] == self.sums[column]:
                 return index
         return None
 
     def _computed(self, index: int, column: str, printed: Decimal) -> Decimal:
-        total, kind = self._statement.totals[index], self._kinds[index]
+        total, kind = self._totals[index], self._kinds[index]
         if kind == "grand" or index == self._grand[column]:
             return self._sums[column][-1]
         if kind == "client":
             starts = self._client_starts(index)
-        elif kind == "plain":
-            since_last = self._statement.totals[index - 1].sales_before if index else 0
-            starts = [*(self._start(total, each) for each in ("page", "client", "rep")), since_last, 0]
-        else:
+        elif kind == "page":
             starts = [self._start(total, kind)]
+        else:
+            earlier = sorted({other.sales_before for other in self._totals[:index]}, reverse=True)
+            sections = [start for start in reversed(self._sections) if start < total.sales_before]
+            starts = [*sections, *(self._start(total, each) for each in ("page", "client")), *earlier, 0]
         candidates = [self._sum(column, start, total) for start in starts]
         return printed if printed in candidates else candidates[0]
 
     def _client_starts(self, index: int) -> list[int]:
         """Where the client's lines may begin that a total of a client covers."""
-        total = self._statement.totals[index]
+        total = self._totals[index]
         first = self._start(total, "client")
         earlier = (
             other.sales_before
-            for other, kind in zip(self._statement.totals[:index], self._kinds, strict=False)
+            for other, kind in zip(self._totals[:index], self._kinds, strict=False)
             if kind == "client" and other.label == total.label
         )
-        return [first, max(first, self._start(total, "rep")), max((first, *earlier))]
+        return [first, max(first, self._start(total, "section")), max((first, *earlier))]
 
     def _start(self, total: TotalLine, kind: str) -> int:
         """Index of the first of the sales right above the total that belong to it."""
@@ -154,4 +196,4 @@ def _run_starts(sales: Sequence[Sale], key: Callable[[Sale], object]) -> list[in
 
 
 def _client(sale: Sale) -> str:
-    return tidy(sale.cells[0]).casefold()
+    return tidy(sale.client).casefold()
