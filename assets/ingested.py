@@ -7,11 +7,16 @@ import dagster as dg
 from assets.metadata import metadata_of
 from assets.partitions import COMMISSION_MONTHS
 from assets.warehouse import Warehouse, said_in_a_sentence
+from shs_pipeline.bookkeeping import FolderReport
 from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, partition_folder, reference_folder
 from shs_pipeline.contract import columns_of
-from shs_pipeline.ingestion import Ingestion
+from shs_pipeline.landing import LandingError
 from shs_pipeline.months import parse_month
+from shs_pipeline.run import trouble_of
 from shs_pipeline.source import Declaration, ReferenceTable, Source
+
+ACCEPT_TAG = "shs/accept"
+"""A run with this tag may withdraw what `shs run --accept` may."""
 
 
 def source_key(name: str) -> dg.AssetKey:
@@ -94,20 +99,41 @@ def unknown_places_asset() -> dg.AssetsDefinition:
 def _ingest(
     context: dg.AssetExecutionContext, warehouse: Warehouse, key: dg.AssetKey, folders: Sequence[Folder]
 ) -> dg.MaterializeResult:
+    done: list[tuple[Folder, FolderReport]] = []
     with said_in_a_sentence(), warehouse.ingestion(context.run_id) as job:
+        job.may_withdraw = context.run.tags.get(ACCEPT_TAG) is not None
         for folder in folders:
-            _ingest_folder(context, job, key, folder)
+            try:
+                done.append((folder, job.folder(folder)))
+            except LandingError as error:
+                # The other months of the run are no worse for it.
+                job.failures[folder] = error
+        trouble = trouble_of(job)
+        for folder, report in done:
+            _tell(context, key, folder, report, is_failing=trouble is not None)
+        if trouble is not None:
+            raise trouble
     return dg.MaterializeResult(asset_key=key)
 
 
-def _ingest_folder(
-    context: dg.AssetExecutionContext, job: Ingestion, key: dg.AssetKey, folder: Folder
+def _tell(
+    context: dg.AssetExecutionContext,
+    key: dg.AssetKey,
+    folder: Folder,
+    report: FolderReport,
+    *,
+    is_failing: bool,
 ) -> None:
-    report = job.folder(folder)
     for file in report.files:
         context.log.info("%s: %s, %d lines", file.path, file.status, file.rows_loaded)
     month = folder.key.split("/")[1] if folder.is_partition else None
-    context.add_asset_metadata(dict(metadata_of(report)), asset_key=key, partition_key=month)
+    metadata = dict(metadata_of(report))
+    if is_failing and not report.is_held:
+        # What a step logs is lost when it fails.
+        done = dg.AssetMaterialization(asset_key=key, partition=month, metadata=metadata)
+        context.instance.report_runless_asset_event(done)
+    elif not is_failing:
+        context.add_asset_metadata(metadata, asset_key=key, partition_key=month)
 
 
 def _description(declaration: Declaration) -> str:

@@ -129,7 +129,7 @@ def _requests(
 
 def _busy(sight: Sight, in_flight: Sequence[dg.DagsterRun]) -> set[str]:
     """Return the folders that are left alone for now."""
-    return {folder.key for run in in_flight for folder in _folders_of(run)} | sight.still_written
+    return {folder.key for run in in_flight for folder in _folders_of(run)} | sight.still_written | sight.held
 
 
 def _request(run: PlannedRun, behind: Sequence[dg.AssetKey]) -> dg.RunRequest:
@@ -172,6 +172,8 @@ def _nothing(memory: Memory, why: str, unheard: str = "", minutes: int = 0) -> d
 
 
 def _why_nothing(sight: Sight, in_flight: Sequence[dg.DagsterRun]) -> str:
+    if sight.doubt is not None:
+        return f"{sight.doubt.problem} {sight.doubt.remedy}"
     changed, busy = [folder.key for folder in sight.changed], _busy(sight, in_flight)
     if waiting := [key for key in changed if key in busy]:
         return f"Being ingested or still written: {', '.join(waiting[:10])}."

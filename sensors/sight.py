@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sensors.memory import Memory
@@ -16,14 +16,15 @@ from shs_pipeline.changes import (
     folder_of,
     read_books,
 )
+from shs_pipeline.drop_reading import QUIET_SECONDS
 from shs_pipeline.errors import ShsError
+from shs_pipeline.holding import Doubt, gone_from, held
 from shs_pipeline.ingestion import Ingestion
 from shs_pipeline.landing import Drop, Landing, place_of
 
 # Listing a large bucket takes seconds and money: it gets a twentieth of the time, never more.
 _SHARE_OF_TIME = 20
-# A file in a folder appears while it is still being copied; it is looked at when it has been quiet.
-_QUIET_SECONDS = 2.0
+_QUIET_SECONDS = QUIET_SECONDS
 # As many requests as fit into a look with ease; the other folders wait for the next.
 _MOST_FOLDERS = 200
 
@@ -37,17 +38,30 @@ class Sight:
         books: what the warehouse knows of their folders.
         looked_at: keys of the folders that were listed; None for all.
         still_written: keys of the folders with a file that was written to a moment ago.
+        doubt: why nothing may be withdrawn now; None where there is no doubt.
     """
 
     drops: list[Drop]
     books: Books
     looked_at: frozenset[str] | None = None
     still_written: frozenset[str] = frozenset()
+    doubt: Doubt | None = None
 
     @cached_property
     def changed(self) -> dict[Folder, str]:
         """Folders to ingest with their fingerprints, in the order in which to do it."""
         return changed_folders(self.drops, self.books, self.looked_at)
+
+    @property
+    def held(self) -> set[str]:
+        """Keys of the folders that changed by nothing but what may not be withdrawn."""
+        if self.doubt is None:
+            return set()
+        there = {folder_of(drop.place) for drop in self.drops}
+        without = {folder_of(place_of(path)) for path in self.doubt.paths} - there
+        known = self.books.fingerprints
+        as_held = {f for f, state in self.changed.items() if known.get(f.key) == held(state)}
+        return {folder.key for folder in without | as_held}
 
     @property
     def changed_keys(self) -> set[str]:
@@ -94,7 +108,7 @@ def see_all(job: Ingestion, memory: Memory, now: float, at_latest: float = 0.0) 
         time.sleep(_QUIET_SECONDS)
         drops = job.landing.drops()
         sight = Sight(drops, books, still_written=_still_written(job.landing, drops))
-    return sight
+    return _with_doubt(job, sight)
 
 
 def see_named(job: Ingestion, memory: Memory, now: float, at_latest: float) -> Sight:
@@ -117,7 +131,18 @@ def see_named(job: Ingestion, memory: Memory, now: float, at_latest: float) -> S
     # Freed by what happened in another folder, of which alone there was a message.
     keys = frozenset({*named, *filter(_may_be_listed, books.freed)})
     drops = job.landing.drops_below({Folder(key).prefix for key in keys})
-    return Sight(drops, books, keys)
+    return _with_doubt(job, Sight(drops, books, keys))
+
+
+def _with_doubt(job: Ingestion, sight: Sight) -> Sight:
+    """Look whether much is gone at once, for which the whole bucket is listed."""
+    changed = list(sight.changed)
+    is_whole = sight.looked_at is None
+    if not is_whole and not job.query(lambda connection: gone_from(connection, changed, sight.drops)):
+        return sight
+    drops = sight.drops if is_whole else job.landing.drops()
+    doubt = job.query(lambda connection: job.look_for_doubt(connection, drops, changed))
+    return replace(sight, doubt=doubt)
 
 
 def _still_written(landing: Landing, drops: Iterable[Drop]) -> frozenset[str]:

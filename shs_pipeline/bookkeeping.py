@@ -59,12 +59,19 @@ class FileReport:
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What became of a folder: its files now, and the files that were in force before."""
+    """What became of a folder: its files now, and the files that were in force before.
+
+    Attributes:
+        stays: paths that were left as they were although they are not there, or not whole.
+        is_held: whether some of them stay because too much would be withdrawn at once.
+    """
 
     folder: Folder
     files: tuple[FileReport, ...]
     before: tuple[InForce, ...]
     seconds: float = 0.0
+    stays: frozenset[str] = frozenset()
+    is_held: bool = False
 
     @property
     def loaded(self) -> list[FileReport]:
@@ -89,7 +96,9 @@ class FolderReport:
         """
         paths = {file.path: file.status for file in self.files}
         missing = "rejected" if self.folder.is_reference else "withdrawn"
-        return [old for old in self.before if paths.get(old.path, missing) == "rejected"]
+        return [
+            old for old in self.before if old.path in self.stays or paths.get(old.path, missing) == "rejected"
+        ]
 
     @property
     def sums(self) -> dict[str, Decimal]:
@@ -162,6 +171,16 @@ def is_waited_for(connection: psycopg.Connection, own: int, twin: int) -> bool:
     return bool(row and row[0])
 
 
+def paths_lying(connection: psycopg.Connection, folder: Folder) -> list[str]:
+    """Return the paths of a folder's files that are loaded or rejected."""
+    rows = connection.execute(
+        "select distinct path from ops.files where source is not distinct from %s"
+        " and commission_month is not distinct from %s and status in ('loaded', 'rejected')",
+        [folder.name, folder.month],
+    )
+    return [path for (path,) in rows]
+
+
 def take_out_of_force(
     connection: psycopg.Connection,
     folder: Folder,
@@ -205,14 +224,14 @@ class Entry:
 
     Attributes:
         uri: full address of the file.
-        errors_uri: full address of the error workbook that it has when it is rejected.
+        errors_uri: full address of its error workbook; None where it has none.
         sha256: of its bytes; empty where they were not read.
     """
 
     folder: Folder
     drop: Drop
     uri: str
-    errors_uri: str
+    errors_uri: str | None
     sha256: str
     outcome: FileOutcome
     run_id: str

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from shs_pipeline.landing import INCOMING, REFERENCE, Drop, Place
+from shs_pipeline.listing import under_unlisted
 from shs_pipeline.months import month_after, month_text, months_between, parse_month
 from shs_pipeline.reference import NAMES as REFERENCE_NAMES
 from shs_pipeline.reference import table_named
@@ -178,11 +179,14 @@ def changed_folders(
     for drop in drops:
         groups.setdefault(folder_of(drop.place).key, []).append(drop)
     gone = [key for key, fingerprint in books.fingerprints.items() if fingerprint and key not in groups]
+    unlisted = [drop.path for drop in drops if drop.is_folder]
     changed: dict[Folder, str] = {}
     for key in {*groups, *gone}:
         folder = folder_from_key(key)
         if folder is None or (only is not None and key not in only):
             continue
+        if folder.is_partition and under_unlisted(folder.prefix, unlisted):
+            continue  # what it holds is not known
         now = fingerprint_of(folder, groups.get(key, ()), books.references)
         if now != books.fingerprints.get(key, "") or key in books.freed:
             changed[folder] = now

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import psycopg
 
 TELL_SECONDS = 5.0
-WAIT_SECONDS = 600.0
+WAIT_SECONDS = 1800.0
 _TELL_AGAIN_SECONDS = 60.0
 # PostgreSQL cuts off longer names of sessions.
 _NAME_BYTES = 63
@@ -78,18 +78,21 @@ def advisory_xact_lock(what: str, names: Sequence[str]) -> Lock:
 def lock_patiently(
     connection: psycopg.Connection,
     lock: Lock,
-    limit_seconds: float = WAIT_SECONDS,
-    tell_seconds: float = TELL_SECONDS,
+    limit_seconds: float | None = None,
+    tell_seconds: float | None = None,
 ) -> None:
     """Take a lock; say after some seconds who holds it.
 
     Args:
         connection: for a lock that its transaction holds, in that transaction.
-        limit_seconds: how long to wait altogether.
+        limit_seconds: how long to wait altogether; `WAIT_SECONDS` by default.
+        tell_seconds: after how long to say who is waited for; `TELL_SECONDS` by default.
 
     Raises:
         ShsError: it was not to be had; names who holds it.
     """
+    limit_seconds = WAIT_SECONDS if limit_seconds is None else limit_seconds
+    tell_seconds = TELL_SECONDS if tell_seconds is None else tell_seconds
     started = told_at = time.monotonic()
     is_told = False
     while True:

@@ -17,6 +17,13 @@ SHEET = "source_sheet"
 ROW = "source_row"
 
 
+class Everything(frozenset[str]):
+    """A set that has every name, for what cannot be checked."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """The bytes of one dropped file and what its place says about it.
@@ -27,12 +34,16 @@ class SourceFile:
         revenue_month: first of the month named by a `rev=YYYY-MM` folder, if any.
         known: reference values a reader may need, by table (casefolded keys),
             e.g. `{"service_to_product": {"consulting", ...}}`.
+        commission_month: first of the month in whose folder it lies; None where that is not known.
+        is_early_ok: whether lines dated after that month are meant (`early=ok/`).
     """
 
     name: str
     content: bytes
     revenue_month: date | None = None
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    commission_month: date | None = None
+    is_early_ok: bool = False
 
 
 @dataclass(frozen=True)

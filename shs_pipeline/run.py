@@ -6,14 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from shs_pipeline.changes import Folder, changed_folders, folder_of, read_books
+from shs_pipeline.errors import ShsError
+from shs_pipeline.landing import LandingError
 
 if TYPE_CHECKING:
     from shs_pipeline.bookkeeping import FolderReport
     from shs_pipeline.ingestion import Ingestion
+    from shs_pipeline.listing import Drop
 
 # A moved file takes two rounds (withdrawn there, loaded here), files that changed places four; where
 # a row of months was shifted, each waits for the next. More would mean a file that always changes.
 _ROUNDS = 4
+# When so many folders in a row cannot be read, the landing zone itself is away.
+_MOST_FAILURES = 3
 
 Progress = Callable[[Folder, int, int], None]
 
@@ -34,10 +39,11 @@ def run_changed(
         only: names of sources or tables; all when None.
 
     Returns:
-        One report per folder, the last where a folder was read twice.
+        One report per folder, the last where a folder was read twice; `trouble_of` says what is missing.
     """
     with job:
-        return list(_until_quiet(job, progress, _wanted(changed_now(job), only), only).values())
+        changed, _ = _begin(job)
+        return list(_until_quiet(job, progress, _wanted(changed, only), only).values())
 
 
 def run_all(
@@ -45,12 +51,33 @@ def run_all(
 ) -> list[FolderReport]:
     """Read every folder of the bucket again, changed or not; `only` names sources or tables."""
     with job:
-        return list(_until_quiet(job, progress, _wanted(_everything(job), only), only).values())
+        folders = _everything(*_begin(job))
+        return list(_until_quiet(job, progress, _wanted(folders, only), only).values())
 
 
-def _everything(job: Ingestion) -> list[Folder]:
-    changed = changed_now(job)
-    present = {folder_of(drop.place) for drop in job.landing.drops()}
+def trouble_of(job: Ingestion) -> ShsError | None:
+    """Return what kept a run from doing all that was due: folders that cannot be read, a withdrawal held."""
+    found = [
+        f"{folder.key}: {error.problem} {error.remedy}" for folder, error in sorted(job.failures.items())
+    ]
+    if job.doubt is not None and not found:
+        return job.doubt.error
+    if not found:
+        return None
+    others = f"{job.doubt.problem} {job.doubt.remedy}" if job.doubt else "The next run tries again."
+    return ShsError(f"Not everything could be read. {' '.join(found)}", others)
+
+
+def _begin(job: Ingestion) -> tuple[list[Folder], list[Drop]]:
+    """Return the folders that changed and all that lies there; note whether much is gone at once."""
+    drops = job.landing.drops()
+    changed = list(changed_folders(drops, job.query(read_books)))
+    job.query(lambda connection: job.look_for_doubt(connection, drops, changed))
+    return changed, drops
+
+
+def _everything(changed: Sequence[Folder], drops: Sequence[Drop]) -> list[Folder]:
+    present = {folder_of(drop.place) for drop in drops}
     rest = sorted(present - set(changed), key=lambda folder: (not folder.is_reference, folder.key))
     # What changed keeps its order, in which moved files are withdrawn before they are seen again.
     return sorted([*changed, *rest], key=lambda folder: not folder.is_reference)
@@ -72,7 +99,8 @@ def _until_quiet(
         if not folders:
             break
         reports |= _ingest(job, folders, progress)
-        folders = _wanted(changed_now(job), only)
+        done = {*job.failures, *(folder for folder, report in reports.items() if report.is_held)}
+        folders = [folder for folder in _wanted(changed_now(job), only) if folder not in done]
     return reports
 
 
@@ -80,8 +108,16 @@ def _ingest(
     job: Ingestion, folders: Sequence[Folder], progress: Progress | None
 ) -> dict[Folder, FolderReport]:
     reports = {}
+    in_a_row = 0
     for number, folder in enumerate(folders, start=1):
         if progress is not None:
             progress(folder, number, len(folders))
-        reports[folder] = job.folder(folder)
+        try:
+            reports[folder] = job.folder(folder)
+            in_a_row = 0
+        except LandingError as error:
+            job.failures[folder] = error
+            in_a_row += 1
+            if in_a_row == _MOST_FAILURES:
+                raise
     return reports

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
         secrets: URL of the place for people's passwords, `file:///…` or `aws-secretsmanager://prefix`.
         pg_bin: folder with `initdb`, `pg_ctl` and `postgres`; None takes those of the wheel.
         max_file_mb: largest file that is read, in MiB.
+        read_seconds: longest time that reading one file may take.
+        read_memory_mb: memory that reading one file may take, in MiB.
         database_wait_seconds: how long a command waits for a database that is away.
         sensor_seconds: pause between two looks at the landing zone.
         arrivals_queue: URL of the SQS queue in which S3 tells of arrivals; empty lists the bucket instead.
@@ -94,6 +96,8 @@ class Settings(BaseSettings):
     secrets: str = ""
     pg_bin: Path | None = None
     max_file_mb: int = Field(default=50, ge=1, le=2048)
+    read_seconds: int = Field(default=300, ge=1, le=3600)
+    read_memory_mb: int = Field(default=2048, ge=256)
     database_wait_seconds: int = Field(default=300, ge=0)
     sensor_seconds: int = Field(default=5, ge=1)
     arrivals_queue: str = ""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
+    from shs_pipeline.copy_text import CopyLines
+
 from shs_pipeline.casting import MOST_WHOLE_DIGITS
 from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import BadCells, PrintedTotal, Problem, Reading, SourceFile
@@ -88,12 +90,12 @@ class FileOutcome:
 
     Attributes:
         lines: (n, m) values by database name with `source_sheet`, `source_row` and, for a
-            source, `revenue_date`; None when the file is rejected.
+            source, `revenue_date`, or what `copy_text` made of them; None when the file is rejected.
         rows_read: lines of the file, good, bad and left out.
         problems: errors and warnings, in the order of the file.
     """
 
-    lines: pd.DataFrame | None
+    lines: pd.DataFrame | CopyLines | None
     rows_read: int
     left_out: Mapping[str, int]
     totals: Sequence[PrintedTotal]
@@ -122,6 +124,8 @@ def read_file(declaration: Declaration, file: SourceFile, max_bytes: int) -> Fil
         return _judge(declaration, file, reading)
     except UnreadableFileError as error:
         return FileOutcome.rejected(Problem(problem=error.problem, remedy=error.remedy))
+    except MemoryError:
+        raise  # the process that reads it says how much it may have
     except Exception as error:  # noqa: BLE001
         # An error of ours must not keep the other files from being loaded.
         _log.exception("The reader of %s failed on %s.", declaration.name, file.name)
@@ -191,6 +195,7 @@ def _judge(declaration: Declaration, file: SourceFile, reading: Reading) -> File
         problems += _too_large_sums(lines, headers, declaration.amounts)
         is_sound = not any(problem.severity == "error" for problem in problems)
         problems += _date_revenue(declaration, file, lines, is_sound=is_sound)
+        problems += _of_month(declaration, file, lines)
     has_error = any(problem.severity == "error" for problem in problems)
     return FileOutcome(
         lines=None if has_error else lines,
@@ -266,6 +271,15 @@ def _date_revenue(source: Source, file: SourceFile, lines: pd.DataFrame, *, is_s
     if is_sound and any(day is None for day in dates):
         return [Problem(problem=f"{file.name} has lines without a revenue date.", remedy="Fill in the date.")]
     return []
+
+
+def _of_month(source: Source, file: SourceFile, lines: pd.DataFrame) -> list[Problem]:
+    """Return what does not fit the month in which the file lies."""
+    from shs_pipeline.file_month import month_problems
+
+    if "revenue_date" not in lines:
+        return []
+    return month_problems(source.name, file, lines, _revenue_header(source))
 
 
 def _revenue_header(source: Source) -> str:

@@ -121,6 +121,16 @@ revoke all on function ops.number_change() from public;
 create or replace trigger number_change before insert or update on ops.files
     for each row execute function ops.number_change();
 
+create table if not exists ops.holds (
+    hold_id bigint generated always as identity primary key,
+    problem text not null,
+    remedy text not null,
+    begun_at timestamptz not null default now(),
+    ended_at timestamptz,
+    is_open boolean generated always as (ended_at is null) stored
+);
+create unique index if not exists holds_one_open on ops.holds (is_open) where is_open;
+
 create table if not exists reference.versions (
     file_id bigint primary key references ops.files,
     table_name text not null,
@@ -221,6 +231,7 @@ comment on column ops.files.blocked_by is 'The file for whose sake this one is r
 comment on table ops.file_errors is 'Every error and warning found in a dropped file.';
 comment on table ops.folders is 'The state of each folder of the bucket that was last ingested.';
 comment on column ops.folders.rows_before is 'Lines in force before the run that wrote this row.';
+comment on table ops.holds is 'When a mass withdrawal was held, and until when; see shs_pipeline/holding.py.';
 comment on table ops.logins is 'The login roles of people; shs_pipeline/access.py keeps them.';
 comment on column ops.logins.secret_name is 'The name of the password where SHS_SECRETS keeps it.';
 comment on column ops.logins.must_end_sessions is 'Sessions from before a change are still to be ended.';

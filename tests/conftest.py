@@ -23,9 +23,11 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
+from shs_pipeline import drop_reading
 from shs_pipeline.bookkeeping import FolderReport
 from shs_pipeline.database import prepare
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
+from shs_pipeline.file_reader.reader import FileReader
 from shs_pipeline.ingestion import Ingestion
 from shs_pipeline.landing import Landing
 from shs_pipeline.run import run_changed
@@ -34,6 +36,15 @@ from shs_pipeline.samples.reference import reference_workbooks
 from shs_pipeline.settings import Settings
 from shs_pipeline.sources import NAMES as SOURCES
 from shs_pipeline.warehouse import ensure_tables
+
+FILES = FileReader()
+"""One reading process for all runs of a test process, since a new one imports for a while."""
+
+
+@pytest.fixture(autouse=True)
+def _files_are_whole_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no run wait until a file has been quiet: tests write whole files."""
+    monkeypatch.setattr(drop_reading, "QUIET_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +97,7 @@ class Zone:
     database_url: str
     max_bytes: int = 50 << 20
     wait_seconds: float = 30.0
-    may_empty: bool = False
+    may_withdraw: bool = True
     runs: int = 0
 
     @cached_property
@@ -103,7 +114,13 @@ class Zone:
         self.runs += 1
         run_id = run_id or f"run {self.runs}"
         return Ingestion(
-            Landing(self.url), self.database_url, self.max_bytes, self.wait_seconds, run_id, self.may_empty
+            Landing(self.url),
+            self.database_url,
+            self.max_bytes,
+            self.wait_seconds,
+            run_id,
+            self.may_withdraw,
+            files=FILES,
         )
 
     def run(self, run_id: str | None = None) -> list[FolderReport]:

@@ -73,7 +73,9 @@ class Order:
 def _ingest(order: Order, tell: Any) -> None:
     if order.where:
         _plan_death(order)
-    job = Ingestion(Landing(order.landing), order.database, 50 << 20, 30.0, f"process {os.getpid()}")
+    job = Ingestion(
+        Landing(order.landing), order.database, 50 << 20, 30.0, f"process {os.getpid()}", may_withdraw=True
+    )
     try:
         reports = [job.folder(Folder(order.folder))] if order.folder else run_changed(job)
         tell.send((sum(len(r.loaded) for r in reports), sum(len(r.rejected) for r in reports)))

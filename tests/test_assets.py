@@ -12,8 +12,9 @@ import dagster as dg
 import psycopg
 import pytest
 
-from assets.ingested import BUCKET_KEY, UNKNOWN_KEY, reference_key, source_key
+from assets.ingested import ACCEPT_TAG, BUCKET_KEY, UNKNOWN_KEY, reference_key, source_key
 from shs_pipeline.definitions import build_defs
+from shs_pipeline.landing import Landing, LandingError
 from shs_pipeline.reference import NAMES as REFERENCE_NAMES
 from shs_pipeline.samples import broken, make_sample, write_samples
 from shs_pipeline.sources import NAMES as SOURCE_NAMES
@@ -208,3 +209,47 @@ def test_importing_the_definitions_reads_no_settings(monkeypatch: pytest.MonkeyP
 
     probe = [sys.executable, "-c", "import shs_pipeline.definitions, assets.ingested, sensors.landing"]
     assert subprocess.run(probe, check=False).returncode == 0
+
+
+SPAN = {"dagster/asset_partition_range_start": "2025-03", "dagster/asset_partition_range_end": "2025-05"}
+
+
+def test_a_month_that_cannot_be_fetched_fails_the_run_by_name_and_lets_the_others_load(
+    landing: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for month in (3, 4, 5):
+        drop(landing, "novo", date(2025, month, 1), lines=2)
+        drop(landing, "cygnus", date(2025, month, 1), lines=2)
+    read = Landing.read
+
+    def refuse(self: Landing, path: str) -> bytes | None:
+        if path.startswith("incoming/novo/2025-04/"):
+            raise LandingError(f"{path} cannot be reached: timeout", "Look at the network.")
+        return read(self, path)
+
+    monkeypatch.setattr(Landing, "read", refuse)
+    result = run(instance, [source_key("novo"), source_key("cygnus")], raises=False, tags=SPAN)
+
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    said = failure.step_failure_data.user_failure_data.description
+    assert "novo/2025-04" in said
+    assert "timeout" in said
+    done = {name: instance.get_materialized_partitions(source_key(name)) for name in ("novo", "cygnus")}
+    assert done == {"novo": {"2025-03", "2025-05"}, "cygnus": {"2025-03", "2025-04", "2025-05"}}
+
+
+def test_a_held_month_fails_its_run_until_the_run_has_the_tag(
+    landing: Path, instance: dg.DagsterInstance
+) -> None:
+    path = drop(landing, "novo", lines=2)
+    run(instance, [source_key("novo")], partition_key="2025-03")
+    path.unlink()
+
+    held = run(instance, [source_key("novo")], raises=False, partition_key="2025-03")
+    (failure,) = [event for event in held.all_events if event.is_step_failure]
+    assert "every file of novo" in failure.step_failure_data.user_failure_data.description
+
+    accepted = run(instance, [source_key("novo")], partition_key="2025-03", tags={ACCEPT_TAG: "yes"})
+    (event,) = accepted.asset_materializations_for_node("raw__novo")
+    assert event.metadata["lines"].value == 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import shutil
+import os
 import zipfile
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import openpyxl
 import pytest
@@ -15,11 +16,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from shs_pipeline import drop_reading
 from shs_pipeline.changes import Folder
 from shs_pipeline.contract import columns_of
-from shs_pipeline.errors import ShsError
 from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.run import run_all
+from shs_pipeline.landing import Landing, LandingError
+from shs_pipeline.run import run_all, run_changed, trouble_of
 from shs_pipeline.samples import SampleFile, make_sample
 from shs_pipeline.samples.broken import edited, place_of, with_bad_cell
 from shs_pipeline.samples.workbook import write_workbook
@@ -191,7 +193,8 @@ def test_a_renamed_file_is_loaded_under_its_new_name(zone: Zone) -> None:
 def test_a_file_moved_to_another_month_is_there_after_one_run(
     zone: Zone, to_month: str, has_neighbours: bool
 ) -> None:
-    path = zone.drop_sample(name="moved.xlsx")
+    moved = sample(month=date(2025, 1, 1))
+    path = zone.drop("incoming/cygnus/2025-03/moved.xlsx", moved.content)
     if has_neighbours:
         zone.drop_sample(seed=8, name="stays.xlsx")
         zone.drop_sample(month=to_month, seed=9, name="was there.xlsx")
@@ -201,7 +204,7 @@ def test_a_file_moved_to_another_month_is_there_after_one_run(
     zone.run()
 
     months = dict(zone.query("select path, commission_month from ops.files"))
-    assert [row for row in loaded(zone, "cygnus") if row["path"] == to] == truth("cygnus", to, sample())
+    assert [row for row in loaded(zone, "cygnus") if row["path"] == to] == truth("cygnus", to, moved)
     assert dict(zone.statuses())[path] == "withdrawn"
     assert dict(zone.statuses())[to] == "loaded"
     assert months[to] == date.fromisoformat(f"{to_month}-01")
@@ -573,11 +576,11 @@ def test_a_line_that_two_other_files_have_counts_once(zone: Zone) -> None:
 
 def test_lines_that_are_spread_over_several_files_make_a_copy_until_one_of_them_goes(zone: Zone) -> None:
     paths = [
-        zone.drop("incoming/novo/2025-01/a.xlsx", novo(1, 2, 3)),
-        zone.drop("incoming/novo/2025-02/b.xlsx", novo(4, 5)),
+        zone.drop("incoming/novo/2025-03/a.xlsx", novo(1, 2, 3)),
+        zone.drop("incoming/novo/2025-04/b.xlsx", novo(4, 5)),
     ]
     zone.run()
-    whole = zone.drop("incoming/novo/2025-03/whole.xlsx", novo(1, 2, 3, 4, 5, 6))
+    whole = zone.drop("incoming/novo/2025-05/whole.xlsx", novo(1, 2, 3, 4, 5, 6))
     zone.run()
     assert f"5 of the 6 lines of {whole} are already loaded, most of them from {paths[0]}" in zone.problem(
         whole
@@ -707,12 +710,191 @@ def test_a_month_that_was_too_far_ahead_is_loaded_when_its_time_has_come(
     zone.run()
     assert "out of range" in zone.problem(path)
 
-    monkeypatch.setattr("shs_pipeline.landing.last_month", lambda: date(2999, 12, 1))
+    monkeypatch.setattr("shs_pipeline.places.last_month", lambda: date(2999, 12, 1))
     zone.run()
 
     assert loaded(zone, "cygnus") == truth("cygnus", path, sample())
     assert zone.errors(path) is None
     assert zone.statuses()[-1] == (path, "loaded")
+
+
+# --- one file never stops another -----------------------------------------------------------
+
+
+def test_a_corrected_file_named_in_the_other_unicode_form_replaces_the_former(zone: Zone) -> None:
+    zone.drop("incoming/cygnus/2025-03/M\u00fcnchen.xlsx", sample().content)
+    zone.run()
+    zone.delete("incoming/cygnus/2025-03/M\u00fcnchen.xlsx")
+    zone.drop("incoming/cygnus/2025-03/Mu\u0308nchen.xlsx", sample(seed=2).content)
+    zone.run()
+
+    path = "incoming/cygnus/2025-03/M\u00fcnchen.xlsx"
+    assert zone.statuses() == [(path, "superseded"), (path, "loaded")]
+    assert loaded(zone, "cygnus") == truth("cygnus", path, sample(seed=2))
+
+    zone.drop("incoming/cygnus/2025-03/M\u00fcnchen.xlsx", sample(seed=3).content)
+    zone.run()
+    assert "Two files are called" in zone.problem(path)
+    assert loaded(zone, "cygnus") == truth("cygnus", path, sample(seed=2)), "the former stays in force"
+    assert zone.run() == []
+
+
+def test_a_rejected_file_with_the_longest_name_there_is_is_rejected_like_any_other(zone: Zone) -> None:
+    path = zone.drop(f"incoming/cygnus/2025-03/{'x' * 244}.xlsx", broken(sample().content))
+    good = zone.drop_sample(seed=2, name="good.xlsx")
+    zone.run()
+
+    assert dict(zone.statuses()) == {path: "rejected", good: "loaded"}
+    [(uri,)] = zone.query("select error_workbook from ops.files where path = %s", path)
+    assert zone.landing.read(unquote(uri.removeprefix(f"{zone.url}/")))
+
+    zone.drop(path, sample().content)
+    zone.run()
+    assert dict(zone.statuses())[path] == "loaded"
+    assert not list((zone.folder / "rejected").rglob("*.xlsx"))
+
+
+def test_names_links_and_strangers_are_rejected_and_the_others_load(zone: Zone) -> None:
+    good = zone.drop_sample(name="good.xlsx")
+    place = zone.folder / "incoming" / "cygnus" / "2025-03"
+    (place / "line\nbreak.xlsx").write_bytes(sample(seed=2).content)
+    (place / os.fsdecode(b"latin \xfc.xlsx")).write_bytes(sample(seed=3).content)
+    (place / "loop").symlink_to(place)
+    (place / "dead.xlsx").symlink_to("nowhere")
+    (place / "Icon\r").write_bytes(b"")
+    (place / "coming.xlsx.filepart").write_bytes(b"PK")
+    zone.run()
+
+    folder = "incoming/cygnus/2025-03"
+    odd = {
+        f"{folder}/line\\x0abreak.xlsx",
+        f"{folder}/latin \\xfc.xlsx",
+        f"{folder}/loop",
+        f"{folder}/dead.xlsx",
+    }
+    assert dict(zone.statuses()) == {good: "loaded", **dict.fromkeys(odd, "rejected")}
+    assert all(zone.problem(path) for path in odd)
+    assert len(list((zone.folder / "rejected").rglob("*.errors.xlsx"))) == 4
+    assert zone.run() == []
+
+    (place / "loop").unlink()
+    (place / "line\nbreak.xlsx").rename(place / "mended.xlsx")
+    zone.run()
+    assert dict(zone.statuses())[f"{folder}/mended.xlsx"] == "loaded"
+
+
+def test_a_file_that_cannot_get_an_error_workbook_is_rejected_and_says_why(zone: Zone) -> None:
+    (zone.folder / "rejected").parent.mkdir(parents=True, exist_ok=True)
+    (zone.folder / "rejected").write_bytes(b"a file in the way")
+    bad = zone.drop("incoming/cygnus/2025-03/bad.xlsx", broken(sample().content))
+    good = zone.drop_sample(seed=2, name="good.xlsx")
+    zone.run()
+
+    assert dict(zone.statuses()) == {bad: "rejected", good: "loaded"}
+    assert zone.query("select error_workbook from ops.files where path = %s", bad) == [(None,)]
+    said = zone.query("select problem from ops.file_errors where severity = 'warning'")
+    assert "error workbook could not be written" in said[0][0]
+
+
+def test_an_unlisted_folder_keeps_what_was_loaded_from_it(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = zone.drop_sample("novo", lines=2)
+    also = zone.drop("incoming/sunoptic/2025-03/rev=2025-02/a.xlsx", sample("sunoptic").content)
+    gone = zone.drop_sample("cygnus", lines=2)
+    zone.run()
+    closed = {
+        str(zone.folder / "incoming" / part) for part in ("novo/2025-03", "sunoptic/2025-03/rev=2025-02")
+    }
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path) in closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("shs_pipeline.listing.os.scandir", refuse)
+    zone.drop("incoming/cygnus/2025-03/new.xlsx", sample(seed=5).content)
+    zone.delete(gone)
+    zone.run()
+
+    statuses = dict(zone.statuses())
+    assert statuses[kept] == statuses[also] == "loaded"
+    assert statuses[gone] == "withdrawn"
+    assert statuses["incoming/cygnus/2025-03/new.xlsx"] == "loaded"
+    assert "cannot be listed: permission denied" in zone.problem("incoming/novo/2025-03")
+    assert "cannot be listed" in zone.problem("incoming/sunoptic/2025-03/rev=2025-02")
+    assert zone.run() == []
+    with pytest.raises(LandingError, match="permission denied"):
+        zone.job().folder(Folder("novo/2025-03"))
+
+    closed.clear()
+    zone.run()
+    assert {status for _, status in zone.statuses()} == {"loaded", "withdrawn"}
+
+
+def test_a_folder_that_cannot_be_fetched_fails_alone_and_is_named(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = zone.drop_sample("novo", lines=2), zone.drop_sample("cygnus", lines=2)
+    read = Landing.read
+
+    def refuse(self: Landing, path: str) -> bytes | None:
+        if path == bad:
+            raise LandingError(f"{path} cannot be reached: timeout", "Look at the network.")
+        return read(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Landing, "read", refuse)
+        job = zone.job()
+        run_changed(job)
+
+    trouble = trouble_of(job)
+    assert trouble is not None
+    assert "novo/2025-03" in trouble.problem
+    assert "timeout" in trouble.problem
+    assert dict(zone.statuses()) == {good: "loaded"}
+    zone.run()
+    assert dict(zone.statuses())[bad] == "loaded"
+
+
+def test_a_file_that_is_still_growing_is_read_when_it_is_whole(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drop_reading, "QUIET_SECONDS", 0.2)
+    content = sample().content
+    path = zone.drop("incoming/cygnus/2025-03/a.xlsx", content[:3000])
+    waits: list[float] = []
+
+    def grow(seconds: float) -> None:
+        waits.append(seconds)
+        (zone.folder / path).write_bytes(content if len(waits) == 2 else content[: 3000 + len(waits)])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shs_pipeline.drop_reading.time.sleep", grow)
+        zone.run()
+
+    assert len(waits) == 2
+    assert zone.statuses() == [(path, "loaded")]
+
+
+def test_a_file_that_goes_on_growing_is_left_to_the_next_run(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = zone.drop_sample(name="a.xlsx")
+    zone.run()
+    monkeypatch.setattr(drop_reading, "QUIET_SECONDS", 60)
+    content = sample(seed=2).content
+    (zone.folder / path).write_bytes(content[:3000])
+    with monkeypatch.context() as patch:
+        patch.setattr("shs_pipeline.drop_reading.time.sleep", lambda _: None)
+        zone.run()
+
+    assert zone.statuses() == [(path, "loaded")]
+    assert loaded(zone, "cygnus") == truth("cygnus", path, sample()), "the former version stays in force"
+    (zone.folder / path).write_bytes(content)
+    zone.run()
+    assert loaded(zone, "cygnus") == truth("cygnus", path, sample(seed=2))
 
 
 # --- the books ----------------------------------------------------------------------------
@@ -1015,7 +1197,6 @@ def test_after_any_sequence_of_drops_the_lines_are_those_of_the_folders(zone: Zo
     class Machine(_Folders):
         pass
 
-    zone.may_empty = True
     Machine.zone = zone
     run_state_machine_as_test(
         Machine,
@@ -1024,35 +1205,3 @@ def test_after_any_sequence_of_drops_the_lines_are_those_of_the_folders(zone: Zo
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
-
-
-def test_a_landing_zone_that_is_gone_withdraws_nothing(zone: Zone) -> None:
-    for month in ("2025-01", "2025-02", "2025-03", "2025-04"):
-        zone.drop_sample("novo", month, lines=2)
-    zone.run()
-    shutil.move(zone.folder, zone.folder.with_name("unmounted"))
-
-    with pytest.raises(ShsError, match="is empty, but 4 folders were loaded"):
-        zone.run()
-
-    assert zone.query("select count(*) from raw.novo") == [(8,)]
-    zone.may_empty = True
-    zone.run()
-    assert zone.query("select count(*) from raw.novo") == [(0,)]
-
-
-def test_an_error_of_a_reader_rejects_its_file_and_lets_the_others_load(
-    zone: Zone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bad = zone.drop_sample("novo", lines=2)
-    zone.drop_sample("chemence", lines=2)
-
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError("hidden detail")
-
-    monkeypatch.setitem(source_named("novo").readers, ".xlsx", fail)
-    zone.run()
-
-    assert (bad, "rejected") in zone.statuses()
-    assert "made an error of its own" in zone.problem(bad)
-    assert zone.query("select count(*) from raw.chemence") == [(2,)]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from shs_pipeline import ingestion
+from shs_pipeline import ingestion, settling
 from shs_pipeline.database import prepare
+from shs_pipeline.drop_reading import DropReader
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.errors import ShsError
 from shs_pipeline.samples import make_sample
@@ -108,10 +109,10 @@ INSTANTS = [
     ("shs_pipeline.landing:Landing.delete", "before", 1),
     ("shs_pipeline.landing:Landing.delete", "after", 3),
     ("shs_pipeline.bookkeeping:book_load", "after", 2),
-    ("shs_pipeline.ingestion:delete_lines", "after", 1),
+    ("shs_pipeline.settling:delete_lines", "after", 1),
     ("psycopg:Copy.write", "after", 1),
     ("psycopg:Copy.write", "before", 2),
-    ("shs_pipeline.ingestion:copy_lines", "after", 2),
+    ("shs_pipeline.settling:copy_lines", "after", 2),
     ("shs_pipeline.bookkeeping:put_in_force", "after", 1),
     ("shs_pipeline.landing:Landing.write", "before", 1),
     ("shs_pipeline.landing:Landing.write", "after", 2),
@@ -209,7 +210,9 @@ def test_two_partitions_with_the_same_lines_at_once_load_one_and_reject_the_othe
 
     found = _at_once(zone, "cygnus/2025-03", "cygnus/2025-04")
 
-    assert sorted(found) == [(0, (0, 1)), (0, (1, 0))]
+    assert sorted(found) == [(0, (0, 1)), (0, (1, 0))], zone.query(
+        "select path, status, problem from ops.files"
+    )
     assert len(zone.raw()) == 6
     statuses = dict(zone.statuses())
     assert sorted(statuses.values()) == ["loaded", "rejected"]
@@ -239,11 +242,20 @@ def own_zone(server: EmbeddedPostgres, zone: Zone) -> Zone:
     return replace(zone, database_url=url)
 
 
+PLACES = {
+    "_read": DropReader,
+    "_lock_for_load": ingestion,
+    "delete_lines": settling,
+    "copy_lines": settling,
+}
+
+
 def _stop_at(
     monkeypatch: pytest.MonkeyPatch, server: EmbeddedPostgres, name: str, restart: Callable[[], object] | None
 ) -> list[int]:
-    """Stop the server once, behind the first call of a function of `ingestion`."""
-    original, calls = getattr(ingestion, name), []
+    """Stop the server once, behind the first call of a function."""
+    owner: Any = PLACES[name]
+    original, calls = getattr(owner, name), []
 
     def stopping(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
@@ -254,7 +266,7 @@ def _stop_at(
                 restart()
         return result
 
-    monkeypatch.setattr(ingestion, name, stopping)
+    monkeypatch.setattr(owner, name, stopping)
     return calls
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from datetime import date
+import time
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from shs_pipeline import landing as landing_module
 from shs_pipeline import months
+from shs_pipeline.changes import Books, changed_folders
 from shs_pipeline.errors import ShsError
-from shs_pipeline.landing import Landing, errors_path, place_of
+from shs_pipeline.landing import Landing, RefusedError, errors_path, place_of
+from shs_pipeline.listing import Drop
 
 MARCH, FEBRUARY = date(2025, 3, 1), date(2025, 2, 1)
 
@@ -97,7 +101,7 @@ def test_an_unknown_place_says_what_is_wrong_and_where_to_move_the_file(
 def test_a_month_may_lie_two_months_ahead_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(months, "today", lambda: date(2025, 11, 30))
 
-    assert landing_module.last_month() == date(2026, 1, 1)
+    assert months.last_month() == date(2026, 1, 1)
     assert place_of("incoming/cygnus/2026-01/a.xlsx").kind == "source"
     assert place_of("incoming/cygnus/2026-02/a.xlsx").kind == "unknown"
     assert place_of("incoming/cygnus/2020-01/a.xlsx").kind == "source"
@@ -156,29 +160,191 @@ def test_odd_names_come_back_as_they_were_dropped(landing: Landing, tmp_path: Pa
         (folder / name).write_bytes(name.encode())
 
     for drop in landing.drops():
-        name = drop.path.rpartition("/")[2]
-        assert landing.read(drop.path) == name.encode()
+        name = drop.key.rpartition("/")[2]
+        assert landing.read(drop.key) == landing.read(drop.path) == name.encode()
         landing.write(errors_path(drop.path), b"errors")
         assert (tmp_path / "landing" / "rejected" / f"{drop.path}.errors.xlsx").read_bytes() == b"errors"
-        assert Path(unquote(urlsplit(landing.uri(drop.path)).path)).read_bytes() == name.encode()
+        assert Path(unquote(urlsplit(landing.uri(drop.key)).path)).read_bytes() == name.encode()
         landing.delete(errors_path(drop.path))
-    assert sorted(drop.path.rpartition("/")[2] for drop in landing.drops()) == sorted(ODD_NAMES)
+    assert sorted(drop.key.rpartition("/")[2] for drop in landing.drops()) == sorted(ODD_NAMES)
+    assert all(unicodedata.is_normalized("NFC", drop.path) for drop in landing.drops())
 
 
-@pytest.mark.parametrize("name", [b"line\nbreak.xlsx", b"tab\t.xlsx", b"latin-1 \xfc.xlsx"])
-def test_a_name_that_cannot_be_read_is_said_with_what_to_do(
-    landing: Landing, tmp_path: Path, name: bytes
+def put(landing: Landing, name: bytes | str, content: bytes = b"x") -> Path:
+    """Write a file that no client would write, and return its place."""
+    path = Path(unquote(urlsplit(landing.url).path)) / os.fsdecode(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+GOOD = "incoming/cygnus/2025-03/good.xlsx"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"line\nbreak.xlsx", "line\\x0abreak.xlsx"),
+        (b"tab\t.xlsx", "tab\\x09.xlsx"),
+        (b"del\x7f.xlsx", "del\\x7f.xlsx"),
+        (b"escape\x1b[31m.xlsx", "escape\\x1b[31m.xlsx"),
+        (b"latin-1 \xfc.xlsx", "latin-1 \\xfc.xlsx"),
+        (b"half \xe2\x82.xlsx", "half \\xe2\\x82.xlsx"),
+    ],
+)
+def test_a_name_that_cannot_be_told_is_a_drop_with_a_problem_beside_the_others(
+    landing: Landing, name: bytes, shown: str
 ) -> None:
-    (tmp_path / "landing" / "incoming").mkdir(parents=True)
-    (tmp_path / "landing" / "incoming").joinpath(os.fsdecode(name)).write_bytes(b"x")
+    put(landing, b"incoming/cygnus/2025-03/" + name)
+    landing.write(GOOD, b"x")
 
-    with pytest.raises(ShsError) as caught:
-        landing.drops()
+    good, odd = sorted(landing.drops(), key=lambda drop: bool(drop.problem))
 
-    assert "incoming/" in caught.value.problem
-    assert "name cannot be read" in caught.value.problem
-    assert "\n" not in str(caught.value)
-    assert "unprintable" in caught.value.remedy
+    assert (good.path, good.problem) == (GOOD, "")
+    assert odd.path == f"incoming/cygnus/2025-03/{shown}"
+    assert odd.path in odd.problem
+    assert odd.problem.isprintable()
+    assert "Rename" in odd.remedy
+    assert odd.place.kind == "source"
+    landing.write(errors_path(odd.path), b"errors")
+
+
+def test_what_a_mac_leaves_in_folders_with_an_icon_is_litter(landing: Landing) -> None:
+    put(landing, "incoming/cygnus/2025-03/Icon\r")
+    landing.write(GOOD, b"x")
+
+    assert [drop.path for drop in landing.drops()] == [GOOD]
+
+
+def test_a_loop_of_links_a_dead_link_and_a_pipe_are_told_and_the_others_listed(landing: Landing) -> None:
+    place = put(landing, GOOD)
+    (place.parent / "loop").symlink_to(place.parent)
+    (place.parent / "self").symlink_to("self")
+    (place.parent / "dead.xlsx").symlink_to("nowhere.xlsx")
+    os.mkfifo(place.parent / "pipe.xlsx")
+    (place.parent / "linked.xlsx").symlink_to(place)
+
+    found = {drop.path.rpartition("/")[2]: drop.problem for drop in landing.drops()}
+
+    assert found.keys() == {"good.xlsx", "loop", "self", "dead.xlsx", "pipe.xlsx", "linked.xlsx"}
+    assert found["good.xlsx"] == found["linked.xlsx"] == ""
+    assert "link to a folder in which it lies" in found["loop"]
+    assert "symbolic links" in found["self"]
+    assert "leads nowhere" in found["dead.xlsx"]
+    assert "pipe" in found["pipe.xlsx"]
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[None]:
+    """Be a user who may not do everything, below `tmp_path`."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in (tmp_path, *tmp_path.parents):
+        if str(folder).startswith("/tmp/") and str(folder) != "/tmp":
+            folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_folder_and_a_file_that_may_not_be_read_are_told_with_the_reason(
+    landing: Landing, request: pytest.FixtureRequest
+) -> None:
+    closed = put(landing, "incoming/novo/2025-03/a.xlsx").parent
+    secret = put(landing, "incoming/cygnus/2025-03/secret.xlsx")
+    put(landing, GOOD)
+    closed.chmod(0)
+    secret.chmod(0)
+    request.getfixturevalue("nobody")
+
+    drops = {drop.path: drop for drop in landing.drops()}
+
+    assert drops.keys() == {GOOD, "incoming/novo/2025-03", "incoming/cygnus/2025-03/secret.xlsx"}
+    folder, file = drops["incoming/novo/2025-03"], drops["incoming/cygnus/2025-03/secret.xlsx"]
+    assert folder.is_folder
+    assert "cannot be listed: permission denied" in folder.problem
+    assert "stays in force" in folder.remedy
+    assert "may not be read" in file.problem
+    assert [drop.is_folder for drop in landing.drops("incoming/novo/2025-03")] == [True]
+    with pytest.raises(RefusedError, match="permission denied"):
+        landing.write("rejected/x.xlsx", b"x")
+
+
+def test_an_unlisted_folder_changes_nothing_in_the_books() -> None:
+    moment = datetime(2025, 3, 1, tzinfo=UTC)
+    unlisted = Drop("incoming/novo", 0, "unread", moment, "incoming/novo", "may not", "give", is_folder=True)
+    books = Books({"novo/2025-03": "as it was", "cygnus/2025-03": "as it was"}, {})
+
+    changed = changed_folders([unlisted], books)
+
+    assert [folder.key for folder in changed] == ["cygnus/2025-03", "unknown"]
+
+
+def test_names_that_differ_in_the_form_of_an_accent_alone_are_one_name(landing: Landing) -> None:
+    put(landing, "incoming/cygnus/2025-03/Ba\u0308r.xlsx", b"one")
+    (alone,) = landing.drops()
+    assert (alone.path, alone.problem) == ("incoming/cygnus/2025-03/B\u00e4r.xlsx", "")
+    assert landing.read(alone.path) == b"one"
+
+    put(landing, "incoming/cygnus/2025-03/B\u00e4r.xlsx", b"two")
+    (both,) = landing.drops()
+
+    assert both.path == alone.path
+    assert "Two files are called incoming/cygnus/2025-03/B\u00e4r.xlsx" in both.problem
+    assert both.etag != alone.etag
+
+
+UNDER_WAY = [
+    "a.xlsx.filepart", "a.xlsx.part", "a.pdf.crdownload", "Unconfirmed 12345.crdownload", "a.xlsx.tmp",
+    "a.xlsx.partial", "a.xlsx.5f3a9c01.partial", "a.xlsx.download/a.xlsx", "a.xlsx.opdownload",
+    "~WRD0001.tmp", "~DFA1B2C3.TMP", "5C2F1D00", "a.xlsx.6eF5b5dA", ".a.xlsx.Xy12Ab", "a.xlsx.TMP",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNDER_WAY)
+def test_an_upload_under_way_is_waited_for_and_told_after_a_day(landing: Landing, name: str) -> None:
+    path = put(landing, f"incoming/cygnus/2025-03/{name}")
+    put(landing, GOOD)
+    assert [drop.path for drop in landing.drops()] == [GOOD]
+
+    os.utime(path, (time.time() - 25 * 3600,) * 2)
+    left = [drop for drop in landing.drops() if drop.path != GOOD]
+
+    if name.startswith("."):
+        assert left == []
+    else:
+        assert "more than a day" in left[0].problem
+
+
+@pytest.mark.parametrize("name", ["part.xlsx", "a part.xlsx", "tmp.pdf", "download.xlsx", "a.part 2.xlsx"])
+def test_a_name_that_only_looks_like_an_upload_is_a_file(landing: Landing, name: str) -> None:
+    landing.write(f"incoming/cygnus/2025-03/{name}", b"x")
+
+    assert [drop.problem for drop in landing.drops()] == [""]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"incoming/cygnus/2025-03/{'x' * 244}.xlsx", f"incoming/cygnus/2025-03/{'ü' * 125}.xlsx",
+        f"{'/'.join(['deep'] * 300)}/a.xlsx", "incoming//a.xlsx", "/incoming/a.xlsx", "incoming/../a.xlsx",
+        "incoming/cygnus/./a.xlsx", "incoming/a\r.xlsx",
+    ],
+)  # fmt: skip
+def test_an_error_workbook_has_a_name_that_every_store_takes(landing: Landing, path: str) -> None:
+    found = errors_path(path)
+
+    parts = found.split("/")
+    assert parts[0] == "rejected"
+    assert found.endswith(".errors.xlsx")
+    assert all(0 < len(part.encode()) <= 255 and part not in (".", "..") for part in parts)
+    assert len(found.encode()) < 900
+    assert found == errors_path(path) != errors_path(f"{path}x")
+    landing.write(found, b"errors")
+    assert landing.read(found) == b"errors"
 
 
 def test_what_is_gone_is_none_and_deleting_it_again_is_no_error(landing: Landing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from datetime import date
@@ -100,6 +101,9 @@ def test_a_new_a_corrected_and_a_deleted_file_each_request_their_month(
     landing: Path, instance: dg.DagsterInstance, change: str
 ) -> None:
     path = add(landing, "novo", date(2025, 3, 1))
+    # The last file of a source is held.
+    other = make_sample("novo", date(2025, 3, 1), lines=2, seed=2)
+    path.with_name("other.xlsx").write_bytes(other.content)
     ingest()
     if change == "new":
         (path.parent / "second.xlsx").write_bytes(b"x")
@@ -113,6 +117,30 @@ def test_a_new_a_corrected_and_a_deleted_file_each_request_their_month(
 
     assert request.partition_key == "2025-03"
     assert request.asset_selection == [source_key("novo")]
+
+
+def test_what_is_held_is_said_and_not_requested_and_what_is_new_is(
+    landing: Path, instance: dg.DagsterInstance
+) -> None:
+    for month in (1, 2, 3, 4):
+        add(landing, "novo", date(2025, month, 1))
+        add(landing, "chemence", date(2025, month, 1))
+    ingest()
+    shutil.rmtree(landing / "incoming" / "novo")
+
+    nothing = look(instance)
+    assert nothing.run_requests in (None, [])
+    assert "every file of novo" in nothing.skip_reason.skip_message
+    assert "shs run --accept" in nothing.skip_reason.skip_message
+
+    add(landing, "novo", date(2025, 2, 1)).rename(landing / "incoming" / "novo" / "2025-02" / "new.xlsx")
+    add(landing, "chemence", date(2025, 5, 1))
+    shutil.rmtree(landing / "incoming" / "chemence" / "2025-01")
+    new, others = look(instance).run_requests
+    assert (new.partition_key, new.asset_selection) == ("2025-02", [source_key("novo")])
+    # Not January, which is gone; the others' times are new.
+    assert [others.tags[name] for name in SPAN] == ["2025-02", "2025-05"]
+    assert others.asset_selection == [source_key("chemence")]
 
 
 def test_a_file_that_arrived_a_moment_ago_is_requested_once_it_has_been_quiet(

@@ -6,7 +6,7 @@ import hmac
 import urllib.request
 from datetime import UTC, date, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -167,3 +167,81 @@ def test_an_address_that_cannot_be_one_is_a_sentence(s3_zone: Zone, monkeypatch:
 
     assert caught.value.remedy
     assert "\n" not in str(caught.value)
+
+
+ODD_KEYS = [
+    "incoming//cygnus/2025-03/a.xlsx", "incoming/./cygnus/2025-03/a.xlsx",
+    "incoming/cygnus/2025-03/../a.xlsx", "/incoming/cygnus/2025-03/a.xlsx",
+    "incoming/cygnus/2025-03//a.xlsx", "incoming/cygnus/2025-03/a\x7f.xlsx",
+    "incoming/cygnus/2025-03/tab\t.xlsx", "incoming/cygnus/2025-03/a\x01.xlsx",
+]  # fmt: skip
+
+
+def as_shown(key: str) -> str:
+    return "".join(f"\\x{ord(sign):02x}" if sign < " " or sign == "\x7f" else sign for sign in key)
+
+
+def client(environment: dict[str, str]) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+def test_a_key_that_the_library_cannot_list_is_its_own_rejection(s3_zone: Zone, s3_server: S3Server) -> None:
+    good = s3_zone.drop_sample()
+    prefix = s3_zone.url.removeprefix("s3://landing/")
+    keys = ["incoming/cygnus/2025-03/a\x7f.xlsx", "incoming/cygnus/2025-03/tab\t.xlsx"]
+    for key in (*keys, "incoming/cygnus/2025-03/Icon\r"):
+        client(s3_server.environment).put_object(Bucket="landing", Key=f"{prefix}/{key}", Body=b"x")
+
+    s3_zone.run()
+
+    assert dict(s3_zone.statuses()) == {good: "loaded", **{as_shown(key): "rejected" for key in keys}}
+    for key in keys:
+        assert "cannot be printed" in s3_zone.problem(as_shown(key))
+    assert s3_zone.run() == []
+    client(s3_server.environment).delete_object(Bucket="landing", Key=f"{prefix}/{keys[0]}")
+    s3_zone.run()
+    assert dict(s3_zone.statuses())[as_shown(keys[0])] == "withdrawn"
+
+
+def test_keys_that_no_path_can_hold_are_told_one_by_one(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SeaweedFS tidies such keys; the server of moto keeps them as Amazon does.
+    from moto.server import ThreadedMotoServer
+
+    from tests.conftest import Zone
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        environment = {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
+        }  # fmt: skip
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        there = client(environment)
+        there.create_bucket(Bucket="landing-zone")
+        zone = Zone("s3://landing-zone/a prefix", database)
+        good = zone.drop_sample()
+        for key in ODD_KEYS:
+            there.put_object(Bucket="landing-zone", Key=f"a prefix/{key}", Body=b"x")
+
+        zone.run()
+
+        assert dict(zone.statuses()) == {good: "loaded", **{as_shown(key): "rejected" for key in ODD_KEYS}}
+        assert "by which no file can be read" in zone.problem(ODD_KEYS[0])
+        assert zone.run() == []
+    finally:
+        server.stop()

@@ -16,6 +16,7 @@ from shs_pipeline.errors import ShsError, UnreadableFileError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from shs_pipeline.file_reader.reader import FileReader
     from shs_pipeline.landing import Place
     from shs_pipeline.overview import FileError
     from shs_pipeline.reading import Problem, SourceFile
@@ -29,24 +30,20 @@ _SHOWN = 50
 Known = Mapping[str, frozenset[str]]
 
 
-class _Everything(frozenset[str]):
-    """A set that has every name, for what cannot be checked."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
 @dataclass(frozen=True)
 class Subject:
     """What is checked.
 
     Attributes:
         because: how it is known what the file is.
+        commission_month, is_early_ok: what its place in the landing zone says, if it lies there.
     """
 
     declaration: Declaration
     because: str
     revenue_month: date | None = None
+    commission_month: date | None = None
+    is_early_ok: bool = False
 
 
 def register(app: typer.Typer) -> None:
@@ -86,47 +83,73 @@ def check(
     dropped = SourceFile(file.name, file_content(file))
     console = results()
     subject: Subject | None = None
-    try:
-        subject = _subject(settings, file, dropped, source, given)
-        outcome = _judged(console, settings, subject, dropped)
-    except UnreadableFileError as error:
-        outcome = FileOutcome.rejected(Problem(error.problem, error.remedy))
-    _show_outcome(console, subject, outcome)
-    if errors_to is not None:
-        _write_errors(console, errors_to, file.name, dropped.content, outcome)
+    with file_reader(settings) as reader:
+        try:
+            subject = _subject(settings, reader, file, dropped, source, given)
+            outcome = _judged(console, settings, reader, subject, dropped)
+        except UnreadableFileError as error:
+            outcome = FileOutcome.rejected(Problem(error.problem, error.remedy))
+        _show_outcome(console, subject, outcome)
+        if errors_to is not None:
+            _write_errors(console, reader, errors_to, dropped, outcome)
     if outcome.errors:
         raise typer.Exit(EXIT_REJECTED)
 
 
-def _judged(console: Console, settings: Settings, subject: Subject, file: SourceFile) -> FileOutcome:
+def file_reader(settings: Settings) -> FileReader:
+    """Return what reads files within the limits that the settings say."""
+    from shs_pipeline.file_reader.reader import FileReader, Limits
+
+    return FileReader(Limits(settings.read_seconds, settings.read_memory_mb))
+
+
+def _judged(
+    console: Console, settings: Settings, reader: FileReader, subject: Subject, file: SourceFile
+) -> FileOutcome:
     from shs_pipeline.cli.terminal import remarks, say
-    from shs_pipeline.source import read_file
 
     declaration = subject.declaration
     say(console, f"{file.name} is checked as {declaration.name} ({subject.because}).")
-    known, doubts = known_values(settings, declaration)
+    known, doubts = known_values(settings, reader, declaration)
     for doubt in doubts:
         say(remarks(), doubt, "yellow")
     month = subject.revenue_month or _stand_in_month(declaration, file.name)
-    whole = replace(file, revenue_month=month, known=known)
-    return read_file(declaration, whole, settings.max_file_mb * 2**20)
+    whole = replace(
+        file,
+        revenue_month=month,
+        known=known,
+        commission_month=subject.commission_month,
+        is_early_ok=subject.is_early_ok,
+    )
+    return reader.read(declaration.name, whole, settings.max_file_mb * 2**20)
 
 
 def _subject(
-    settings: Settings, path: Path, file: SourceFile, source: str | None, given: date | None
+    settings: Settings,
+    reader: FileReader,
+    path: Path,
+    file: SourceFile,
+    source: str | None,
+    given: date | None,
 ) -> Subject:
     from shs_pipeline.cli.arguments import declaration_named
-    from shs_pipeline.guess import guess
 
     place = _place_in_landing(settings, path)
     month = given or (place.revenue_month if place else None)
     if source is not None:
-        return Subject(declaration_named(source), "as told", month)
-    if place is not None and place.name is not None:
-        return Subject(declaration_named(place.name), "it lies there", month)
-    found = guess(file, settings.max_file_mb * 2**20)
-    because = f"it has {found.found} of its {found.wanted} columns" if found.wanted else "by its extension"
-    return Subject(found.declaration, because, month)
+        name, because = source, "as told"
+    elif place is not None and place.name is not None:
+        name, because = place.name, "it lies there"
+    else:
+        found = reader.guess(file, settings.max_file_mb * 2**20)
+        name = found.declaration
+        because = (
+            f"it has {found.found} of its {found.wanted} columns" if found.wanted else "by its extension"
+        )
+    subject = Subject(declaration_named(name), because, month)
+    if place is not None and place.name == subject.declaration.name:
+        return replace(subject, commission_month=place.commission_month, is_early_ok=place.is_early_ok)
+    return subject
 
 
 def _place_in_landing(settings: Settings, path: Path) -> Place | None:
@@ -157,21 +180,23 @@ def _stand_in_month(declaration: Declaration, name: str) -> date | None:
 # --- what the file is checked against ----------------------------------------------------
 
 
-def known_values(settings: Settings, declaration: Declaration) -> tuple[Known, list[str]]:
+def known_values(settings: Settings, reader: FileReader, declaration: Declaration) -> tuple[Known, list[str]]:
     """Return the reference values that a reader needs, and what cannot be checked for lack of them.
 
     They come from the database if it is running, else from the workbook in the landing zone.
     """
     if _MAP not in getattr(declaration, "needs", ()):
         return {}, []
-    known = _from_database(settings, declaration) or _from_landing(settings)
+    known = _from_database(settings, declaration) or _from_landing(settings, reader)
     if known is not None:
         return known, []
     doubt = (
         f"Service lines are not checked: no {_MAP} table is in force, and none that can be read lies in the "
         "landing zone."
     )
-    return {_MAP: _Everything()}, [doubt]
+    from shs_pipeline.reading import Everything
+
+    return {_MAP: Everything()}, [doubt]
 
 
 def _from_database(settings: Settings, declaration: Declaration) -> Known | None:
@@ -195,13 +220,12 @@ def _from_database(settings: Settings, declaration: Declaration) -> Known | None
     return known if known.get(_MAP) else None
 
 
-def _from_landing(settings: Settings) -> Known | None:
+def _from_landing(settings: Settings, reader: FileReader) -> Known | None:
     """Return the values of the workbook in the landing zone, if one is there that can be read."""
     from shs_pipeline.casting import match_key
+    from shs_pipeline.copy_text import CopyLines
     from shs_pipeline.landing import REFERENCE, Landing
     from shs_pipeline.reading import SourceFile
-    from shs_pipeline.reference import table_named
-    from shs_pipeline.source import read_file
 
     path = f"{REFERENCE}/{_MAP}.xlsx"
     try:
@@ -210,10 +234,10 @@ def _from_landing(settings: Settings) -> Known | None:
         return None
     if content is None:
         return None
-    outcome = read_file(table_named(_MAP), SourceFile(path, content), settings.max_file_mb * 2**20)
-    if outcome.lines is None:
+    outcome = reader.read(_MAP, SourceFile(path, content), settings.max_file_mb * 2**20, ["service_lines"])
+    if not isinstance(outcome.lines, CopyLines):
         return None
-    return {_MAP: frozenset(match_key(name) for name in outcome.lines["service_lines"])}
+    return {_MAP: frozenset(match_key(name) for name in outcome.lines.cells["service_lines"])}
 
 
 # --- what was found ----------------------------------------------------------------------
@@ -260,20 +284,16 @@ def show_errors(console: Console, found: Iterable[Problem | FileError], limit: i
 def _show_sums(console: Console, declaration: Declaration, outcome: FileOutcome) -> None:
     from shs_pipeline.cli.terminal import dollars, say
     from shs_pipeline.contract import columns_of
+    from shs_pipeline.copy_text import CopyLines
     from shs_pipeline.source import Source
 
-    if outcome.lines is None or not isinstance(declaration, Source):
+    if not isinstance(outcome.lines, CopyLines) or not isinstance(declaration, Source):
         return
     from decimal import Decimal
 
-    from shs_pipeline.loading import sums_of
-
     headers = {column.name: column.header for column in columns_of(declaration.rows)}
-    sums = sums_of(declaration, outcome.lines)
-    say(
-        console,
-        "Sums: " + ", ".join(f"{headers[n]} {dollars(Decimal(v))}" for n, v in sums.items()) + " USD.",
-    )
+    sums = ", ".join(f"{headers[n]} {dollars(Decimal(v))}" for n, v in outcome.lines.sums.items())
+    say(console, f"Sums: {sums} USD.")
 
 
 def _show_totals(console: Console, outcome: FileOutcome) -> None:
@@ -300,9 +320,10 @@ def _show_totals(console: Console, outcome: FileOutcome) -> None:
     console.print(table)
 
 
-def _write_errors(console: Console, path: Path, name: str, content: bytes, outcome: FileOutcome) -> None:
+def _write_errors(
+    console: Console, reader: FileReader, path: Path, file: SourceFile, outcome: FileOutcome
+) -> None:
     from shs_pipeline.cli.terminal import say
-    from shs_pipeline.error_workbook import write_error_workbook
 
     if path.suffix.lower() != ".xlsx":
         raise ShsError(f"{path} is no name of a workbook.", "Let --errors-to end in .xlsx.")
@@ -311,7 +332,7 @@ def _write_errors(console: Console, path: Path, name: str, content: bytes, outco
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(write_error_workbook(name, content, outcome.problems))
+        path.write_bytes(reader.error_workbook(file.name, file.content, outcome.problems))
     except OSError as error:
         raise ShsError(f"{path} cannot be written ({error.strerror}).", "Name another place.") from None
     say(console, f"Error workbook: {path}")

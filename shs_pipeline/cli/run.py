@@ -39,6 +39,9 @@ def run(
             "--source", metavar="NAME", help="Only this source or reference table; may be repeated."
         ),
     ] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Withdraw what is gone, although it is much: it was deleted.")
+    ] = False,
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Compute every mart anew, whatever changed.")
     ] = False,
@@ -53,18 +56,26 @@ def run(
     from shs_pipeline.cli.arguments import known_name
     from shs_pipeline.cli.notices import tell_after_run, tell_of_failure
     from shs_pipeline.cli.terminal import results
+    from shs_pipeline.run import trouble_of
     from shs_pipeline.settings import load_settings
 
     names = [known_name(name) for name in source or ()]
     settings = load_settings()
     job = open_job(settings, "run")
+    job.may_withdraw = accept
     console = results()
     try:
         is_rejected = _run(console, settings, job, everything, names, full_refresh)
     except Exception as error:
         tell_of_failure(settings, job, error)
         raise
-    tell_after_run(console, settings, job)
+    trouble = trouble_of(job)
+    if job.failures and trouble is not None:
+        tell_of_failure(settings, job, trouble)
+    else:
+        tell_after_run(console, settings, job)
+    if trouble is not None:
+        raise trouble
     if is_rejected:
         raise typer.Exit(EXIT_REJECTED)
 
@@ -112,7 +123,6 @@ def open_job(settings: Settings, command: str, most_seconds: float | None = None
 def _ingest(job: Ingestion, progress: Progress, everything: bool, names: Sequence[str]) -> list[FolderReport]:
     from shs_pipeline.run import run_all, run_changed
 
-    job.may_empty = everything
     return (run_all if everything else run_changed)(job, progress, names or None)
 
 
@@ -160,7 +170,7 @@ def _counts(group: Sequence[FolderReport]) -> tuple[object, ...]:
 
 def withdrawn_paths(report: FolderReport) -> list[str]:
     """Return the files of a source that were in force and are no longer there."""
-    here = {file.path for file in report.files}
+    here = {*report.stays, *(file.path for file in report.files)}
     # A deleted reference table stays in force until another version comes.
     return [] if report.folder.is_reference else [old.path for old in report.before if old.path not in here]
 

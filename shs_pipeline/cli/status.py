@@ -49,6 +49,7 @@ class State:
         publication: what people read in the marts; None where nothing was ever published.
         is_published: whether people read everything that is loaded.
         notices: the last ones, the newest first.
+        held: the mass withdrawal that waits to be confirmed.
     """
 
     ui: str | None
@@ -61,6 +62,7 @@ class State:
     publication: Publication | None = None
     is_published: bool = False
     notices: Sequence[Shown] = ()
+    held: ShsError | None = None
 
 
 def status(
@@ -95,6 +97,7 @@ def look(settings: Settings) -> State:
     from shs_pipeline.cli.run import open_job
     from shs_pipeline.database import place
     from shs_pipeline.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.holding import held_now
     from shs_pipeline.marts import last_publication, pending_state
     from shs_pipeline.months import today
     from shs_pipeline.notices.outbox import recent
@@ -130,6 +133,7 @@ def look(settings: Settings) -> State:
         publication,
         not pending,
         notices,
+        job.query(held_now),
     )
 
 
@@ -207,6 +211,8 @@ def _show_open_ends(console: Console, state: State) -> None:
             say(console, f"… and {len(rejected) - _LISTED} more: shs errors lists all of them.")
     else:
         say(console, "No file is rejected.", "green")
+    if state.held is not None:
+        say(console, str(state.held), "bold red")
     if state.trouble is not None:
         say(console, str(state.trouble), "bold red")
     elif state.waiting:
@@ -288,4 +294,5 @@ def _as_json(settings: Settings, state: State) -> dict[str, Any]:
         ],
         "waiting": list(state.waiting) if state.waiting is not None else None,
         "trouble": str(state.trouble) if state.trouble else None,
+        "held": str(state.held) if state.held else None,
     }

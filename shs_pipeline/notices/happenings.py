@@ -91,6 +91,14 @@ def rejected_files(connection: psycopg.Connection, mark: Mark) -> list[Notice]:
     return [texts.rejected(Rejection(*row)) for row in rows]
 
 
+def held_withdrawals(connection: psycopg.Connection, mark: Mark) -> list[Notice]:
+    """Return the mass withdrawal that waits to be confirmed, told once as long as it does."""
+    rows = connection.execute(
+        "select hold_id, problem, remedy from ops.holds where is_open and begun_at > %s", [mark.begun_at]
+    )
+    return [texts.held(*row) for row in rows]
+
+
 def failed_runs(runs: Sequence[FailedRun]) -> list[Notice]:
     """Return failed runs; one that fails again with the same words is told once a day."""
     notices = []

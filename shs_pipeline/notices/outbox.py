@@ -74,6 +74,7 @@ def record(
         _close_overtaken(connection)
         count = _put(connection, happenings.failed_runs(runs))
         count += _put(connection, happenings.rejected_files(connection, mark))
+        count += _put(connection, happenings.held_withdrawals(connection, mark))
         for source, month, notice in happenings.missing_sources(connection, mark, today, due_day):
             if _put(connection, [notice]):
                 log.warning("SHS-EVENT source_stale source=%s month=%s", source, month_text(month))

@@ -111,6 +111,15 @@ def failed(run: FailedRun, key: str) -> Notice:
     return Notice("failed_run", key, subject_line(f"A run failed: {run.what}"), body)
 
 
+def held(hold_id: int, problem: str, remedy: str) -> Notice:
+    """Return the notice that a mass withdrawal waits to be confirmed, for the admins."""
+    body = (
+        f"{one_line(problem)}\n\nWhat to do: {one_line(remedy)}\n\nFiles that are new or corrected are "
+        "loaded meanwhile."
+    )
+    return Notice("failed_run", f"held/{hold_id}", "Held: many loaded files are gone", body)
+
+
 def missing(source: str, months: Sequence[date], due_day: int) -> Notice:
     """Return the notice that months of a source are due and not there, for the admins."""
     last = month_text(months[-1])

@@ -1,0 +1,184 @@
+"""The process that reads files: `python -m shs_pipeline.file_reader.child SOCKET MEMORY-MB SECONDS`.
+
+It gets one order after another over an inherited socket, ends with its parent, and knows no secret.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from shs_pipeline.file_reader.messages import (
+    Frame,
+    FrameReader,
+    answer,
+    file_of,
+    pieces_of,
+    problems_of,
+)
+from shs_pipeline.source import Declaration
+
+_PIECE = 1 << 20
+# The parent ends a child that takes too long. Should it fail to, the system does it this much later.
+_LATER_SECONDS = 10
+_PR_SET_PDEATHSIG = 1
+
+
+def serve(connection: socket.socket, seconds: float) -> None:
+    """Carry out orders until the other end is closed."""
+    said = _Said()
+    logging.getLogger().addHandler(said)
+    _send(connection, Frame({"ready": True}))
+    reader = FrameReader()
+    while piece := connection.recv(_PIECE):
+        order = reader.feed(piece)
+        if order is None:
+            continue
+        signal.setitimer(signal.ITIMER_REAL, seconds + _LATER_SECONDS)
+        try:
+            reply = _carry_out(order)
+        except MemoryError:
+            reply = None
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if reply is None:
+            # What is left of the memory may be in pieces: another process goes on.
+            _send(connection, Frame({"failed": "memory"}))
+            return
+        _send(connection, Frame({**reply.header, "log": said.taken()}, reply.blocks))
+
+
+def _carry_out(order: Frame) -> Frame:
+    match order.header["do"]:
+        case "read":
+            return _read(order)
+        case "guess":
+            return _guess(order)
+        case _:
+            return _mark(order)
+
+
+def _read(order: Frame) -> Frame:
+    from shs_pipeline.copy_text import copy_lines_of
+    from shs_pipeline.source import read_file
+
+    declaration, file = _declared(order.header["declaration"]), file_of(order)
+    outcome = read_file(declaration, file, order.header["max_bytes"])
+    if outcome.lines is None:
+        return answer(outcome, None, {})
+    lines: Any = outcome.lines
+    cells = {name: [str(cell) for cell in lines[name].tolist()] for name in order.header["columns"]}
+    return answer(outcome, copy_lines_of(declaration, lines), cells)
+
+
+def _guess(order: Frame) -> Frame:
+    from shs_pipeline.errors import ShsError, UnreadableFileError
+    from shs_pipeline.guess import guess
+
+    try:
+        found = guess(file_of(order), order.header["max_bytes"])
+    except ShsError as error:
+        is_unreadable = isinstance(error, UnreadableFileError)
+        return Frame({"problem": error.problem, "remedy": error.remedy, "is_unreadable": is_unreadable})
+    return Frame({"declaration": found.declaration.name, "found": found.found, "wanted": found.wanted})
+
+
+def _mark(order: Frame) -> Frame:
+    from shs_pipeline.error_workbook import write_error_workbook
+
+    header = order.header
+    problems = problems_of(header["problems"])
+    return Frame(
+        {}, [write_error_workbook(header["name"], order.blocks[0], problems, columns=header["columns"])]
+    )
+
+
+def _declared(name: str) -> Declaration:
+    from shs_pipeline.reference import NAMES, table_named
+    from shs_pipeline.sources import source_named
+
+    return table_named(name) if name in NAMES else source_named(name)
+
+
+class _Said(logging.Handler):
+    """Keeps what is logged while an order is carried out; the parent logs it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._kept: list[list[Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._kept.append([record.levelno, self.format(record)])
+
+    def taken(self) -> list[list[Any]]:
+        """Return what was kept, and begin anew."""
+        kept, self._kept = self._kept, []
+        return kept
+
+
+def _send(connection: socket.socket, frame: Frame) -> None:
+    for piece in pieces_of(frame):
+        connection.sendall(piece)
+
+
+def _import_libraries() -> None:
+    """Import what nearly every file needs, before the first one comes."""
+    import numpy as np  # noqa: F401
+    import openpyxl  # noqa: F401
+    import pandas as pd  # noqa: F401
+    import pandera.pandas as pa  # noqa: F401
+    import python_calamine  # noqa: F401
+
+    from shs_pipeline.reference import all_tables
+    from shs_pipeline.sources import all_sources
+
+    assert all_sources()
+    assert all_tables()
+
+
+def limit_memory(megabytes: int) -> None:
+    """Let this process have so much memory beyond what it has now, where the system can hold it to that."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no copy of the sales on the disk
+    status = Path("/proc/self/statm")
+    if not status.is_file():
+        return  # macOS does not keep to this limit; the parent watches
+    held = int(status.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    most = held + megabytes * 2**20
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    with suppress(OSError):
+        # Where the whole machine runs out of memory, this process is the one to go.
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def end_with_parent() -> None:
+    """Let Linux end this process with its parent, also in the middle of a file; elsewhere at its end."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> NoReturn:
+    """Prepare, then serve at the socket whose number the command line names."""
+    number, megabytes, seconds = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's business
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    connection = socket.socket(fileno=int(number))
+    end_with_parent()
+    with suppress(BrokenPipeError, ConnectionResetError):
+        _import_libraries()
+        limit_memory(int(megabytes))
+        serve(connection, float(seconds))
+    # What libraries would do at the end is of no use to anybody.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""What goes between a run and its reading process: a JSON header and blocks of bytes, in frames.
+
+Nothing that comes back is code or an object: a file that took over the child could not take over the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from shs_pipeline.copy_text import CopyLines
+from shs_pipeline.reading import Everything, PrintedTotal, Problem, SourceFile
+from shs_pipeline.source import FileOutcome
+
+_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message."""
+
+    header: Mapping[str, Any]
+    blocks: Sequence[bytes] = ()
+
+
+class FrameReader:
+    """Puts the pieces that a socket hands out together; `None` from `feed` means that more is to come."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+
+    def feed(self, piece: bytes) -> Frame | None:
+        """Take a piece, and return the frame that it completes."""
+        self._received += piece
+        return self._frame() if len(self._received) >= self._missing_from() else None
+
+    def _missing_from(self) -> int:
+        """Return how many bytes the frame has, as far as that is known."""
+        if len(self._received) < _LENGTH:
+            return _LENGTH
+        end = _LENGTH + int.from_bytes(self._received[:_LENGTH], "big")
+        if len(self._received) < end:
+            return end
+        if not hasattr(self, "_sizes"):
+            self._sizes = _sizes(json.loads(self._received[_LENGTH:end]))
+        return end + sum(self._sizes)
+
+    def _frame(self) -> Frame:
+        end = _LENGTH + int.from_bytes(self._received[:_LENGTH], "big")
+        header = json.loads(self._received[_LENGTH:end])
+        blocks, view = [], memoryview(self._received)
+        for size in self._sizes:
+            blocks.append(bytes(view[end : end + size]))
+            end += size
+        view.release()
+        del self._sizes
+        self._received = bytearray()
+        return Frame(header, blocks)
+
+
+def _sizes(header: Mapping[str, Any]) -> list[int]:
+    return [int(size) for size in header["blocks"]]
+
+
+def pieces_of(frame: Frame) -> Iterator[bytes]:
+    """Yield a frame as what is sent."""
+    header = {**frame.header, "blocks": [len(block) for block in frame.blocks]}
+    text = json.dumps(header, default=int).encode()  # numpy's whole numbers are no ints
+    yield len(text).to_bytes(_LENGTH, "big") + text
+    yield from frame.blocks
+
+
+# --- what is asked -----------------------------------------------------------------------------------
+
+
+def asked_to_read(declaration: str, file: SourceFile, max_bytes: int, columns: Sequence[str]) -> Frame:
+    """Return the order to read a file as what it is declared to be."""
+    header = {"do": "read", "declaration": declaration, "columns": list(columns), "max_bytes": max_bytes}
+    return Frame(header | _described(file), [file.content])
+
+
+def asked_to_guess(file: SourceFile, max_bytes: int) -> Frame:
+    """Return the order to say what a file is."""
+    return Frame({"do": "guess", "max_bytes": max_bytes} | _described(file), [file.content])
+
+
+def asked_to_mark(name: str, content: bytes, problems: Sequence[Problem], columns: Sequence[str]) -> Frame:
+    """Return the order to write the error workbook of a file."""
+    header = {"do": "mark", "name": name, "columns": list(columns), "problems": _listed(problems)}
+    return Frame(header, [content])
+
+
+def _described(file: SourceFile) -> dict[str, Any]:
+    known = {
+        table: None if isinstance(names, Everything) else sorted(names) for table, names in file.known.items()
+    }
+    return {
+        "name": file.name,
+        "revenue_month": _iso(file.revenue_month),
+        "commission_month": _iso(file.commission_month),
+        "is_early_ok": file.is_early_ok,
+        "known": known,
+    }
+
+
+def file_of(frame: Frame) -> SourceFile:
+    """Return the file that an order is about."""
+    header = frame.header
+    return SourceFile(
+        name=header["name"],
+        content=frame.blocks[0],
+        revenue_month=_day(header["revenue_month"]),
+        known={
+            table: Everything() if names is None else frozenset(names)
+            for table, names in header["known"].items()
+        },
+        commission_month=_day(header["commission_month"]),
+        is_early_ok=header["is_early_ok"],
+    )
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+# --- what is answered --------------------------------------------------------------------------------
+
+
+def answer(outcome: FileOutcome, lines: CopyLines | None, cells: Mapping[str, Sequence[Any]]) -> Frame:
+    """Return what became of reading a file.
+
+    Args:
+        lines: its lines as they go to the database; None where it is rejected.
+        cells: texts of the columns that were asked for.
+    """
+    header: dict[str, Any] = {
+        "rows_read": outcome.rows_read,
+        "left_out": dict(outcome.left_out),
+        "totals": [_total(total) for total in outcome.totals],
+        "problems": _listed(outcome.problems),
+        "lines": None,
+    }
+    if lines is None:
+        return Frame(header)
+    header["lines"] = {"count": lines.count, "sums": dict(lines.sums), "cells": dict(cells)}
+    return Frame(header, [lines.text, lines.keys])
+
+
+def outcome_of(frame: Frame) -> FileOutcome:
+    """Return what became of reading a file, with its lines ready for the database."""
+    header = frame.header
+    lines = None
+    if header["lines"] is not None:
+        found = header["lines"]
+        text, keys = frame.blocks
+        lines = CopyLines(found["count"], text, keys, found["sums"], found["cells"])
+    return FileOutcome(
+        lines=lines,
+        rows_read=header["rows_read"],
+        left_out=header["left_out"],
+        totals=[_total_of(total) for total in header["totals"]],
+        problems=problems_of(header["problems"]),
+    )
+
+
+def _listed(problems: Sequence[Problem]) -> list[list[Any]]:
+    return [
+        [found.problem, found.remedy, found.sheet, found.row, found.column, found.value, found.severity]
+        for found in problems
+    ]
+
+
+def problems_of(listed: Sequence[Sequence[Any]]) -> list[Problem]:
+    """Return the problems of a message."""
+    return [Problem(*found) for found in listed]
+
+
+def _total(total: PrintedTotal) -> list[Any]:
+    return [total.sheet, total.row, total.label, total.column, str(total.printed), str(total.computed)]
+
+
+def _total_of(total: Sequence[Any]) -> PrintedTotal:
+    sheet, row, label, column, printed, computed = total
+    return PrintedTotal(sheet, row, label, column, Decimal(printed), Decimal(computed))

@@ -1,0 +1,278 @@
+"""Files are read in a process of its own: whatever happens there is that file's own rejection."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import openpyxl
+import pytest
+
+from shs_pipeline.copy_text import CopyLines
+from shs_pipeline.errors import ShsError, UnreadableFileError
+from shs_pipeline.file_reader.reader import FileReader, Limits
+from shs_pipeline.reading import Everything, Problem, SourceFile
+from shs_pipeline.samples import make_sample
+from shs_pipeline.samples.broken import with_bad_cell
+from shs_pipeline.samples.workbook import write_workbook
+from shs_pipeline.source import FileOutcome, read_file
+from shs_pipeline.sources import NAMES, source_named
+
+if TYPE_CHECKING:
+    from tests.conftest import Zone
+
+MARCH = date(2025, 3, 1)
+MAX_BYTES = 50 << 20
+ODD = (sys.executable, "-P", str(Path(__file__).with_name("odd_readers.py")))
+CASES = Path(__file__).parents[1].with_name("shared") / "cases" / "more"
+NOVO = make_sample("novo", MARCH, lines=3, seed=1).content
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[FileReader]:
+    with FileReader(Limits(seconds=60, megabytes=1024)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[FileReader]:
+    """A reader whose process does to novo's files what their names say."""
+    with FileReader(Limits(seconds=4, megabytes=300), ODD) as found:
+        yield found
+
+
+def read(reader: FileReader, name: str, content: bytes = NOVO, source: str = "novo") -> FileOutcome:
+    file = SourceFile(name, content, known={"service_to_product": Everything()})
+    return reader.read(source, file, MAX_BYTES)
+
+
+def said(outcome: FileOutcome) -> str:
+    assert outcome.lines is None
+    (problem,) = outcome.problems
+    assert problem.severity == "error"
+    return f"{problem.problem} {problem.remedy}"
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_a_file_reads_the_same_there_as_here(reader: FileReader, source: str) -> None:
+    sample = make_sample(source, MARCH, lines=8, seed=3)
+    name = sample.path.rpartition("/")[2]
+    month = date(2025, 2, 1) if "rev=" in sample.path else None
+    file = SourceFile(name, sample.content, month, {"service_to_product": Everything()})
+
+    here = read_file(source_named(source), file, MAX_BYTES)
+    there = reader.read(source, file, MAX_BYTES)
+
+    assert isinstance(there.lines, CopyLines)
+    assert here.lines is not None
+    assert len(there.lines) == len(here.lines) == there.lines.text.count(b"\n") == len(there.lines.line_keys)
+    assert (there.rows_read, there.left_out) == (here.rows_read, here.left_out)
+    assert list(there.totals) == list(here.totals)
+    assert list(there.problems) == list(here.problems)
+
+
+def test_problems_come_back_with_their_place(reader: FileReader) -> None:
+    content = with_bad_cell(
+        make_sample("cygnus", MARCH, lines=4, seed=1).content, "Invoice Total", 5, "seven"
+    )
+
+    here = read_file(source_named("cygnus"), SourceFile("a.xlsx", content), MAX_BYTES)
+
+    assert list(read(reader, "a.xlsx", content, "cygnus").problems) == list(here.problems)
+    assert here.problems[0].row == 5
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence", "remedy"),
+    [
+        ("segfault", "segfault.xlsx crashed the program that reads it (SIGSEGV)", "save it as a new file"),
+        ("abort", "abort.xlsx crashed the program that reads it (SIGABRT)", "save it as a new file"),
+        ("exit", "exit.xlsx crashed the program that reads it (exit code 3)", "save it as a new file"),
+        ("sysexit", "sysexit.xlsx crashed the program that reads it (exit code 0)", "save it as a new file"),
+        ("loop", "Reading loop.xlsx took longer than 4 seconds", "SHS_READ_SECONDS"),
+        ("stuck", "Reading stuck.xlsx took longer than 4 seconds", "SHS_READ_SECONDS"),
+        ("memory", "Reading memory.xlsx needs more than 300 MB of memory", "SHS_READ_MEMORY_MB"),
+        ("fault", "made an error of its own on fault.xlsx (ZeroDivisionError)", "Report it"),
+    ],
+)
+def test_what_happens_to_a_file_is_its_own_rejection_and_the_next_one_is_read(
+    odd: FileReader, what: str, sentence: str, remedy: str
+) -> None:
+    found = said(read(odd, f"{what}.xlsx"))
+
+    assert sentence in found
+    assert remedy in found
+    assert len(read(odd, "good.xlsx").lines or ()) == 3
+
+
+def test_garbage_that_a_reader_prints_harms_nothing(
+    odd: FileReader, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert len(read(odd, "print.xlsx").lines or ()) == 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_process_is_kept_for_the_next_file(odd: FileReader) -> None:
+    read(odd, "good.xlsx")
+    assert odd._child is not None
+    process = odd._child._process.pid
+
+    read(odd, "good.xlsx")
+
+    assert odd._child._process.pid == process
+
+
+def test_a_kill_from_outside_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with FileReader(Limits(), ODD) as reader:
+        assert len(read(reader, "once.xlsx").lines or ()) == 3
+    assert (tmp_path / "once").exists()
+
+
+def test_the_process_knows_no_secret(odd: FileReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHS_DATABASE_URL", "postgresql://owner:secret@db/shs")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        with FileReader(Limits(), ODD) as reader:
+            read(reader, "environment.xlsx")
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    (record,) = [record for record in records if "environment.xlsx" in record.getMessage()]
+    assert "KeyError: 'nothing'" in record.getMessage(), "the traceback is in our log"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["idle", "loop.xlsx", "stuck.xlsx"])
+def test_the_process_ends_with_its_parent(name: str) -> None:
+    script = (
+        "import sys, threading, time\n"
+        "from shs_pipeline.file_reader.reader import FileReader, Limits\n"
+        "from shs_pipeline.reading import SourceFile\n"
+        f"reader = FileReader(Limits(seconds=100), {ODD!r})\n"
+        "reader.start()\n"
+        "reader._child._wait_until_ready()\n"
+        "print(reader._child._process.pid, flush=True)\n"
+        f"name, content = {name!r}, open({str(_novo_file())!r}, 'rb').read()\n"
+        "time.sleep(100) if name == 'idle' else reader.read('novo', SourceFile(name, content), 10**7)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    time.sleep(0.5)
+    assert _lives(child)
+
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    deadline = time.monotonic() + 20
+    while _lives(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(child)
+
+
+def _novo_file() -> Path:
+    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"novo-{os.getpid()}.xlsx"
+    path.write_bytes(NOVO)
+    return path
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_process_that_does_not_start_is_a_sentence_and_rejects_no_file(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit('libfoo is missing')")
+
+    for command in ([sys.executable, str(broken)], [str(tmp_path / "nothing")]):
+        with FileReader(Limits(), command) as reader, pytest.raises(ShsError, match="does not start here"):
+            read(reader, "a.xlsx")
+
+
+def test_guessing_happens_there_too(reader: FileReader) -> None:
+    cygnus = make_sample("cygnus", MARCH, lines=2, seed=1).content
+
+    assert reader.guess(SourceFile("a.xlsx", cygnus), MAX_BYTES).declaration == "cygnus"
+    with pytest.raises(UnreadableFileError, match=r"a\.txt is no"):
+        reader.guess(SourceFile("a.txt", b"x"), MAX_BYTES)
+    with pytest.raises(ShsError, match="columns of no source"):
+        reader.guess(SourceFile("a.xlsx", write_workbook({"S": [["nothing"]]})), MAX_BYTES)
+
+
+def test_error_workbooks_are_written_there_and_a_file_that_is_too_much_for_it_gets_the_list(
+    reader: FileReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Problem("It is wrong.", "Mend it.", sheet="Sheet1", row=3, column="Extension")
+    marked = openpyxl.load_workbook(io.BytesIO(reader.error_workbook("a.xlsx", NOVO, [problem])))
+    assert len(marked.sheetnames) > 1
+
+    script = ODD[-1].replace("odd_readers", "odd_marks")
+    with FileReader(Limits(), (*ODD[:-1], script)) as odd:
+        alone = openpyxl.load_workbook(io.BytesIO(odd.error_workbook("a.xlsx", NOVO, [problem])))
+
+    assert alone.sheetnames == ["Errors"]
+    texts = [cell.value for row in alone["Errors"].iter_rows() for cell in row]
+    assert "It is wrong." in texts
+    assert any("this list stands alone" in str(text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("case", "source"),
+    [
+        ("statement_drawing_loop.pdf", "summit_medical"),
+        ("quickbooks_stray_cells.xlsx", "quickbooks"),
+        ("cygnus_cell_reference_overflow.xlsx", "cygnus"),
+    ],
+)
+@pytest.mark.slow
+def test_files_that_ended_the_whole_process_end_only_themselves(case: str, source: str) -> None:
+    if not (CASES / case).is_file():
+        pytest.skip(f"there is no {CASES / case}")
+    with FileReader(Limits(seconds=10, megabytes=1024)) as reader:
+        outcome = read(reader, case, (CASES / case).read_bytes(), source)
+
+        assert outcome.lines is not None or case in said(outcome) or outcome.errors
+        assert len(read(reader, "good.xlsx").lines or ()) == 3
+
+
+def test_a_run_rejects_such_a_file_and_loads_the_others(zone: Zone) -> None:
+    paths = {
+        what: zone.drop(
+            f"incoming/novo/2025-03/{what}.xlsx", make_sample("novo", MARCH, lines=2, seed=n).content
+        )
+        for n, what in enumerate(("segfault", "loop", "sound"), start=1)
+    }
+    other = zone.drop_sample("cygnus", lines=2)
+    job = zone.job()
+    job.files = FileReader(Limits(seconds=3), ODD)
+    with job.files:
+        from shs_pipeline.run import run_changed
+
+        run_changed(job)
+
+    assert set(zone.statuses()) == {
+        (paths["segfault"], "rejected"), (paths["loop"], "rejected"),
+        (paths["sound"], "loaded"), (other, "loaded"),
+    }  # fmt: skip
+    assert "crashed the program that reads it" in zone.problem(paths["segfault"])
+    assert "took longer than 3 seconds" in zone.problem(paths["loop"])
+    assert zone.errors(paths["segfault"])
+    assert zone.run() == []
