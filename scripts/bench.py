@@ -50,7 +50,7 @@ def main() -> None:
 def _measure_all(home: Path, options: argparse.Namespace) -> None:
     home.chmod(0o755)
     os.environ |= {"SHS_HOME": str(home / "var"), "SHS_LANDING": (home / "landing").as_uri()}
-    os.environ[URL] = _printed(["shs", "url"]).strip()
+    os.environ[URL] = _printed(["shs", "url", "--show"]).strip()
     try:
         rows = [*_large(home, options.lines), *_small(home, options.months, options.small)]
     finally:
