@@ -28,6 +28,16 @@ def all_checks() -> list[dg.AssetChecksDefinition]:
     ]
 
 
+def outcomes_of(
+    connection: psycopg.Connection, key: dg.AssetKey, due_day: int
+) -> Sequence[checks.CheckOutcome]:
+    """Return the answer to each check of a source, a reference table or the unknown places."""
+    if key == UNKNOWN_KEY:
+        return checks.check_unknown_places(connection)
+    question = _of_table if key.path[0] == "reference" else _of_source
+    return question(key.path[-1])(connection, due_day)
+
+
 def _of_source(name: str) -> Question:
     return lambda connection, due_day: checks.check_source(connection, name, today(), due_day)
 

@@ -85,7 +85,7 @@ def _round(made: Path) -> list[Measured]:
         home = Path(folder)
         home.chmod(0o755)
         os.environ |= {"SHS_HOME": str(home / "var"), "SHS_LANDING": (home / "landing").as_uri()}
-        os.environ[URL] = _printed(["shs", "url"]).strip()
+        os.environ[URL] = _printed(["shs", "url", "--show"]).strip()
         try:
             return [*_large(home, made), *_small(home, made)]
         finally:

@@ -13,6 +13,7 @@ from assets.warehouse import Warehouse
 from sensors.due_months import due_months_schedule
 from sensors.landing import landing_sensor
 from sensors.notices import notices_sensor
+from sensors.reported import reported_sensor
 from shs_pipeline.dbt_build import prepare_manifest
 from shs_pipeline.reference import all_tables
 from shs_pipeline.settings import load_settings
@@ -38,7 +39,11 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             *metabase,
         ],
         "asset_checks": all_checks(),
-        "sensors": [landing_sensor(settings.sensor_seconds, settings.due_day, behind), notices_sensor()],
+        "sensors": [
+            landing_sensor(settings.sensor_seconds, settings.due_day, behind),
+            notices_sensor(),
+            reported_sensor(settings.sensor_seconds, settings.due_day, models),
+        ],
         "schedules": [due_months_schedule()],
         "resources": {"warehouse": Warehouse()},
         # A step of its own process costs 2.6 s, thirteen times what it costs in the run's.

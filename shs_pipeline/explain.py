@@ -142,7 +142,8 @@ def check_published(connection: psycopg.Connection) -> None:
 def nothing_published() -> ShsError:
     """Return what to say where there are no marts."""
     return ShsError(
-        "No payouts were ever published here.", "Drop files and reference workbooks, then run shs run."
+        "No payouts were ever published here.",
+        "To begin: shs demo for example data; or shs drop FILE for each file and workbook, then shs run.",
     )
 
 

@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from shs_pipeline.database import dagster_environment, prepare, write_dagster_home
 from shs_pipeline.embedded_postgres import HOST, EmbeddedPostgres, free_port, is_free
@@ -39,9 +40,12 @@ if TYPE_CHECKING:
 
 LOCATION = "shs"
 USUAL_WEB_PORT = 3000
+USUAL_PREVIEW_PORT = 8642
+PREVIEW = "preview"
 START_SECONDS = 180.0
 STOP_SECONDS = 25.0
 LARGEST_LOG = 10 * 1024 * 1024
+PREVIEW_PAUSE = 30.0
 
 _LOADED = """
 { workspaceOrError {
@@ -49,6 +53,11 @@ _LOADED = """
     ... on Workspace { locationEntries { loadStatus locationOrLoadError {
         __typename ... on PythonError { message } } } }
     ... on PythonError { message } } }
+"""
+
+_AUTOMATION = """
+{ repositoriesOrError { ... on RepositoryConnection { nodes {
+    sensors { name sensorState { status } } schedules { name scheduleState { status } } } } } }
 """
 
 log = logging.getLogger(__name__)
@@ -61,12 +70,14 @@ class RunningSystem:
     Attributes:
         pid: the process of `up`.
         url: address of the Dagster UI.
+        preview: address of the dashboards.
         children: command line of each child by its pid (as text).
     """
 
     pid: int
     url: str
     children: dict[str, list[str]] = field(default_factory=dict)
+    preview: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,7 @@ def up(
     Raises:
         ShsError: already running, a part that does not start, or one that ended by itself.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
+    _check_writable(settings.home)
     with _only_one(settings.home) as is_ours:
         if not is_ours:
             raise _runs_already(settings)
@@ -143,8 +154,15 @@ class _System:
         self.home = settings.home
         self.children: list[_Child] = []
         self.server = None if settings.database_url else EmbeddedPostgres(self.home, settings.pg_bin)
-        self.code_port, self.web_port = _settle_ports(self.home)
+        ports = _settle_ports(self.home)
+        self.code_port, self.web_port, self.preview_port = (
+            ports["code_server"],
+            ports["webserver"],
+            ports[PREVIEW],
+        )
         self.url = f"http://{HOST}:{self.web_port}"
+        self.preview_url = f"http://{HOST}:{self.preview_port}"
+        self.next_preview = 0.0
         # In the system's folder for such things: the path of a socket may have a hundred letters.
         self.runs = Path(tempfile.mkdtemp(prefix="shs-runs-"))
 
@@ -172,17 +190,22 @@ class _System:
     def _start_all(self) -> None:
         workspace = self._write_workspace()
         # The run host imports while the others start; it is waited for by the first run.
-        steps = (self._start_run_host, self._start_code_server, self._start_webserver, self._start_daemon)
+        steps = (
+            self._start_run_host, self._start_code_server, self._start_webserver, self._start_daemon,
+            self._start_preview,
+        )  # fmt: skip
         for step in steps:
             if self.stop.is_set():
                 return
             step(workspace)
         if self.stop.is_set():
             return
-        self.say(f"Dagster UI: {self.url}")
-        self.say(f"Landing zone: {self.settings.landing}")
-        self.say(f"Logs: {self.home / 'logs'}")
-        self.say("Running. Ctrl-C stops everything.")
+        self.say(f"Dagster UI:    {self.url}{_instead_of(USUAL_WEB_PORT, self.web_port)}")
+        preview = f"{self.preview_url}{_instead_of(USUAL_PREVIEW_PORT, self.preview_port)}"
+        self.say(f"Dashboards:    {preview} as an admin sees them, once something is published")
+        self.say(f"Landing zone:  {_shown_address(self.settings.landing)}")
+        self.say(f"Logs:          {self.home / 'logs'}")
+        self.say("Running. Anybody on this machine can open these pages. Ctrl-C stops everything.")
 
     def _write_workspace(self) -> Path:
         configuration = project_root() / "dagster.yaml"
@@ -221,8 +244,13 @@ class _System:
     def _start_daemon(self, workspace: Path) -> None:
         self._start("daemon", "dagster._daemon", "run", "--workspace", str(workspace))
 
+    def _start_preview(self, workspace: Path | None = None) -> None:
+        del workspace
+        # It waits by itself until there is something to show.
+        self._start(PREVIEW, "shs_pipeline.preview", str(self.preview_port))
+
     def _is_loaded(self) -> bool:
-        entries = _ask(self.url)
+        entries = _locations(self.url)
         if not entries or any(entry["loadStatus"] != "LOADED" for entry in entries):
             return False
         found = entries[0]["locationOrLoadError"]
@@ -230,7 +258,7 @@ class _System:
             lines = [line for line in found["message"].splitlines() if line.strip()] or ["no message"]
             raise ShsError(
                 f"The module {self.module} cannot be loaded: {lines[-1].strip()}",
-                f"Mend what {self.home / 'logs' / 'code-server.log'} shows and start again.",
+                f"Fix what {self.home / 'logs' / 'code-server.log'} shows and start again.",
             )
         return True
 
@@ -249,7 +277,7 @@ class _System:
 
     def _record(self) -> None:
         children = {str(child.process.pid): child.command for child in self.children}
-        record = RunningSystem(os.getpid(), self.url, children)
+        record = RunningSystem(os.getpid(), self.url, children, self.preview_url)
         _write_whole(self.home / "up.json", json.dumps(asdict(record)))
 
     def _wait_for(self, child: _Child, is_ready: Callable[[], bool]) -> None:
@@ -271,11 +299,28 @@ class _System:
             if self.server is not None and self.server.status().state == "stopped":
                 self.say("The database had stopped; starting it again.")
                 self.server.ensure_running()
+            self._look_after_preview()
+
+    def _look_after_preview(self) -> None:
+        """Start the dashboards again when they ended: the rest does not depend on them."""
+        ended = [
+            child for child in self.children if child.name == PREVIEW and child.process.poll() is not None
+        ]
+        if not ended or time.monotonic() < self.next_preview:
+            return
+        self.next_preview = time.monotonic() + PREVIEW_PAUSE
+        self.children.remove(ended[0])
+        self.say(f"The dashboards ended; starting them again (see {ended[0].log_file}).")
+        if not is_free(self.preview_port):
+            self.preview_port = free_port()
+            self.preview_url = f"http://{HOST}:{self.preview_port}"
+            self.say(f"Their port is taken by another program. Dashboards: {self.preview_url}")
+        self._start_preview()
 
     def _check_children(self) -> None:
         for child in self.children:
             code = child.process.poll()
-            if code is not None:
+            if code is not None and child.name != PREVIEW:
                 raise ShsError(
                     f"The {child.name} ended by itself ({_how_it_ended(code)}), so everything was stopped.",
                     f"Look at the end of {child.log_file}, then start again.",
@@ -320,7 +365,7 @@ def _runs_already(settings: Settings) -> ShsError:
     record = _read_record(settings.home)
     where = f" at {record.url}" if record else ""
     return ShsError(
-        f"The system of {settings.home} runs already{where}.",
+        f"The system of {settings.home} is already running{where}.",
         "Stop it with shs down, or set SHS_HOME to another folder to run a second one.",
     )
 
@@ -419,19 +464,46 @@ def _stop_signals() -> Iterator[threading.Event]:
 # --- ports, logs, questions -----------------------------------------------------------------
 
 
-def _settle_ports(home: Path) -> tuple[int, int]:
-    """Return code server's and webserver's port: the recorded ones as long as they are free."""
+def _settle_ports(home: Path) -> dict[str, int]:
+    """Return the port of each part: the recorded or usual one as long as it is free."""
     path = home / "ports.json"
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):
         known = {}
-    code = known.get("code_server")
-    web = known.get("webserver", USUAL_WEB_PORT)
-    code = code if isinstance(code, int) and is_free(code) else free_port()
-    web = web if isinstance(web, int) and is_free(web) else free_port()
-    _write_whole(path, json.dumps({"code_server": code, "webserver": web}))
-    return code, web
+    usual = {"code_server": None, "webserver": USUAL_WEB_PORT, PREVIEW: USUAL_PREVIEW_PORT}
+    ports: dict[str, int] = {}
+    for name, usual_port in usual.items():
+        port = known.get(name, usual_port)
+        is_usable = isinstance(port, int) and port not in ports.values() and is_free(port)
+        ports[name] = port if is_usable else free_port()
+    _write_whole(path, json.dumps(ports))
+    return ports
+
+
+def _instead_of(usual: int, port: int) -> str:
+    return "" if port == usual or is_free(usual) else f" (port {usual} is taken)"
+
+
+def _shown_address(landing: str) -> str:
+    return unquote(landing.removeprefix("file://")) if landing.startswith("file://") else landing
+
+
+def _check_writable(home: Path) -> None:
+    """Make the home if it is not there.
+
+    Raises:
+        ShsError: nothing can be written there.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise ShsError(
+            f"Nothing can be written to {home} ({error.strerror}), where the system keeps its state.",
+            "Make that folder writable, or make room on its disk; or set SHS_HOME to another folder.",
+        ) from None
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -453,22 +525,41 @@ def _answers(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def _ask(url: str) -> list[dict[str, Any]]:
+def stopped_automation(url: str) -> list[str]:
+    """Return the sensors and schedules that somebody switched off in the UI at this address."""
+    found = _ask(url, _AUTOMATION)
+    nodes = found.get("repositoriesOrError", {}).get("nodes", []) if found else []
+    states = [
+        (one["name"], one[kind]["status"])
+        for node in nodes
+        for kind, ones in (("sensorState", node["sensors"]), ("scheduleState", node["schedules"]))
+        for one in ones
+    ]
+    return [name for name, state in states if state != "RUNNING"]
+
+
+def _locations(url: str) -> list[dict[str, Any]]:
     """Return the code locations as the webserver sees them, empty while it does not answer."""
+    workspace = (_ask(url, _LOADED) or {}).get("workspaceOrError") or {}
+    entries: list[dict[str, Any]] = workspace.get("locationEntries", [])
+    return entries
+
+
+def _ask(url: str, query: str) -> dict[str, Any] | None:
+    """Return what Dagster's webserver answers; None while it does not."""
     request = urllib.request.Request(  # noqa: S310 - our own webserver
         f"{url}/graphql",
-        data=json.dumps({"query": _LOADED}).encode(),
+        data=json.dumps({"query": query}).encode(),
         headers={"Content-Type": "application/json"},
     )
     # A proxy of the environment has no business with 127.0.0.1.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as answer:
-            workspace = json.load(answer)["data"]["workspaceOrError"]
+            found: dict[str, Any] | None = json.load(answer)["data"]
     except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
-        return []
-    entries: list[dict[str, Any]] = workspace.get("locationEntries", [])
-    return entries
+        return None
+    return found
 
 
 def _how_it_ended(code: int) -> str:

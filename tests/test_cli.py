@@ -187,7 +187,7 @@ def test_a_run_loads_and_publishes_what_changed_and_a_second_one_finds_nothing(w
     assert f"cygnus/{MONTH:%Y-%m}" in first.output
     assert "Invoice Total" in first.output
     assert "reference/service_to_product" in first.output
-    assert "Publication 1: everything computed anew" in first.output
+    assert "Publication 1: everything rebuilt" in first.output
     assert second.output == "Nothing changed since the last run.\nThe marts are up to date (publication 1).\n"
 
 
@@ -383,7 +383,7 @@ def test_a_file_is_dropped_where_it_belongs(bare: System, report: Path, options:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ("--source cygnus", "commission month of March report.xlsx is missing"),
+        ("--source cygnus", "commission month of March report.xlsx may be"),
         ("--source cygnus --month 2025-13", "--month '2025-13' is no month"),
         ("--source cygnus --month 03/2025", "is no month"),
         ("--source cygnus --month 2019-12", "out of range"),
@@ -453,6 +453,73 @@ def test_another_file_of_the_same_name_is_only_replaced_when_told(bare: System, 
     assert place.read_bytes() == report.read_bytes()
 
 
+def named(bare: System, name: str, content: bytes) -> Path:
+    path = bare.folder / name
+    path.write_bytes(content)
+    return path
+
+
+def test_what_is_not_said_is_guessed_shown_and_only_done_when_agreed(bare: System) -> None:
+    month = month_text(MONTH)
+    path = named(bare, f"Cygnus {month}.xlsx", sample())
+
+    refused = bare.shs("drop", path)
+    nothing = list(bare.landing.rglob("*.xlsx"))
+    done = bare.shs("drop", path, "--yes")
+
+    assert isinstance(refused.exception, ShsError)
+    assert f"would go to incoming/cygnus/{month}/{path.name}" in refused.exception.problem
+    assert f"--source cygnus --month {month}" in refused.exception.remedy
+    assert "Guessed source cygnus: it has 16 of its 16 columns." in refused.output
+    assert f"Guessed commission month {month}: its name says {month}" in refused.output
+    assert nothing == []
+    assert done.exit_code == 0
+    assert (bare.landing / f"incoming/cygnus/{month}/{path.name}").read_bytes() == sample()
+
+
+@pytest.mark.parametrize(("answer", "is_done"), [("y", True), ("Yes", True), ("", False), ("n", False)])
+def test_a_person_is_asked(bare: System, monkeypatch: pytest.MonkeyPatch, answer: str, is_done: bool) -> None:
+    path = named(bare, f"Novo {month_text(MONTH)}.xlsx", sample("novo"))
+    monkeypatch.setattr("shs_pipeline.cli.drop._is_somebody_there", lambda: True)
+
+    result = CliRunner().invoke(build_app(), ["drop", str(path)], input=f"{answer}\n")
+
+    assert "Is that right? [y/N]" in result.output
+    assert bool(list(bare.landing.rglob("*.xlsx"))) is is_done
+    assert (result.exit_code == 0) is is_done
+
+
+def test_a_reference_workbook_needs_no_month(bare: System) -> None:
+    content = reference_workbooks(MONTH, MONTH, 10)["reference/territories.xlsx"]
+
+    assert bare.shs("drop", named(bare, "who owns what.xlsx", content), "--yes").exit_code == 0
+    assert (bare.landing / "reference/territories.xlsx").read_bytes() == content
+
+
+def test_when_unsure_the_candidates_are_listed(bare: System) -> None:
+    error = bare.fails("drop", named(bare, "Cygnus 2021-05.xlsx", sample()), "--yes")
+
+    assert f"may be {month_text(month_after(MONTH, -1))} or " in error.problem
+    assert "2021-05" in error.problem
+    assert "--source cygnus with --month" in error.remedy
+    assert not list(bare.landing.rglob("*.xlsx"))
+
+
+def test_the_revenue_month_of_a_pivot_is_guessed_from_the_earlier_ones(bare: System) -> None:
+    pivots = [make_sample("summit_medical", date(2025, 2, 1), lines=4, seed=1)]
+    pivots += [make_sample("summit_medical", date(2025, 6, 1), lines=4, seed=1)]
+    assert all("/rev=" in pivot.path for pivot in pivots)
+    path = named(bare, "Summit pivot 2025-06.xlsx", pivots[1].content)
+
+    first = bare.fails("drop", path, "--source", "summit_medical", "--yes")
+    bare.put(pivots[0].path, pivots[0].content)
+    second = bare.shs("drop", path, "--source", "summit_medical", "--yes")
+
+    assert "must name the revenue month" in first.problem
+    assert "Guessed revenue month 2025-05" in second.output
+    assert (bare.landing / "incoming/summit_medical/2025-06/rev=2025-05" / path.name).exists()
+
+
 def test_a_dropped_file_is_loaded_by_the_next_run(system: System, report: Path) -> None:
     system.shs("drop", report, "--source", "cygnus", "--month", month_text(MONTH))
 
@@ -494,7 +561,7 @@ def test_a_bad_file_shows_each_problem_and_gets_its_error_workbook(bare: System,
 def test_the_error_workbook_must_have_a_name_of_one(bare: System, report: Path) -> None:
     report.write_bytes(bad_sample())
 
-    assert "no name of a workbook" in bare.fails("check", report, "--errors-to", "errors.txt").problem
+    assert "not the name of a workbook" in bare.fails("check", report, "--errors-to", "errors.txt").problem
 
 
 def test_a_file_checked_as_another_source_is_rejected(bare: System, report: Path) -> None:
@@ -552,7 +619,7 @@ def test_a_file_in_the_landing_zone_is_checked_as_its_place_says(bare: System) -
     result = bare.shs("check", place)
 
     assert result.exit_code == EXIT_REJECTED
-    assert "checked as novo (it lies there)" in result.output
+    assert "checked as novo (it is in that folder)" in result.output
 
 
 def test_a_reference_workbook_is_checked_too(bare: System, report: Path) -> None:
@@ -623,7 +690,7 @@ def test_errors_lists_every_error_of_the_rejected_files(system: System) -> None:
         (str(bad_row()), "Invoice Total", "[red]abc[/red]"),
     ]
     assert len(rows) == 3
-    assert all(row["how to mend it"] and row["error workbook"] for row in rows)
+    assert all(row["how to fix it"] and row["error workbook"] for row in rows)
     assert "it is loaded" in system.fails("errors", "good.xlsx").problem
     assert path in system.fails("errors", "eport.xlsx").remedy
 
@@ -726,7 +793,7 @@ def test_a_demo_fills_ingests_and_shows_payouts_and_where_to_look(whole: System,
     result = system.shs("demo", "--months", 2, "--lines", 8)
 
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "24 made-up files lie in the landing zone" in result.output
+    assert "24 made-up files are in the landing zone" in result.output
     row = next(line for line in result.output.splitlines() if line.strip().startswith("Cygnus"))
     assert row.split()[1:5] == ["2", "0", "16", "0"]
     assert str(system.landing) in result.output
@@ -755,7 +822,7 @@ def test_a_second_demo_keeps_what_was_done_to_the_files(system: System) -> None:
 
     result = system.shs("demo", "--months", 3, "--lines", 9)
 
-    assert "lie in the landing zone already" in result.output
+    assert "are in the landing zone already" in result.output
     row = next(line for line in result.output.splitlines() if line.strip().startswith("Cygnus"))
     assert row.split()[1:4] == ["0", "0", "0"]
 
@@ -768,7 +835,7 @@ def test_a_demo_that_was_killed_while_writing_is_completed(system: System) -> No
 
     result = system.shs("demo")
 
-    assert "15 made-up files lie in the landing zone: 1 months" in result.output
+    assert "15 made-up files are in the landing zone: 1 month until" in result.output
     assert len(list((system.landing / "incoming").rglob("*.*"))) == 9
 
 

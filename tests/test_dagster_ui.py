@@ -73,7 +73,9 @@ class System:
     def lines(self, source: str) -> int:
         import psycopg
 
-        url = subprocess.run([SHS, "url"], env=self.environment, capture_output=True, text=True, check=True)
+        url = subprocess.run(
+            [SHS, "url", "--show"], env=self.environment, capture_output=True, text=True, check=True
+        )
         with psycopg.connect(url.stdout.strip()) as connection:
             # Nothing is there before the first look at the bucket.
             if connection.execute("select to_regclass('ops.files')").fetchone() == (None,):
@@ -96,12 +98,23 @@ class System:
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         import psycopg
 
-        url = subprocess.run([SHS, "url"], env=self.environment, capture_output=True, text=True, check=True)
+        url = subprocess.run(
+            [SHS, "url", "--show"], env=self.environment, capture_output=True, text=True, check=True
+        )
         with psycopg.connect(url.stdout.strip()) as connection:
             try:
                 return connection.execute(statement).fetchall()
             except psycopg.errors.UndefinedTable:
                 return []  # nothing is there before the first look at the bucket
+
+    def partitions(self, source: str) -> list[str]:
+        """The months of a source that Dagster knows as materialized."""
+        asked = (
+            "query ($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {"
+            " assetMaterializations(limit: 1000) { partition } } } }"
+        )
+        found = self.ask(asked, k={"path": ["raw", source]})
+        return [one["partition"] for one in found["assetNodeOrError"]["assetMaterializations"]]
 
     def stop(self) -> str:
         os.killpg(self.process.pid, signal.SIGINT)
@@ -195,11 +208,24 @@ def test_a_partition_shows_its_files_lines_and_sums(system: System, page: Page) 
     assert page.get_by_text("per_file").count() > 0
 
 
+def test_what_shs_run_ingests_beside_the_system_is_green_too(system: System) -> None:
+    sample = make_sample("novo", date(2025, 4, 1), lines=20, seed=1)
+    place = system.landing / sample.path
+    place.parent.mkdir(parents=True)
+    place.write_bytes(sample.content)
+
+    subprocess.run([SHS, "run"], env=system.environment, capture_output=True, check=False)
+
+    assert system.lines("novo") == 80
+    # Whichever of the two was first: the month is green.
+    wait_for(lambda: "2025-04" in system.partitions("novo"), 90, "the month to be green in Dagster")
+
+
 def test_a_deleted_file_leaves_the_warehouse(system: System) -> None:
     sample = make_sample("novo", MONTH, lines=20, seed=1)
     (system.landing / sample.path).unlink()
 
-    wait_for(lambda: system.lines("novo") == 40, 90, "the lines to be withdrawn")
+    wait_for(lambda: system.lines("novo") == 60, 90, "the lines to be withdrawn")
 
 
 def test_control_c_stops_everything_cleanly(system: System) -> None:

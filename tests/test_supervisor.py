@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from sensors.run_host import ask as ask_host
+from shs_pipeline import supervisor
 from shs_pipeline.database import prepare
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.errors import ShsError
@@ -97,6 +99,7 @@ def children(home: Path) -> dict[str, int]:
         "code-server": "code-server",
         "dagster_webserver": "webserver",
         "dagster._daemon": "daemon",
+        "shs_pipeline.preview": "preview",
     }
     return {
         name: int(pid)
@@ -130,10 +133,11 @@ def test_it_starts_in_order_and_refuses_a_second(home: Path, system: subprocess.
 
     assert said[0] == "Database: ready."
     assert said[1] == "Code location: loaded."
-    assert list(started) == ["run-host", "code-server", "webserver", "daemon"]
+    assert list(started) == ["run-host", "code-server", "webserver", "daemon", "preview"]
+    assert any(line.startswith("Dashboards:") and running.preview in line for line in said)
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(running.url, timeout=30) as page:
         assert page.status == 200
-    with pytest.raises(ShsError, match="runs already at"):
+    with pytest.raises(ShsError, match="is already running at"):
         up(settings)
     shown = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=False).stdout
     assert EmbeddedPostgres(home).read_secrets().owner_password not in shown
@@ -217,6 +221,8 @@ def test_a_stopped_database_comes_back_and_a_part_that_dies_takes_the_rest_along
     started = children(home)
     EmbeddedPostgres(home).stop()
     read_until(process, "starting it again")
+    os.kill(started["preview"], signal.SIGKILL)
+    read_until(process, "The dashboards ended; starting them again")
 
     os.kill(started["daemon"], signal.SIGKILL)
 
@@ -244,7 +250,32 @@ def test_what_a_killed_system_left_is_cleared(home: Path) -> None:
         time.sleep(0.1)
     assert not group_lives(started["code-server"])
     assert not (home / "up.json").exists()
-    assert {"code_server", "webserver"} == set(json.loads((home / "ports.json").read_text()))
+    assert {"code_server", "webserver", "preview"} == set(json.loads((home / "ports.json").read_text()))
+
+
+def test_a_home_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(ShsError, match="Nothing can be written to") as found:
+        up(Settings(home=tmp_path / "file" / "home"))
+
+    assert "SHS_HOME" in found.value.remedy
+
+
+def test_a_port_that_is_taken_is_said_and_another_one_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        monkeypatch.setattr(supervisor, "USUAL_PREVIEW_PORT", taken)
+
+        port = supervisor._settle_ports(tmp_path)["preview"]
+
+        assert port != taken
+        assert supervisor._settle_ports(tmp_path)["preview"] == port
+        assert supervisor._instead_of(taken, port) == f" (port {taken} is taken)"
 
 
 def test_definitions_that_do_not_load_are_said_in_one_sentence(home: Path) -> None:

@@ -1,20 +1,25 @@
 """The command line `shs`: what people and scripts call.
 
-Exit codes: 0 done, 1 a problem that a person can mend, 2 wrong usage, 3 a file is rejected, 70 a
-fault of the program (its traceback is in a log file, not on the terminal), 130 interrupted.
+Exit codes: 0 done, 1 a problem that a person can fix, 2 wrong usage, 3 a file is rejected, 70 a bug in
+the program (its traceback is in a log file, not on the terminal), 130 interrupted, 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
+import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 from shs_pipeline.errors import ShsError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
 
     import typer
 
@@ -42,6 +47,7 @@ COMMAND_MODULES = (
 EXIT_PROBLEM = 1
 EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
+EXIT_ENDED = 143
 
 
 def build_app() -> typer.Typer:
@@ -53,8 +59,8 @@ def build_app() -> typer.Typer:
         help="Sales Performance Tracker: from suppliers' files to payouts that can be explained.",
         epilog=(
             "Start with: shs demo. If something does not work: shs doctor.\n\n"
-            "Exit codes: 0 done, 1 a problem to mend, 2 wrong usage, 3 a file is rejected, 70 a fault "
-            "of shs, 130 interrupted."
+            "Exit codes: 0 done, 1 a problem to fix, 2 wrong usage, 3 a file is rejected, 70 a bug in "
+            "shs, 130 interrupted, 143 ended by a signal."
         ),
         no_args_is_help=True,
         add_completion=False,
@@ -79,54 +85,110 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; no traceback ever reaches the terminal."""
+    from shs_pipeline.cli.log import log_apart
+
+    signal.signal(signal.SIGTERM, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that is no UTF-8, or a terminal that cannot show a letter, ends no command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    log_apart(_log_folder)
     try:
         build_app()()
-    except ShsError as error:
-        show_problem(error)
-        sys.exit(EXIT_PROBLEM)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; nothing more may be flushed into the pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_PROBLEM)
-    except PermissionError as error:
-        show_problem(_not_allowed(error))
-        sys.exit(EXIT_PROBLEM)
-    except Exception as error:  # noqa: BLE001 - the last resort for what nobody foresaw
-        _show_fault(error)
-        sys.exit(EXIT_FAULT)
+    except SystemExit as end:
+        # Typer makes this code of Ctrl-C, and 1 of a pipe that nobody reads any more.
+        _flush_quietly()
+        sys.exit(_interrupted() if end.code == EXIT_INTERRUPTED else end.code)
+    except BaseException as error:  # noqa: BLE001 - the last resort for what nobody foresaw
+        sys.exit(_told(error))
+
+
+def _told(error: BaseException) -> int:
+    """Say in a sentence what ended the command; return its exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        return _interrupted()
+    if isinstance(error, BrokenPipeError):
+        _flush_quietly()
+        return EXIT_PROBLEM
+    problem = problem_of(error) if isinstance(error, OSError) else error
+    if isinstance(problem, ShsError):
+        show_problem(problem)
+        return EXIT_PROBLEM
+    _show_fault(error)
+    return EXIT_FAULT
+
+
+_signals: list[int] = []
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    """End on SIGTERM as on Ctrl-C, so that whatever cleans up behind one does behind the other."""
+    del frame
+    _signals.append(number)
+    raise KeyboardInterrupt
+
+
+def _interrupted() -> int:
+    """Say that the command was ended, and return its exit code."""
+    # A second Ctrl-C would only cut this line in two.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    is_ended = signal.SIGTERM in _signals
+    words = "Ended." if is_ended else "Interrupted."
+    with suppress(OSError):
+        sys.stderr.write(f"{words} What was finished stays; the same command goes on from there.\n")
+        sys.stderr.flush()
+    return EXIT_ENDED if is_ended else EXIT_INTERRUPTED
+
+
+def _flush_quietly() -> None:
+    """Write out what is left; where the reader (head, less) has seen enough, nothing more."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def problem_of(error: OSError) -> ShsError | None:
+    """Return what a person can do about a disk, a folder or a right; None for what is none of these."""
+    where = os.fsdecode(error.filename) if error.filename else None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ShsError(
+            f"The disk is full: {where or 'a file'} cannot be written ({error.strerror}).",
+            "Make room, or move SHS_HOME to a larger disk; then run the same command again.",
+        )
+    if error.errno == errno.EROFS:
+        return ShsError(
+            f"{where or 'A folder that is needed'} cannot be written: its disk is read-only.",
+            "Make the disk writable, or set SHS_HOME to another folder.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return ShsError(
+            f"The user of this command may not use {where or 'a file it needs'} ({error.strerror}).",
+            "Run it as the user that ran it before, or give that file to the user of this command.",
+        )
+    return None
 
 
 def show_problem(error: ShsError) -> None:
     """Print what is wrong in red and what to do below it, on stderr."""
-    from rich.console import Console
-    from rich.text import Text
+    from shs_pipeline.cli.terminal import remarks, say
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text(error.problem, style="bold red"))
-    console.print(Text(error.remedy))
+    say(remarks(), error.problem, "bold red")
+    say(remarks(), error.remedy)
 
 
-def _not_allowed(error: PermissionError) -> ShsError:
-    return ShsError(
-        f"The user of this command may not use {error.filename or 'a file it needs'} ({error.strerror}).",
-        "Run it as the user that ran it before, or give that file to the user of this command.",
-    )
-
-
-def _show_fault(error: Exception) -> None:
+def _show_fault(error: BaseException) -> None:
     path = _write_fault(error)
     where = f"the details are in {path}" if path else "and its details cannot be written anywhere"
     show_problem(
         ShsError(
-            f"shs met a fault of its own ({type(error).__name__}); {where}.",
-            "Try again; if it happens again, report it with that file.",
+            f"This is a bug in shs ({type(error).__name__}); {where}.",
+            "Try again. If it happens again, report it and attach that file.",
         )
     )
 
 
-def _write_fault(error: Exception) -> Path | None:
+def _write_fault(error: BaseException) -> Path | None:
     """Append the traceback to the log of this home, else to the temporary folder."""
     import tempfile
     import traceback

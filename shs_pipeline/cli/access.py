@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PANEL = "Data"
 _PATIENCE_SECONDS = 30
+_NOBODY = "No sales_reps workbook is published yet: shs drop FILE --source sales_reps, then shs run."
 PersonArgument = Annotated[
     str, typer.Argument(metavar="PERSON", help="Name as in the sales_reps workbook, or e-mail address.")
 ]
@@ -32,9 +33,10 @@ def register(app: typer.Typer) -> None:
 
     @group.callback(invoke_without_command=True)
     def _access(context: typer.Context) -> None:
-        """Who may log in to the database, as the sales_reps workbook says.
+        """List who may log in to the database, as the sales_reps workbook says.
 
-        Example: [bold]shs access[/bold] lists persons, roles and what is still to be done.
+        Examples: [bold]shs access[/bold], [bold]shs access sync[/bold],
+        [bold]shs access reset "Dana Whitfield"[/bold]
         """
         if context.invoked_subcommand is None:
             show()
@@ -45,22 +47,21 @@ def register(app: typer.Typer) -> None:
 def show() -> None:
     """Print a row per person."""
     from shs_pipeline.access import list_access
-    from shs_pipeline.cli.terminal import cells, results, say, table_of
+    from shs_pipeline.cli.terminal import results, say, table_of
 
     with _opened("access") as (connection, secrets, _):
         listed = list_access(connection, secrets)
     console = results()
     if not listed:
-        say(console, "No sales_reps workbook is published yet: drop one and ingest it with shs run.")
+        say(console, _NOBODY)
         return
-    table = table_of("Person", "E-mail", "Permission", "Role", "State")
+    headings = ("Person", "E-mail", "Permission", "Role", "State")
+    table = table_of(*headings, prose=("Person", "State"), least=("Role", "E-mail"))
     for access in listed:
-        table.add_row(
-            *cells(access.rep_name, access.email, access.permission, access.role_name, access.state)
-        )
-    console.print(table)
+        table.add_row(access.rep_name, access.email, access.permission, access.role_name, access.state)
+    table.show(console)
     if any(_is_open_end(access) for access in listed):
-        say(console, "shs access sync does what is still to be done.", "yellow")
+        say(console, "shs access sync does what is still pending.", "yellow")
 
 
 def sync() -> None:
@@ -68,35 +69,44 @@ def sync() -> None:
 
     Example: [bold]shs access sync[/bold]
     """
-    from shs_pipeline.access import sync_logins
+    from shs_pipeline.access import list_access, sync_logins
     from shs_pipeline.cli.terminal import results, say
 
     with _opened("access sync") as (connection, secrets, _):
         changes = sync_logins(connection, secrets)
+        is_anybody = bool(changes or list_access(connection, secrets))
     if changes:
         _show_changes(changes)
+    elif not is_anybody:
+        say(results(), _NOBODY)
     else:
-        say(results(), "All logins are as the workbook says.", "green")
+        say(results(), "All logins match the workbook.", "green")
 
 
 def url(
     person: PersonArgument,
     show_password: Annotated[
-        bool, typer.Option("--show", help="Yes, print the URL although it holds the password.")
+        bool, typer.Option("--show", help="Print the password too; make sure that nobody else reads it.")
+    ] = False,
+    passfile: Annotated[
+        bool, typer.Option("--passfile", help="Keep the password in a private file that the URL names.")
     ] = False,
 ) -> None:
-    """Print the database URL of a person. It holds the password: do not paste it where others read.
+    """Print the database URL of a person, with their password: do not paste it where others read.
 
-    Example: [bold]psql "$(shs access url 'Dana Whitfield' --show)"[/bold]
+    Examples: [bold]shs access url "Dana Whitfield" --show[/bold], and without a password that others
+    on the machine could read: [bold]psql "$(shs access url 'Dana Whitfield' --passfile)"[/bold]
     """
     from shs_pipeline.access import find_login, login_url
+    from shs_pipeline.cli.passfile import with_passfile
+    from shs_pipeline.settings import load_settings
 
     with _opened("access url") as (connection, secrets, database_url):
         login = find_login(connection, person)
-        if not show_password:
+        if not (show_password or passfile):
             raise ShsError(
                 f"The URL of {login.rep_name} (role {login.role_name}) holds a password and is not printed.",
-                "Add --show if nobody else sees the output.",
+                "Add --show if nobody else sees the output, or --passfile for psql.",
             )
         secret = secrets.get(login.secret_name) if login.secret_name else None
     if secret is None:
@@ -104,11 +114,12 @@ def url(
             f"The password of {login.rep_name} is not in the store that SHS_SECRETS names.",
             "Correct SHS_SECRETS, or make a new password with shs access sync.",
         )
-    typer.echo(login_url(database_url, login.role_name, secret))
+    found = login_url(database_url, login.role_name, secret)
+    typer.echo(found if show_password else with_passfile(load_settings().home, found))
 
 
 def reset(person: PersonArgument) -> None:
-    """Give a person a new password and end the open sessions, as when the old one became known.
+    """Give a person a new password and end their open sessions, for example when it leaked.
 
     Example: [bold]shs access reset "Dana Whitfield"[/bold]
     """

@@ -55,7 +55,9 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A supplier's file or a reference workbook.")],
     source: Annotated[
         str | None,
-        typer.Option("--source", metavar="NAME", help="Source or reference table; else its columns tell."),
+        typer.Option(
+            "--source", metavar="NAME", help="Source or reference table; by default its columns say it."
+        ),
     ] = None,
     revenue_month: Annotated[
         str | None, typer.Option(metavar="YYYY-MM", help="Revenue month that the drop would name.")
@@ -66,8 +68,8 @@ def check(
 ) -> None:
     """Check a file without loading it: every problem, the sums, the printed totals.
 
-    Ends with exit code 3 when the file would be rejected. That it is no copy of a loaded file is
-    only checked when it is ingested.
+    Ends with exit code 3 when the file would be rejected. Whether it is a copy of a loaded file is
+    checked only when it is ingested.
 
     Examples: [bold]shs check "March report.xlsx"[/bold],
     [bold]shs check report.xlsx --source novo --errors-to errors.xlsx[/bold]
@@ -139,12 +141,14 @@ def _subject(
     if source is not None:
         name, because = source, "as told"
     elif place is not None and place.name is not None:
-        name, because = place.name, "it lies there"
+        name, because = place.name, "it is in that folder"
     else:
         found = reader.guess(file, settings.max_file_mb * 2**20)
         name = found.declaration
         because = (
-            f"it has {found.found} of its {found.wanted} columns" if found.wanted else "by its extension"
+            f"it has {found.found} of its {found.wanted} columns"
+            if found.wanted
+            else "only that source sends such files"
         )
     subject = Subject(declaration_named(name), because, month)
     if place is not None and place.name == subject.declaration.name:
@@ -173,7 +177,7 @@ def _stand_in_month(declaration: Declaration, name: str) -> date | None:
     extension = PurePosixPath(name).suffix.lower()
     if not isinstance(declaration, Source) or not declaration.revenue_month_given.get(extension):
         return None
-    say(remarks(), f"{name} carries no date: drop it with --revenue-month YYYY-MM.", "yellow")
+    say(remarks(), f"{name} has no date in it: drop it with --revenue-month YYYY-MM.", "yellow")
     return today().replace(day=1)
 
 
@@ -262,21 +266,24 @@ def _show_outcome(console: Console, subject: Subject | None, outcome: FileOutcom
 
 
 def show_errors(console: Console, found: Iterable[Problem | FileError], limit: int = _SHOWN) -> None:
-    """Print problems as a table: sheet, row, column, value, what is wrong, how to mend it."""
+    """Print problems as a table: sheet, row, column, value, what is wrong, how to fix it."""
     from rich.text import Text
 
-    from shs_pipeline.cli.terminal import cells, say, table_of
+    from shs_pipeline.cli.terminal import say, table_of
 
     rows: Sequence[Problem | FileError] = list(found)
     if not rows:
         return
-    table = table_of("Sheet", "Row", "Column", "Value", "What is wrong", "How to mend it", numbers=("Row",))
+    table = table_of(
+        "Sheet", "Row", "Column", "Value", "What is wrong", "How to fix it",
+        numbers=("Row",),
+        prose=("Sheet", "Column", "Value", "What is wrong", "How to fix it"),
+    )  # fmt: skip
     for one in rows[:limit]:
         style = "red" if one.severity == "error" else "yellow"
-        table.add_row(
-            *cells(one.sheet, one.row, one.column, one.value, Text(one.problem, style=style), one.remedy)
-        )
-    console.print(table)
+        problem = Text(one.problem, style=style)
+        table.add_row(one.sheet, one.row, one.column, one.value, problem, one.remedy)
+    table.show(console)
     if len(rows) > limit:
         say(console, f"… and {len(rows) - limit} more; the error workbook has all of them.", "dim")
 
@@ -297,7 +304,7 @@ def _show_sums(console: Console, declaration: Declaration, outcome: FileOutcome)
 
 
 def _show_totals(console: Console, outcome: FileOutcome) -> None:
-    from shs_pipeline.cli.terminal import cells, count_of, dollars, say, table_of
+    from shs_pipeline.cli.terminal import count_of, dollars, say, table_of
 
     if not outcome.totals:
         return
@@ -312,12 +319,15 @@ def _show_totals(console: Console, outcome: FileOutcome) -> None:
         return
     say(console, f"{len(differing)} of {count_of(len(outcome.totals), 'printed total')} differ:", "yellow")
     table = table_of(
-        "Sheet", "Row", "Total", "Column", "Printed", "Sum of lines", numbers=("Printed", "Sum of lines")
-    )
+        "Sheet", "Row", "Total", "Column", "Printed", "Sum of lines",
+        numbers=("Row", "Printed", "Sum of lines"),
+        prose=("Sheet", "Total", "Column"),
+        least=("Sheet", "Column"),
+    )  # fmt: skip
     for total in differing[:_SHOWN]:
         amounts = (dollars(total.printed), dollars(total.computed))
-        table.add_row(*cells(total.sheet, total.row, total.label, total.column, *amounts))
-    console.print(table)
+        table.add_row(total.sheet, total.row, total.label, total.column, *amounts)
+    table.show(console)
 
 
 def _write_errors(
@@ -326,13 +336,15 @@ def _write_errors(
     from shs_pipeline.cli.terminal import say
 
     if path.suffix.lower() != ".xlsx":
-        raise ShsError(f"{path} is no name of a workbook.", "Let --errors-to end in .xlsx.")
+        raise ShsError(
+            f"{path} is not the name of a workbook.", "Use a name that ends in .xlsx after --errors-to."
+        )
     if not outcome.problems:
-        say(console, "There is nothing to write into an error workbook.")
+        say(console, "There is no error to write into a workbook.")
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(reader.error_workbook(file.name, file.content, outcome.problems))
     except OSError as error:
         raise ShsError(f"{path} cannot be written ({error.strerror}).", "Name another place.") from None
-    say(console, f"Error workbook: {path}")
+    say(console, f"Error workbook: {path}", is_copied=True)

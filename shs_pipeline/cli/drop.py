@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +15,26 @@ import typer
 from shs_pipeline.errors import ShsError
 
 if TYPE_CHECKING:
+    from shs_pipeline.landing import Landing
+    from shs_pipeline.reading import SourceFile
     from shs_pipeline.settings import Settings
-    from shs_pipeline.source import Declaration
+    from shs_pipeline.source import Declaration, Source
 
 PANEL = "Data"
+
+
+@dataclass
+class Target:
+    """Where a file is to go.
+
+    Attributes:
+        guessed: what was not said by whoever drops it, with the evidence; empty where nothing was guessed.
+    """
+
+    declaration: Declaration
+    month: date | None = None
+    revenue_month: date | None = None
+    guessed: list[str] = field(default_factory=list)
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +46,11 @@ def drop(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file, as the supplier sent it.")],
     *,
     source: Annotated[
-        str, typer.Option("--source", metavar="NAME", help="Whose file it is; or the reference table it is.")
-    ],
+        str | None,
+        typer.Option("--source", metavar="NAME", help="Source or reference table; guessed by default."),
+    ] = None,
     month: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="Commission month; not for a reference table.")
+        str | None, typer.Option(metavar="YYYY-MM", help="Commission month; guessed by default.")
     ] = None,
     revenue_month: Annotated[
         str | None, typer.Option(metavar="YYYY-MM", help="Revenue month, where the file does not say it.")
@@ -38,38 +59,182 @@ def drop(
         bool, typer.Option("--overlap-ok", help="It counts although it looks like a corrected copy.")
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Take the place of a file of the same name.")
+        bool, typer.Option("--replace", help="Replace the file of the same name that is there.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether a guess is right.")] = False,
 ) -> None:
     """Copy a file into the right folder of the landing zone.
 
-    Examples: [bold]shs drop "March report.xlsx" --source cygnus --month 2025-03[/bold],
-    [bold]shs drop pivot.xlsx --source summit_medical --month 2025-04 --revenue-month 2025-03[/bold],
-    [bold]shs drop tiers.xlsx --source commission_tiers[/bold]
+    What you do not say is guessed from the columns, the name and the dates of the file, shown with its
+    evidence, and done once you agree. Where several sources or months are possible they are listed.
+
+    Examples: [bold]shs drop "March report.xlsx"[/bold],
+    [bold]shs drop "March report.xlsx" --source cygnus --month 2025-03[/bold],
+    [bold]shs drop pivot.xlsx --source summit_medical --month 2025-04 --revenue-month 2025-03[/bold]
     """
-    from shs_pipeline.cli.arguments import declaration_named, file_content, month_typed
+    from shs_pipeline.cli.arguments import file_content, month_typed
+    from shs_pipeline.landing import Landing
     from shs_pipeline.reading import SourceFile
     from shs_pipeline.settings import load_settings
     from shs_pipeline.source import check_can_be_opened
 
     settings = load_settings()
-    declaration = declaration_named(source)
-    commission = month_typed(month, "--month") if month else None
+    given = month_typed(month, "--month") if month else None
     revenue = month_typed(revenue_month, "--revenue-month") if revenue_month else None
-    path = path_of(declaration, file.name, commission, revenue, overlap_ok)
     content = file_content(file)
-    check_can_be_opened(declaration, SourceFile(file.name, content), settings.max_file_mb * 2**20)
-    _put(settings, path, content, may_replace=replace)
+    dropped = SourceFile(file.name, content, revenue_month=revenue)
+    landing = Landing(settings.landing)
+    target = _target(settings, landing, dropped, source, given)
+    path = path_of(target.declaration, file.name, target.month, target.revenue_month, overlap_ok)
+    check_can_be_opened(target.declaration, dropped, settings.max_file_mb * 2**20)
+    if target.guessed and not yes:
+        _confirm(target, path)
+    elif target.guessed:
+        _show_guess(target)
+    _put(settings, landing, path, content, may_replace=replace)
 
 
-def _put(settings: Settings, path: str, content: bytes, *, may_replace: bool) -> None:
+# --- what is not said --------------------------------------------------------------------
+
+
+def _target(
+    settings: Settings, landing: Landing, file: SourceFile, source: str | None, month: date | None
+) -> Target:
+    """Return where a file belongs: as it is said, and guessed where it is not."""
+    from shs_pipeline.cli.arguments import declaration_named
+    from shs_pipeline.guess import guess
+    from shs_pipeline.source import Source
+
+    if source is not None:
+        target = Target(declaration_named(source), month, file.revenue_month)
+    else:
+        found = guess(file, settings.max_file_mb * 2**20)
+        target = Target(found.declaration, month, file.revenue_month)
+        why = (
+            f"it has {found.found} of its {found.wanted} columns"
+            if found.wanted
+            else "only this source sends such files"
+        )
+        target.guessed.append(f"source {found.declaration.name}: {why}")
+    if isinstance(target.declaration, Source) and month is None:
+        _guess_months(settings, landing, file, target)
+    return target
+
+
+def _guess_months(settings: Settings, landing: Landing, file: SourceFile, target: Target) -> None:
+    """Fill in the commission month, and the revenue month of a file that must name it."""
+    from shs_pipeline.cli.terminal import count_of
+    from shs_pipeline.guess_month import guess_month, guess_revenue_month
+    from shs_pipeline.months import month_text
+    from shs_pipeline.source import Source
+
+    source = target.declaration
+    assert isinstance(source, Source)
+    drops = [drop.place for drop in landing.drops(f"incoming/{source.name}")]
+    present = {place.commission_month for place in drops if place.commission_month is not None}
+    found = guess_month(file.name, _dates(settings, source, file), present)
+    if found.month is None:
+        raise _unsure(file.name, source, found.evidence, found.candidates)
+    target.month = found.month
+    target.guessed.append(f"commission month {month_text(found.month)}: {'; '.join(found.evidence)}")
+    extension = Path(file.name).suffix.lower()
+    if target.revenue_month is None and source.revenue_month_given.get(extension):
+        lags = {
+            place.commission_month: place.revenue_month
+            for place in drops
+            if place.commission_month and place.revenue_month
+        }
+        revenue = guess_revenue_month(found.month, lags)
+        if revenue is not None:
+            target.revenue_month = revenue
+            target.guessed.append(
+                f"revenue month {month_text(revenue)}: as with {count_of(len(lags), 'earlier file')}"
+            )
+
+
+def _dates(settings: Settings, source: Source, file: SourceFile) -> Sequence[date | None]:
+    """Return the revenue date of each line; none where the file has none, or cannot be read whole."""
+    from dataclasses import replace
+
+    from shs_pipeline.cli.check import known_values
+    from shs_pipeline.source import read_file
+
+    if source.revenue_month_given.get(Path(file.name).suffix.lower()):
+        return []
+    known, _ = known_values(settings, source)
+    outcome = read_file(source, replace(file, known=known), settings.max_file_mb * 2**20)
+    return [] if outcome.lines is None else outcome.lines["revenue_date"].tolist()
+
+
+def _unsure(name: str, source: Source, evidence: Sequence[str], candidates: Sequence[date]) -> ShsError:
+    from shs_pipeline.months import month_text
+
+    if not candidates:
+        said = f" ({'; '.join(evidence)})" if evidence else ""
+        return ShsError(
+            f"The commission month of {name} is missing, and neither its name nor its lines tell it{said}.",
+            "Add it as --month YYYY-MM, such as --month 2025-03; shs check FILE says what is in the file.",
+        )
+    months = " or ".join(month_text(month) for month in candidates)
+    commands = " or ".join(f"--month {month_text(month)}" for month in candidates)
+    return ShsError(
+        f"The commission month of {name} may be {months}: {'; '.join(evidence)}.",
+        f"Say in which month the commission is paid: --source {source.name} with {commands}.",
+    )
+
+
+def _show_guess(target: Target) -> None:
+    from shs_pipeline.cli.terminal import results, say
+
+    for line in target.guessed:
+        say(results(), f"Guessed {line}.")
+
+
+def _confirm(target: Target, path: str) -> None:
+    """Show the guess and ask; where nobody can answer, say what would be done."""
+    from shs_pipeline.cli.terminal import results, say
+
+    _show_guess(target)
+    if not _is_somebody_there():
+        raise ShsError(
+            f"Nothing was dropped: the file would go to {path}, but nobody is there to agree.",
+            f"Add --yes to accept the guess, or say it: {_said(target)}.",
+        )
+    say(results(), f"It would go to {path}", is_copied=True)
+    if not _agrees():
+        raise ShsError("Nothing was dropped.", f"Say where it belongs: {_said(target)}.")
+
+
+def _is_somebody_there() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _agrees() -> bool:
+    try:
+        return input("Is that right? [y/N] ").strip().casefold() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _said(target: Target) -> str:
+    from shs_pipeline.months import month_text
+
+    options = [f"--source {shlex.quote(target.declaration.name)}"]
+    options += [f"--month {month_text(target.month)}"] if target.month else []
+    options += [f"--revenue-month {month_text(target.revenue_month)}"] if target.revenue_month else []
+    return " ".join(options)
+
+
+# --- where it goes -----------------------------------------------------------------------
+
+
+def _put(settings: Settings, landing: Landing, path: str, content: bytes, *, may_replace: bool) -> None:
     from shs_pipeline.cli.terminal import results, say, shown_address
-    from shs_pipeline.landing import Landing
 
-    console, landing = results(), Landing(settings.landing)
+    console = results()
     there = landing.read(path)
     if there == content:
-        say(console, f"The same file lies there already: {shown_address(landing.uri(path))}")
+        said = "The same file lies there already"
     elif there is not None and not may_replace:
         raise ShsError(
             f"Another file lies there already: {path}.",
@@ -78,8 +243,8 @@ def _put(settings: Settings, path: str, content: bytes, *, may_replace: bool) ->
         )
     else:
         landing.write(path, content)
-        done = "Replaced" if there is not None else "Dropped"
-        say(console, f"{done}: {shown_address(landing.uri(path))}")
+        said = "Replaced" if there is not None else "Dropped"
+    say(console, f"{said}: {shown_address(landing.uri(path))}", is_copied=True)
     say(console, _what_is_next(settings))
 
 
@@ -132,7 +297,7 @@ def _check_revenue_month(declaration: Declaration, name: str, revenue_month: dat
         )
     if revenue_month is None and declaration.revenue_month_given.get(extension):
         raise ShsError(
-            f"{name} carries no date, so the drop must name the revenue month.",
+            f"{name} carries no date, so you must name the revenue month.",
             "Add it as --revenue-month YYYY-MM.",
         )
 
@@ -142,8 +307,8 @@ def _what_is_next(settings: Settings) -> str:
 
     running = running_system(settings)
     if running is None:
-        return "Next: shs run ingests it now; shs up keeps watching the landing zone."
+        return "Next: shs run ingests it now; shs up watches the landing zone all the time."
     return (
-        f"It is picked up within about {settings.sensor_seconds} s: see {running.url}, or shs status. "
+        f"It will be picked up within about {settings.sensor_seconds} s: see {running.url}, or shs status. "
         "If it is rejected, shs errors says why."
     )

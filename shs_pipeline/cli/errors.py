@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 PANEL = "Data"
 _PATIENCE_SECONDS = 5
 _PLACE = ("sheet", "row", "column", "value")
-_HEADER = ("file", "severity", *_PLACE, "what is wrong", "how to mend it", "error workbook")
+_HEADER = ("file", "severity", *_PLACE, "what is wrong", "how to fix it", "error workbook")
 
 Found = Sequence[tuple["RejectedFile", Sequence["FileError"]]]
 
@@ -31,7 +29,9 @@ def errors(
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="Only this one: its path, or the end of it.")
     ] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print all errors as CSV, for programs.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print all errors as CSV, for Excel and programs.")
+    ] = False,
 ) -> None:
     """List the errors of the files that are rejected now, and where their error workbooks are.
 
@@ -39,30 +39,34 @@ def errors(
     [bold]shs errors --csv > errors.csv[/bold]
     """
     from shs_pipeline.cli.check import show_errors
+    from shs_pipeline.cli.csv_output import print_csv
     from shs_pipeline.cli.terminal import count_of, results, say, shown_address
 
     found = _find(file)
     if as_csv:
-        _print_csv(found)
+        print_csv(_HEADER, _csv_rows(found))
         return
     console = results()
     if not found:
         say(console, "No file is rejected.", "green")
+        if not _has_server():
+            say(console, "Nothing was ever ingested here: shs drop FILE, then shs run; or shs demo.")
     for rejected, rows in found:
-        say(console, f"{rejected.path}: {count_of(rejected.error_count, 'error')}", "bold")
+        count = count_of(rejected.error_count, "error")
+        say(console, f"{rejected.path}: {count}", "bold", is_copied=True)
         show_errors(console, rows)
-        say(console, f"Error workbook: {shown_address(rejected.error_workbook)}\n")
+        if rejected.error_workbook:
+            say(console, f"Error workbook: {shown_address(rejected.error_workbook)}", is_copied=True)
+        say(console, "")
 
 
 def _find(file: str | None) -> Found:
     from shs_pipeline.cli.run import open_job
-    from shs_pipeline.embedded_postgres import EmbeddedPostgres
     from shs_pipeline.overview import errors_of, is_loaded, rejected_now
     from shs_pipeline.settings import load_settings
 
     settings = load_settings()
-    server = EmbeddedPostgres(settings.home, settings.pg_bin)
-    if settings.database_url is None and server.status().state == "not made yet":
+    if not _has_server():
         if file is not None:
             raise _not_rejected(file, [])
         return []
@@ -72,10 +76,20 @@ def _find(file: str | None) -> Found:
         end = _path_end(file, settings.landing)
         everything, rejected = rejected, [one for one in rejected if f"/{one.path}".endswith(f"/{end}")]
         if not rejected and job.query(lambda connection: is_loaded(connection, end)):
-            raise ShsError(f"{file} is not rejected: it is loaded.", "Nothing has to be mended in it.")
+            raise ShsError(f"{file} is not rejected: it is loaded.", "There is nothing to fix in it.")
         if not rejected:
             raise _not_rejected(file, everything)
     return job.query(lambda connection: [(one, errors_of(connection, one.file_id)) for one in rejected])
+
+
+def _has_server() -> bool:
+    """Whether there is a database to look into; one that was never made is not made by looking."""
+    from shs_pipeline.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.settings import load_settings
+
+    settings = load_settings()
+    server = EmbeddedPostgres(settings.home, settings.pg_bin)
+    return settings.database_url is not None or server.status().state != "not made yet"
 
 
 def _path_end(file: str, landing: str) -> str:
@@ -93,10 +107,8 @@ def _not_rejected(file: str, rejected: Sequence[RejectedFile]) -> ShsError:
     return ShsError(f"No rejected file has the path {file}.", remedy)
 
 
-def _print_csv(found: Found) -> None:
-    writer = csv.writer(sys.stdout)
-    writer.writerow(_HEADER)
+def _csv_rows(found: Found) -> Iterator[Sequence[object]]:
     for rejected, rows in found:
         for row in rows:
             place = (row.severity, row.sheet, row.row, row.column, row.value)
-            writer.writerow((rejected.path, *place, row.problem, row.remedy, rejected.error_workbook))
+            yield (rejected.path, *place, row.problem, row.remedy, rejected.error_workbook)

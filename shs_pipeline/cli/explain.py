@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PANEL = "Data"
 _PATIENCE_SECONDS = 5
-_NUMBERS = ("Row", "Sales", "Revenue", "Rates", "Tier 1", "Difference", "Paid")
+_NUMBERS = ("Sales", "Revenue", "Rates", "Tier 1", "Difference", "Paid")
 
 Texts = Mapping[int, "FileText"]
 """What the files say, by file of the books."""
@@ -32,7 +32,10 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    rep: Annotated[str, typer.Option("--rep", metavar="NAME", help="Rep, in any case.")],
+    rep: Annotated[
+        str,
+        typer.Option("--rep", metavar="NAME", help="Name of the rep; upper and lower case do not matter."),
+    ],
     month: Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="Commission month.")],
     line: Annotated[
         str | None, typer.Option("--line", metavar="NAME", help="Only this product line.")
@@ -40,7 +43,7 @@ def explain(
     cell: Annotated[bool, typer.Option("--cell", help="Show what the cells of the files say.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False,
 ) -> None:
-    """Print how a payout came about: threshold, tiers, and the lines behind it with file, sheet and row.
+    """Show how a payout came about: threshold, tiers, and the lines behind it with file, sheet and row.
 
     All months are commission months, all amounts US dollars.
 
@@ -148,33 +151,30 @@ def _when(payout: Payout, line: PayoutLine) -> str:
 
 
 def _show_file(console: Console, lines: Sequence[PayoutLine], texts: Texts) -> None:
-    from rich.text import Text
-
-    from shs_pipeline.cli.terminal import cells, dollars, say, table_of
+    from shs_pipeline.cli.terminal import dollars, say, table_of
     from shs_pipeline.explain import rates_in_words, rounded_in_words
 
+    sheet, row = ("Page", "Line") if lines and _is_page(lines[0]) else ("Sheet", "Row")
     table = table_of(
-        "Sheet", "Row", "Customer", "Invoice", "Sales", "Revenue", "Rates", "Tier 1", "Difference", "Paid",
-        numbers=_NUMBERS,
+        sheet, row, "Customer", "Invoice", "Sales", "Revenue", "Rates", "Tier 1", "Difference", "Paid",
+        numbers=(*_NUMBERS, row),
+        prose=("Customer",),
+        least=("Rates", "Customer", "Sales", "Invoice", sheet, "Revenue"),
     )  # fmt: skip
     for line in lines:
         table.add_row(
-            *cells(
-                line.source_sheet.removeprefix("page ") if _is_page(line) else line.source_sheet,
-                line.source_row,
-                line.customer,
-                line.invoice_number,
-                rounded_in_words(line.sales_actual, line.sales_before_rounding),
-                rounded_in_words(line.rev_actual, line.rev_before_rounding),
-                rates_in_words(line.tier_1_rate, line.tier_2_rate),
-                dollars(line.tier_1),
-                Text(f"{dollars(line.difference)} {_unpaid(line)}".strip()),
-                dollars(line.paid),
-            )
+            line.source_sheet.removeprefix("page ") if _is_page(line) else line.source_sheet,
+            line.source_row,
+            line.customer,
+            line.invoice_number,
+            rounded_in_words(line.sales_actual, line.sales_before_rounding),
+            rounded_in_words(line.rev_actual, line.rev_before_rounding),
+            rates_in_words(line.tier_1_rate, line.tier_2_rate),
+            dollars(line.tier_1),
+            f"{dollars(line.difference)} {_unpaid(line)}".strip(),
+            dollars(line.paid),
         )
-    if lines and _is_page(lines[0]):
-        table.columns[0].header, table.columns[1].header = "Page", "Line"
-    console.print(table)
+    table.show(console, margin=2)
     for trouble in {texts[line.file_id].trouble for line in lines if line.file_id in texts} - {""}:
         say(console, f"  {trouble}", "yellow")
     for line in lines:
@@ -215,7 +215,7 @@ def place_text(sheet: str, row: int) -> str:
 def cells_text(found: Sequence[CellText]) -> str:
     """Return the cells of a line in one line."""
     if not found:
-        return "this line is not in the file any more."
+        return "this line is no longer in the file."
     parts = []
     for one in found:
         place = f" [{one.place}]" if one.place else ""

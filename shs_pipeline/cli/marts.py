@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from shs_pipeline.marts_overview import MartsOverview, ObjectiveMonth
     from shs_pipeline.settings import Settings
 
-_BAR_WIDTH = 40
+_BAR_WIDTH = 30
 _NO_THRESHOLD_SHOWN = 10
+_LOGINS_SHOWN = 3
 
 
 def build(console: Console, settings: Settings, job: Ingestion, *, full_refresh: bool = False) -> None:
@@ -31,17 +32,16 @@ def build(console: Console, settings: Settings, job: Ingestion, *, full_refresh:
     if report.was_current:
         say(console, f"The marts are up to date (publication {number}).")
     else:
-        what = (
-            "everything computed anew"
-            if report.is_full_refresh
-            else f"{count_of(report.slices, 'month')} of sources computed anew"
-        )
-        say(
-            console,
-            f"Publication {number}: {what}, {count_of(report.lines, 'line')}, in {report.seconds:.1f} s.",
-        )
-    for change in changes:
+        months = f"{count_of(report.slices, 'month')} of sources"
+        what = "everything rebuilt" if report.is_full_refresh else f"{months} rebuilt"
+        lines = count_of(report.lines, "line")
+        done = f"{what}, {lines}" if report.slices else "no line changed"
+        say(console, f"Publication {number}: {done}, in {report.seconds:.1f} s.")
+    for change in changes[:_LOGINS_SHOWN]:
         say(console, f"  {change.detail}", "dim")
+    if len(changes) > _LOGINS_SHOWN:
+        rest = count_of(len(changes) - _LOGINS_SHOWN, "more login")
+        say(console, f"  … and {rest} changed: shs access lists them all.", "dim")
 
 
 def show_marts(console: Console, job: Ingestion) -> None:
@@ -58,23 +58,24 @@ def show_marts(console: Console, job: Ingestion) -> None:
 
 
 def _show_payouts(console: Console, overview: MartsOverview) -> None:
-    from shs_pipeline.cli.terminal import cells, dollars, say, table_of
+    from shs_pipeline.cli.terminal import dollars, say, table_of
     from shs_pipeline.months import month_text
 
     headings = [f"Paid {month_text(month)}" for month in overview.months]
     last = overview.months[-1]
     if not overview.is_last_month_whole:
         headings[-1] += " so far"
+    least = ["No threshold set", *headings[:-1]]
     headings += [f"{last.year} to date", "Tier 2 held back", "No threshold set"]
-    say(console, "Payouts in USD, by commission month (marts.commission_payouts)", "bold")
-    table = table_of("Rep", *headings, numbers=headings)
+    say(console, "\nPayouts in USD, by commission month", "bold")
+    table = table_of("Rep", *headings, numbers=headings, least=least)
     for rep in overview.payouts:
         amounts = (*rep.months, rep.year_to_date, rep.waiting, rep.no_threshold)
-        table.add_row(*cells(rep.rep_name, *map(dollars, amounts)))
-    console.print(table)
+        table.add_row(rep.rep_name, *map(dollars, amounts))
+    table.show(console)
     if overview.payouts:
         name = overview.payouts[0].rep_name
-        say(console, f'Why: shs explain --rep "{name}" --month {month_text(last)}\n', "dim")
+        say(console, f'Why: shs explain --rep "{name}" --month {month_text(last)}\n', "dim", is_copied=True)
 
 
 def _show_objectives(console: Console, overview: MartsOverview) -> None:
@@ -90,22 +91,17 @@ def _show_objectives(console: Console, overview: MartsOverview) -> None:
 
 
 def _show_objective_months(console: Console, months: Sequence[ObjectiveMonth]) -> None:
-    from shs_pipeline.cli.terminal import cells, dollars, table_of
+    from shs_pipeline.cli.terminal import dollars, table_of
     from shs_pipeline.months import month_text
 
-    table = table_of(
-        "Month", "Sales", "Objective", "Attained", "", numbers=("Sales", "Objective", "Attained")
-    )
+    numbers = ("Sales", "Objective", "Attained")
+    table = table_of("Month", *numbers, "", numbers=numbers, least=("",))
     most = max([month.sales for month in months] + [month.objective for month in months], default=Decimal(0))
     for month in months:
         attained = f"{month.sales / month.objective:.1%}" if month.objective else "-"
-        table.add_row(
-            *cells(
-                month_text(month.month), dollars(month.sales), dollars(month.objective), attained,
-                bar(month.sales, month.objective, most),
-            )
-        )  # fmt: skip
-    console.print(table)
+        amounts = (dollars(month.sales), dollars(month.objective))
+        table.add_row(month_text(month.month), *amounts, attained, bar(month.sales, month.objective, most))
+    table.show(console)
 
 
 def bar(sales: Decimal, objective: Decimal, most: Decimal, width: int = _BAR_WIDTH) -> str:
@@ -121,7 +117,7 @@ def bar(sales: Decimal, objective: Decimal, most: Decimal, width: int = _BAR_WID
 
 
 def _show_no_threshold(console: Console, overview: MartsOverview) -> None:
-    from shs_pipeline.cli.terminal import cells, dollars, say, table_of
+    from shs_pipeline.cli.terminal import dollars, say, table_of
 
     found = overview.no_threshold
     if not found:
@@ -131,26 +127,25 @@ def _show_no_threshold(console: Console, overview: MartsOverview) -> None:
     numbers = ("Sales in USD", "Tier 2 not payable")
     table = table_of("Rep", "Product line", *numbers, numbers=numbers)
     for row in found[:_NO_THRESHOLD_SHOWN]:
-        table.add_row(*cells(row.rep_name, row.product_line, dollars(row.sales), dollars(row.unpayable)))
-    console.print(table)
+        table.add_row(row.rep_name, row.product_line, dollars(row.sales), dollars(row.unpayable))
+    table.show(console)
     if len(found) > _NO_THRESHOLD_SHOWN:
         say(console, f"… and {len(found) - _NO_THRESHOLD_SHOWN} more.", "dim")
 
 
 def _show_uncredited(console: Console, overview: MartsOverview) -> None:
-    from shs_pipeline.cli.terminal import cells, dollars, say, table_of
+    from shs_pipeline.cli.terminal import dollars, say, table_of
     from shs_pipeline.marts_overview import REMEDIES
 
     if not overview.uncredited:
-        say(console, "Every line is credited.", "green")
+        say(console, "Every line is credited to a rep.", "green")
         return
-    say(console, "Uncredited lines (marts.uncredited_sales)", "bold")
+    say(console, "Lines credited to nobody", "bold")
     numbers = ("Lines", "Sales in USD")
-    table = table_of("Reason", *numbers, "To mend it", "The largest one", numbers=numbers)
+    prose = ("How to fix it", "The largest one")
+    table = table_of("Reason", *numbers, *prose, numbers=numbers, prose=prose, least=prose[::-1])
     for found in overview.uncredited:
-        table.add_row(
-            *cells(
-                found.reason, f"{found.lines:,}", dollars(found.sales), REMEDIES[found.reason], found.largest
-            )
-        )
-    console.print(table)
+        counts = (f"{found.lines:,}", dollars(found.sales))
+        table.add_row(found.reason, *counts, REMEDIES[found.reason], found.largest)
+    table.show(console)
+    say(console, "All of them: marts.uncredited_sales, and the dashboard Admin (shs preview).\n", "dim")

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         rich_markup_mode="rich",
         no_args_is_help=True,
-        help="Set Metabase up: connections, groups, dashboards, rights and people.",
+        help="Set up Metabase: connections, groups, dashboards, rights and people.",
     )
     group.command("plan")(plan)
     group.command("apply")(apply)
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan() -> None:
-    """Say what an apply would change, and change nothing.
+    """Show what an apply would change, without changing anything.
 
     Example: [bold]shs metabase plan[/bold]
     """
@@ -47,14 +47,14 @@ def plan() -> None:
     console = results()
     _show_notes(console, found.notes)
     if not found.changes:
-        say(console, "Metabase is as it should be.", "green")
+        say(console, "Metabase is up to date.", "green")
         return
     _show_changes(console, found.changes)
     say(console, f"{count_of(len(found.changes), 'change')}; shs metabase apply makes them.", "yellow")
 
 
 def apply() -> None:
-    """Make Metabase what people and dashboards ask for; run again, it changes nothing.
+    """Bring Metabase up to date with the people and the dashboards; run again, it changes nothing.
 
     Example: [bold]shs metabase apply[/bold]
     """
@@ -72,7 +72,7 @@ def links(
     person: Annotated[
         str,
         typer.Argument(
-            metavar="[PERSON]", help="Name or e-mail address; by default all who never logged in."
+            metavar="[PERSON]", help="Name or e-mail address; by default everybody who has never logged in."
         ),
     ] = "",
 ) -> None:
@@ -87,7 +87,7 @@ def links(
     if not can_make:
         raise ShsError(
             "This version of Metabase cannot make such links.",
-            "Set SMTP up in Metabase; people then get its own mails and can ask for a new password.",
+            "Set up SMTP in Metabase; people then get its mails and can ask for a new password.",
         )
     console = results()
     if not made:
@@ -97,9 +97,9 @@ def links(
 
 
 def destroy(
-    yes: Annotated[bool, typer.Option("--yes", help="Yes, remove it all.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm that all of it is to be removed.")] = False,
 ) -> None:
-    """Remove what shs made in Metabase, and nothing else; people's own questions on it go with it.
+    """Remove what shs made in Metabase and nothing else; questions that people built on it go too.
 
     Example: [bold]shs metabase destroy --yes[/bold]
     """
@@ -113,7 +113,7 @@ def destroy(
             "Add --yes if that is what you want.",
         )
     report = provisioning.destroy_all(_workplace(), _tell)
-    say(results(), f"{count_of(len(report.done), 'thing')} removed.", "green")
+    say(results(), f"{count_of(len(report.done), 'item')} removed.", "green")
 
 
 def _workplace() -> Workplace:
@@ -151,10 +151,14 @@ def _show_report(console: Console, report: Report) -> None:
         requests = count_of(report.reads + report.writes, "request")
         say(console, f"{count_of(len(report.done), 'change')} made in {requests}.", "green")
     else:
-        say(console, "Metabase is as it should be.", "green")
+        say(console, "Metabase is up to date.", "green")
     if report.waiting:
         names = ", ".join(report.waiting)
-        say(console, f"Without a password yet: {names}. Set SMTP up in Metabase for its own mails.", "yellow")
+        say(
+            console,
+            f"Without a password yet: {names}. Set up SMTP in Metabase so that it can send mails.",
+            "yellow",
+        )
 
 
 def _show_notes(console: Console, notes: Sequence[str]) -> None:
@@ -165,13 +169,14 @@ def _show_notes(console: Console, notes: Sequence[str]) -> None:
 
 
 def _show_links(console: Console, made: Sequence[ResetLink]) -> None:
-    from shs_pipeline.cli.terminal import cells, say, table_of
+    from shs_pipeline.cli.terminal import say, table_of
 
     say(
-        console, "Metabase sends no mails. Hand each address below to its person only: whoever opens it first"
+        console,
+        "Metabase sends no mails. Give each address below to its person only: whoever opens it first "
+        "chooses the password. It works once, for 48 hours; shs metabase links makes new ones.",
     )
-    say(console, "chooses the password. It works once, for 48 hours; shs metabase links makes new ones.")
     table = table_of("Person", "E-mail", "Address")
     for link in made:
-        table.add_row(*cells(link.rep_name, link.email, link.url))
-    console.print(table)
+        table.add_row(link.rep_name, link.email, link.url)
+    table.show(console)

@@ -31,12 +31,14 @@ def register(app: typer.Typer) -> None:
     @group.callback(invoke_without_command=True)
     def _notices(
         context: typer.Context,
-        count: Annotated[int, typer.Option("--last", min=1, metavar="N", help="How many.")] = _LISTED,
-        as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, with the texts.")] = False,
+        count: Annotated[
+            int, typer.Option("--last", min=1, metavar="N", help="How many, the newest first.")
+        ] = _LISTED,
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the texts.")] = False,
     ) -> None:
-        """What happened that somebody is told: rejected files, failed runs, missing months, publications.
+        """List what people were told: rejected files, failed runs, missing months, publications.
 
-        Example: [bold]shs notices --last 50[/bold]
+        Examples: [bold]shs notices --last 50[/bold], [bold]shs notices --json[/bold]
         """
         if context.invoked_subcommand is None:
             show(count, as_json)
@@ -56,28 +58,28 @@ def show(count: int = _LISTED, as_json: bool = False) -> None:
         return
     console = results()
     if not found:
-        say(console, "Nothing happened so far that anybody is told.")
+        say(console, "There are no notices yet: shs run and shs up write them when something happens.")
         return
     show_notices(console, found)
 
 
 def send(
     now: Annotated[
-        bool, typer.Option("--now", help="Also what waits for its pause, or for another try.")
+        bool, typer.Option("--now", help="Do not wait for the pause between two mails, or for the next try.")
     ] = False,
 ) -> None:
-    """Look what happened, and mail what is due.
+    """Look for what happened, and mail what is due.
 
-    The running system and [bold]shs run[/bold] do the same by themselves.
+    The running system and [bold]shs run[/bold] do this on their own.
 
     Example: [bold]shs notices send --now[/bold]
     """
+    from shs_pipeline.cli.log import log_notices
     from shs_pipeline.cli.terminal import count_of, results, say
-    from shs_pipeline.notices.logs import log_to_stderr
     from shs_pipeline.notices.sending import tell
 
     settings, job = _opened("notices send")
-    log_to_stderr()
+    log_notices()
     told = tell(job, settings, at_once=now)
     console = results()
     say(console, f"{count_of(told.recorded, 'new notice')}, {count_of(told.mailed, 'mail')} sent.")
@@ -89,7 +91,7 @@ def send(
 def test(
     recipient: Annotated[str, typer.Argument(metavar="ADDRESS", help="Your e-mail address.")],
 ) -> None:
-    """Send a test mail, and say what fails.
+    """Send a test mail, or say why it cannot be sent.
 
     Example: [bold]shs notices test you@example.com[/bold]
     """
@@ -99,57 +101,61 @@ def test(
 
     settings = load_settings()
     send_test(settings, recipient)
-    say(results(), f"{settings.smtp_host} took the mail to {recipient}. Look into its inbox.", "green")
+    say(results(), f"{settings.smtp_host} accepted the mail to {recipient}. Check its inbox.", "green")
 
 
 def tell_after_run(console: Console, settings: Settings, job: Ingestion) -> None:
     """Tell what a run of `shs run` brought about; mail that cannot be sent fails no run."""
-    from shs_pipeline.notices.logs import log_to_stderr
+    from shs_pipeline.cli.log import log_notices
     from shs_pipeline.notices.sending import tell
 
-    log_to_stderr()
+    log_notices()
     show_told(console, tell(job, settings))
 
 
 def tell_of_failure(settings: Settings, job: Ingestion, error: Exception) -> None:
     """Tell the admins that a run of `shs run` failed, as far as the database can be reached."""
+    from shs_pipeline.cli.log import log_notices
     from shs_pipeline.cli.terminal import remarks
     from shs_pipeline.errors import ShsError
     from shs_pipeline.months import today
-    from shs_pipeline.notices.logs import log_to_stderr
     from shs_pipeline.notices.sending import tell
     from shs_pipeline.notices.texts import FailedRun
 
-    said = str(error) if isinstance(error, ShsError) else f"A fault of shs itself ({type(error).__name__})."
+    said = str(error) if isinstance(error, ShsError) else f"A bug in shs ({type(error).__name__})."
     run = FailedRun(job.run_id, "shs run", said, today())
-    log_to_stderr()
+    log_notices()
     try:
         show_told(remarks(), tell(job, settings, [run]))
-    except ShsError:
+    except (ShsError, OSError):
         return  # the database is away, which the run itself says
 
 
 def show_told(console: Console, told: Told) -> None:
-    """Print what became of the notices where it is not mere success."""
+    """Print what became of the notices, in one line."""
     from shs_pipeline.cli.terminal import count_of, say
 
     if told.logged:
-        count = count_of(len(told.logged), "notice")
-        say(console, f"{count}, mailed to nobody since no mail server is set: shs notices lists them.", "dim")
-    for error in told.trouble:
-        say(console, f"A mail waits. {error}", "yellow")
+        say(console, f"{count_of(len(told.logged), 'notice')}, not mailed: shs notices", "dim")
+    elif told.mailed:
+        say(console, f"{count_of(told.mailed, 'mail')} sent: shs notices", "dim")
+    for error in told.trouble[:1]:
+        waiting = count_of(len(told.trouble), "mail")
+        say(console, f"{waiting} could not be sent yet (shs notices). {error}", "yellow")
 
 
 def show_notices(console: Console, notices: Sequence[Shown]) -> None:
     """Print notices as a table."""
-    from shs_pipeline.cli.terminal import cells, table_of
+    from shs_pipeline.cli.terminal import table_of
 
-    table = table_of("When (UTC)", "To", "What", "Standing")
+    table = table_of(
+        "When (UTC)", "To", "What", "Sent", prose=("What", "Sent"), least=("Sent", "To"),
+    )  # fmt: skip
     for notice in notices:
         table.add_row(
-            *cells(f"{notice.created_at:%Y-%m-%d %H:%M}", notice.recipients, notice.subject, notice.standing)
+            f"{notice.created_at:%Y-%m-%d %H:%M}", notice.recipients, notice.subject, notice.standing
         )
-    console.print(table)
+    table.show(console)
 
 
 def _as_json(notice: Shown) -> dict[str, str]:

@@ -27,9 +27,9 @@ def preview(
         int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")
     ] = DEFAULT_PORT,
 ) -> None:
-    """Show the dashboards in a browser on this machine, as the person sees them, until Ctrl-C.
+    """Serve the dashboards to a browser on this machine, as the person sees them, until Ctrl-C.
 
-    Each question runs as that person's database role and cannot change anything. Metabase is not needed.
+    Every query runs as that person's database role and cannot change anything. Metabase is not needed.
 
     Examples: [bold]shs preview[/bold], and as a rep: [bold]shs preview --as "Dana Whitfield"[/bold]
     """
@@ -42,11 +42,11 @@ def preview(
     server = PreviewServer(viewer, port)
     console = results()
     say(console, f"The dashboards as {viewer.name} ({viewer.audience}) sees them: {server.url}", "green")
-    say(console, "Everybody who may use this machine can open that address. Ctrl-C ends it.")
+    say(console, "Everybody who may use this machine can open that address. Ctrl-C ends the preview.")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        say(console, "The preview was ended.")
+        say(console, "The preview has ended.")
     finally:
         server.server_close()
 
@@ -54,12 +54,16 @@ def preview(
 def _viewer(person: str | None) -> Viewer:
     from shs_pipeline.cli.explain import open_published
     from shs_pipeline.database import connect
+    from shs_pipeline.explain import nothing_published
+    from shs_pipeline.marts import last_publication
     from shs_pipeline.preview.viewer import find_viewer
     from shs_pipeline.secret_store import secret_store
     from shs_pipeline.settings import load_settings
 
     settings = load_settings()
     job = open_published(settings, "preview")
+    if job.query(last_publication) is None:
+        raise nothing_published()
     with connect(job.database_url, job.wait_seconds) as owner:
         owner.autocommit = True
         return find_viewer(owner, secret_store(settings), job.database_url, person)

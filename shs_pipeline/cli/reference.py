@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -30,13 +31,13 @@ def export(
 ) -> None:
     """Write the version in force of each reference table as a workbook to edit and drop again.
 
-    A table of which no version was accepted so far becomes a workbook with headers only.
+    A table that was never accepted becomes a workbook with headers only.
 
     Example: [bold]shs reference export tables[/bold], edit, then
     [bold]shs drop tables/territories.xlsx --source territories --replace[/bold]
     """
     from shs_pipeline.cli.run import open_job
-    from shs_pipeline.cli.terminal import cells, results, say, table_of
+    from shs_pipeline.cli.terminal import results, say, table_of
     from shs_pipeline.overview import table_rows
     from shs_pipeline.reference import NAMES, all_tables
     from shs_pipeline.reference_export import choices_of, export_workbook
@@ -53,15 +54,16 @@ def export(
     shown = table_of("Workbook", "Lines", numbers=("Lines",))
     for name, content in books.items():
         _write(paths[name], content)
-        shown.add_row(*cells(str(paths[name]), len(current[name]) or "headers only"))
+        shown.add_row(paths[name], len(current[name]) or "headers only")
     console = results()
-    console.print(shown)
-    say(console, f"Edit one and drop it again: shs drop {paths[NAMES[0]]} --source {NAMES[0]} --replace")
+    shown.show(console)
+    command = f"shs drop {shlex.quote(str(paths[NAMES[0]]))} --source {NAMES[0]} --replace"
+    say(console, f"Edit one and drop it again: {command}", is_copied=True)
 
 
 def _check_free(directory: Path, paths: list[Path]) -> None:
     if directory.exists() and not directory.is_dir():
-        raise ShsError(f"{directory} is no folder.", "Name a folder; it is made if need be.")
+        raise ShsError(f"{directory} is not a folder.", "Name a folder; it is created if need be.")
     there = [path.name for path in paths if path.exists()]
     if there:
         raise ShsError(

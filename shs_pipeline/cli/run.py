@@ -11,6 +11,7 @@ import typer
 from shs_pipeline.cli.terminal import EXIT_REJECTED
 
 if TYPE_CHECKING:
+    import psycopg
     from rich.console import Console
 
     from shs_pipeline.bookkeeping import FileReport, FolderReport
@@ -32,7 +33,9 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    everything: Annotated[bool, typer.Option("--all", help="Read every file again, changed or not.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Read every file again, whether it changed or not.")
+    ] = False,
     source: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,15 +46,15 @@ def run(
         bool, typer.Option("--accept", help="Withdraw what is gone, although it is much: it was deleted.")
     ] = False,
     full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Compute every mart anew, whatever changed.")
+        bool, typer.Option("--full-refresh", help="Rebuild every mart, whatever changed.")
     ] = False,
 ) -> None:
-    """Ingest everything that changed in the landing zone and build the marts behind it, without a daemon.
+    """Ingest everything that changed in the landing zone, then build the marts, without a daemon.
 
-    Ends with exit code 3 when a file is rejected, 0 when all that lies there is loaded.
+    Ends with exit code 3 when a file is rejected, 0 when every file there is loaded.
 
-    Examples: [bold]shs run[/bold], [bold]shs run --source cygnus --source novo[/bold], or everything
-    anew: [bold]shs run --all[/bold]
+    Examples: [bold]shs run[/bold], [bold]shs run --source cygnus --source novo[/bold], or read
+    everything again: [bold]shs run --all[/bold]
     """
     from shs_pipeline.cli.arguments import known_name
     from shs_pipeline.cli.notices import tell_after_run, tell_of_failure
@@ -94,12 +97,29 @@ def _run(
 
     with shown_progress("Looking for changes") as progress:
         reports = _ingest(job, progress, everything, names)
+    if not reports and not job.query(_has_files):
+        _show_first_steps(console, settings)
+        return False
     if not reports:
         say(console, "Nothing changed since the last run.")
     show_reports(console, reports)
     is_rejected = show_rejections(console, job, reports, names)
     build(console, settings, job, full_refresh=full_refresh)
     return is_rejected
+
+
+def _has_files(connection: psycopg.Connection) -> bool:
+    row = connection.execute("select exists (select from ops.files)").fetchone()
+    return bool(row and row[0])
+
+
+def _show_first_steps(console: Console, settings: Settings) -> None:
+    from shs_pipeline.cli.terminal import say, shown_address
+
+    say(console, f"There is no file in {shown_address(settings.landing)} yet: nothing to do.", "yellow")
+    say(
+        console, "To begin: shs drop FILE for each file and reference workbook, or shs demo for example data."
+    )
 
 
 def open_job(settings: Settings, command: str, most_seconds: float | None = None) -> Ingestion:
@@ -131,7 +151,7 @@ def _ingest(job: Ingestion, progress: Progress, everything: bool, names: Sequenc
 
 def show_reports(console: Console, reports: Sequence[FolderReport]) -> None:
     """Print a row per folder; where there are many, a row per source."""
-    from shs_pipeline.cli.terminal import cells, table_of
+    from shs_pipeline.cli.terminal import table_of
 
     if not reports:
         return
@@ -141,10 +161,15 @@ def show_reports(console: Console, reports: Sequence[FolderReport]) -> None:
         label = report.folder.key if is_short else report.folder.name or "unknown places"
         groups.setdefault(label, []).append(report)
     numbers = ("Loaded", "Rejected", "Withdrawn", "Lines", "Left out")
-    table = table_of("Folder" if is_short else "Source", *numbers, "Sums in USD", numbers=numbers)
+    table = table_of(
+        "Folder" if is_short else "Source", *numbers, "Sums in USD",
+        numbers=numbers,
+        prose=("Sums in USD",),
+        least=("Sums in USD", "Withdrawn", "Left out"),
+    )  # fmt: skip
     for label, group in groups.items():
-        table.add_row(*cells(label, *_counts(group), _sums_shown(group)))
-    console.print(table)
+        table.add_row(label, *_counts(group), _sums_shown(group))
+    table.show(console)
 
 
 def _rank(name: str | None) -> int:
@@ -222,10 +247,10 @@ def show_rejection(
     from shs_pipeline.cli.terminal import say, shown_address
 
     more = f" (and {errors - 1} more)" if errors > 1 else ""
-    say(console, f"  {path}", "bold")
+    say(console, f"  {path}", "bold", is_copied=True)
     say(console, f"    {placed(first)}{first.problem} {first.remedy}{more}")
     if error_workbook:
-        say(console, f"    Error workbook: {shown_address(error_workbook)}", "dim")
+        say(console, f"    Error workbook: {shown_address(error_workbook)}", "dim", is_copied=True)
 
 
 def placed(found: FileError | Problem) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -60,7 +61,7 @@ def samples(
     *,
     months: Annotated[int, typer.Option(min=1, help="How many commission months.")] = 12,
     lines: Annotated[int, typer.Option(min=1, max=MOST_LINES, help="Sale lines of each file.")] = 60,
-    seed: Annotated[int, typer.Option(help="Another seed gives other amounts, customers and dirt.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed gives other amounts, customers and flaws.")] = 1,
     until: Annotated[
         str | None, typer.Option(metavar="YYYY-MM", help="Last month; the last complete one by default.")
     ] = None,
@@ -90,13 +91,15 @@ def samples(
         console,
         f"{count_of(len(tree.files), 'file')} and {len(tree.reference)} reference workbooks in {directory}",
     )
-    say(console, "A system of its own ingests them, apart from this one's database:")
-    say(console, f"  SHS_HOME={directory.absolute()}-home SHS_LANDING={directory.absolute()} shs run")
+    say(console, "To ingest them into a system of its own, apart from this one's database:")
+    landing = shlex.quote(str(directory.absolute()))
+    home = shlex.quote(f"{directory.absolute()}-home")
+    say(console, f"  SHS_HOME={home} SHS_LANDING={landing} shs run", is_copied=True)
 
 
 def _check_directory(directory: Path, force: bool) -> None:
     if directory.exists() and not directory.is_dir():
-        raise ShsError(f"{directory} is no folder.", "Name a folder; it is made if need be.")
+        raise ShsError(f"{directory} is not a folder.", "Name a folder; it is created if need be.")
     if not force and directory.is_dir() and any(directory.iterdir()):
         raise ShsError(
             f"{directory} is not empty.",
@@ -118,7 +121,7 @@ def _recipe(months: int, lines: int, seed: int, until: str | None) -> Recipe:
 
 
 def _show_written(console: Console, files: dict[str, int] | object) -> None:
-    from shs_pipeline.cli.terminal import cells, table_of
+    from shs_pipeline.cli.terminal import table_of
 
     assert isinstance(files, dict)
     counted: dict[str, tuple[int, int]] = {}
@@ -128,8 +131,8 @@ def _show_written(console: Console, files: dict[str, int] | object) -> None:
         counted[source] = (before[0] + 1, before[1] + lines)
     table = table_of("Source", "Files", "Lines", numbers=("Files", "Lines"))
     for source, (number, lines) in counted.items():
-        table.add_row(*cells(source, number, f"{lines:,}"))
-    console.print(table)
+        table.add_row(source, number, f"{lines:,}")
+    table.show(console)
 
 
 # --- the demo ----------------------------------------------------------------------------
@@ -138,14 +141,14 @@ def _show_written(console: Console, files: dict[str, int] | object) -> None:
 def demo(
     months: Annotated[int, typer.Option(min=1, help="How many commission months.")] = 24,
     lines: Annotated[int, typer.Option(min=1, max=MOST_LINES, help="Sale lines of each file.")] = 60,
-    seed: Annotated[int, typer.Option(help="Another seed gives other amounts, customers and dirt.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed gives other amounts, customers and flaws.")] = 1,
 ) -> None:
-    """Fill an empty landing zone with made-up files, ingest them and show what came of them.
+    """Fill an empty landing zone with made-up files, ingest them, and show what becomes of them.
 
-    Files that lie there already are never touched: they are ingested as they are. Ends with exit
+    Files that are there already are never touched: they are ingested as they are. Ends with exit
     code 3 when a file is rejected.
 
-    Example: [bold]shs demo[/bold], or a small one beside it:
+    Examples: [bold]shs demo[/bold], and a small one beside it:
     [bold]SHS_HOME=/tmp/small shs demo --months 3[/bold]
     """
     from shs_pipeline.cli.marts import build, show_marts
@@ -164,6 +167,7 @@ def demo(
     say(console, remark)
     with shown_progress("Looking for changes") as progress:
         reports = run_changed(job, progress)
+    say(console, "")
     _show_loaded(console, job)
     is_rejected = show_rejections(console, job, reports)
     build(console, settings, job)
@@ -179,6 +183,8 @@ def fill(settings: Settings, landing: Landing, recipe: Recipe, progress: object)
 
     What was begun is noted first, so that a demo that was killed is completed by the next one.
     """
+    from shs_pipeline.cli.terminal import count_of
+
     assert callable(progress)
     note = settings.home / "demo.json"
     begun = _noted(note, landing.url)
@@ -187,10 +193,10 @@ def fill(settings: Settings, landing: Landing, recipe: Recipe, progress: object)
         whose = "file that is" if len(there) == 1 else "files that are"
         return (
             f"The landing zone holds {len(there)} {whose} not the demo's: nothing is written there, and what "
-            "lies there is ingested. For a demo, set SHS_HOME to another folder."
+            "is there is ingested. For a demo, set SHS_HOME to another folder."
         )
     if there and begun is not None and begun[1]:
-        return "The demo's files lie in the landing zone already; what changed there is ingested."
+        return "The demo's files are in the landing zone already; what changed there is ingested."
     if there and begun is not None:
         recipe = begun[0]
     _write_note(note, landing.url, recipe, is_complete=False)
@@ -202,7 +208,8 @@ def fill(settings: Settings, landing: Landing, recipe: Recipe, progress: object)
         if path not in there:
             landing.write(path, content)
     _write_note(note, landing.url, recipe, is_complete=True)
-    return f"{paths} made-up files lie in the landing zone: {recipe.months} months until {recipe.until}."
+    months = count_of(recipe.months, "month")
+    return f"{paths} made-up files are in the landing zone: {months} until {recipe.until}."
 
 
 def _files(recipe: Recipe) -> Iterator[tuple[str, bytes]]:
@@ -249,12 +256,14 @@ def _show_loaded(console: Console, job: Ingestion) -> None:
 
     from rich.text import Text
 
-    from shs_pipeline.cli.terminal import cells, dollars, table_of
+    from shs_pipeline.cli.terminal import dollars, table_of
     from shs_pipeline.overview import source_totals
     from shs_pipeline.sources import source_named
 
     numbers = ("Files", "Rejected", "Lines", "Left out", "Dollars sold", "Commission")
-    table = table_of("Source", *numbers, numbers=numbers)
+    table = table_of(
+        "Source", *numbers, numbers=numbers, least=("Left out", "Files", "Commission", "Rejected")
+    )
     totals = job.query(source_totals)
     all_sold: list[Decimal] = []
     all_earned: list[Decimal] = []
@@ -266,18 +275,16 @@ def _show_loaded(console: Console, job: Ingestion) -> None:
         all_earned.append(earned or Decimal(0))
         rejected = Text(str(total.rejected), style="bold red" if total.rejected else "")
         table.add_row(
-            *cells(source.title, total.files, rejected, f"{total.lines:,}", f"{total.left_out:,}", *amounts)
+            source.title, total.files, rejected, f"{total.lines:,}", f"{total.left_out:,}", *amounts
         )
     files, lines = sum(total.files for total in totals), sum(total.lines for total in totals)
     rejected_files, left_out = sum(t.rejected for t in totals), sum(t.left_out for t in totals)
-    table.add_section()
+    table.add_rule()
     counts = (files, rejected_files, f"{lines:,}", f"{left_out:,}")
     table.add_row(
-        *cells(
-            "All sources", *counts, dollars(sum(all_sold, Decimal(0))), dollars(sum(all_earned, Decimal(0)))
-        )
+        "All sources", *counts, dollars(sum(all_sold, Decimal(0))), dollars(sum(all_earned, Decimal(0)))
     )
-    console.print(table)
+    table.show(console)
 
 
 def commission_column(source: Source) -> str | None:
@@ -289,19 +296,19 @@ def commission_column(source: Source) -> str | None:
 
 
 def _show_addresses(console: Console, settings: Settings, job: Ingestion) -> None:
-    from shs_pipeline.cli.preview import DEFAULT_PORT
     from shs_pipeline.cli.terminal import say, shown_address
     from shs_pipeline.database import place
     from shs_pipeline.supervisor import running_system
 
     running = running_system(settings)
-    say(console, f"Landing zone:  {shown_address(settings.landing)}")
-    say(console, f"Database:      {place(job.database_url)} (shs url prints its URL; people read marts.*)")
-    say(
-        console,
-        f"Dagster UI:    {running.url if running else 'make up starts it and prints its address'}",
-    )
-    say(console, f"Dashboards:    shs preview serves them at http://127.0.0.1:{DEFAULT_PORT}")
+    ui, dashboards = "make up starts it", "make up or shs preview shows them"
+    if running:
+        ui, dashboards = running.url, running.preview or dashboards
+    say(console, "Where everything is:", "bold")
+    say(console, f"  Landing zone  {shown_address(settings.landing)}", is_copied=True)
+    say(console, f"  Database      {place(job.database_url)}, schema marts (URL: shs url)", is_copied=True)
+    say(console, f"  Dagster UI    {ui}", is_copied=True)
+    say(console, f"  Dashboards    {dashboards}", is_copied=True)
 
 
 def _show_what_to_try(console: Console, job: Ingestion) -> None:
@@ -311,8 +318,8 @@ def _show_what_to_try(console: Console, job: Ingestion) -> None:
     if not workbooks:
         return
     path = shown_address(job.landing.uri(workbooks[-1]))
-    where = "then shs run (or let shs up notice it)"
-    say(console, "\nTry next:", "bold")
-    say(console, f'  a corrected file: change an amount in "{path}", save it, {where}')
-    say(console, "  a broken one: type abc into an amount of it and save, then shs run and shs errors")
-    say(console, f'  a deleted one: rm "{path}", {where}, and shs status')
+    say(console, "\nTry next, each time followed by shs run (or let make up notice it):", "bold")
+    say(console, "  a corrected file: change an amount in it and save it")
+    say(console, "  a broken one: type abc into an amount; shs errors then says where, and how to fix it")
+    say(console, "  a deleted one: its lines are withdrawn, and shs status says that the month is missing")
+    say(console, f'  For example "{path}"', is_copied=True)

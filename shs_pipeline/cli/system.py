@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -34,20 +34,19 @@ def register(app: typer.Typer) -> None:
 
 
 def up() -> None:
-    """Run database, Dagster webserver and daemon until Ctrl-C.
+    """Run the database, Dagster's UI and daemon, and the dashboards, until Ctrl-C.
 
-    Files that are dropped into the landing zone are picked up by themselves.
+    Files that are dropped into the landing zone are picked up within seconds. The dashboards are shown as the
+    first admin sees them, to anybody on this machine.
 
     Example: [bold]shs up[/bold], or a second system beside it: [bold]SHS_HOME=/srv/second shs up[/bold]
     """
-    from rich.console import Console
-
+    from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.settings import load_settings
     from shs_pipeline.supervisor import up as run
 
-    console = Console(highlight=False, soft_wrap=True)
-    _show_warnings()
-    run(load_settings(), say=lambda line: console.print(line, markup=False))
+    console = results()
+    run(load_settings(), say=lambda line: say(console, line, is_copied=True))
 
 
 def down() -> None:
@@ -58,7 +57,6 @@ def down() -> None:
     from shs_pipeline.settings import load_settings
     from shs_pipeline.supervisor import down as stop
 
-    _show_warnings()
     stopped = stop(load_settings())
     if stopped.system:
         typer.echo("The system was stopped.")
@@ -69,24 +67,44 @@ def down() -> None:
 
 
 def url(
-    dagster: bool = typer.Option(False, "--dagster", help="The database that Dagster keeps its state in."),
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the password too; make sure that nobody else reads it.")
+    ] = False,
+    passfile: Annotated[
+        bool, typer.Option("--passfile", help="Keep the password in a private file that the URL names.")
+    ] = False,
+    dagster: Annotated[
+        bool, typer.Option("--dagster", help="The database in which Dagster keeps its state.")
+    ] = False,
 ) -> None:
     """Print the database URL of the owner, for other programs; starts the embedded database if need be.
 
-    It holds a password: do not paste it where others read.
+    The password is left out unless you ask for it: what stands on a command line can be read by
+    everybody on the machine. With --passfile, psql and its like read it from a private file.
 
-    Example: [bold]psql "$(shs url)"[/bold]
+    Examples: [bold]psql "$(shs url --passfile)"[/bold], [bold]shs url --show[/bold]
     """
+    from shs_pipeline.cli.passfile import with_passfile, without_password
+    from shs_pipeline.cli.terminal import remarks, say
     from shs_pipeline.database import prepare
     from shs_pipeline.settings import load_settings
 
-    _show_warnings()
-    databases = prepare(load_settings())
-    typer.echo((databases.dagster_url if dagster else databases.warehouse_url).get_secret_value())
+    settings = load_settings()
+    databases = prepare(settings)
+    found = (databases.dagster_url if dagster else databases.warehouse_url).get_secret_value()
+    if show or passfile:
+        typer.echo(found if show else with_passfile(settings.home, found))
+        return
+    typer.echo(without_password(found))
+    say(
+        remarks(),
+        "The password is left out. --show prints it; --passfile keeps it in a file for psql.",
+        "dim",
+    )
 
 
 def doctor() -> None:
-    """Check everything this system needs and say how to mend what is missing.
+    """Check everything the system needs, and say how to fix what is missing.
 
     Starts the embedded database if need be. Exit code 1 when a check fails; warnings do not count.
 
@@ -110,13 +128,6 @@ def _show(console: Console, finding: Finding) -> None:
     console.print(Text.assemble((f"{finding.state:<5}", style), f"{finding.what}: {finding.found}"))
     if finding.remedy:
         console.print(Text(f"     {finding.remedy}", style="dim"))
-
-
-def _show_warnings() -> None:
-    """Let the log lines about waiting and retrying reach the person, plainly, on stderr."""
-    import logging
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
 
 # --- the checks of doctor ----------------------------------------------------------------
@@ -180,7 +191,7 @@ def _variables() -> Iterator[Finding]:
     unknown = unknown_variables()
     for name, meant in unknown.items():
         remedy = f"Did you mean {meant}?" if meant else "Remove it; .env.example lists what there is."
-        yield Finding("warn", "Settings", f"nobody reads {name}.", remedy)
+        yield Finding("warn", "Settings", f"{name} is not a setting that shs knows.", remedy)
     if not unknown:
         yield Finding("ok", "Settings", "readable")
 
@@ -195,7 +206,7 @@ def _home(settings: Settings) -> Finding:
     except OSError as error:
         return Finding(
             "fail", "SHS_HOME", f"{settings.home} cannot be written ({error.strerror}).",
-            "Set SHS_HOME to a folder of yours.",
+            "Set SHS_HOME to a folder that you may write to.",
         )  # fmt: skip
     return Finding("ok", "SHS_HOME", str(settings.home))
 
@@ -320,7 +331,7 @@ def _mail(settings: Settings) -> Finding:
 
     server = mail_server(settings)
     if server is None:
-        return Finding("ok", "Mail", "no server is set: notices go to the log")
+        return Finding("ok", "Mail", "no mail server is set, so notices are not mailed")
     server.check()
     return Finding("ok", "Mail", f"{settings.smtp_host}:{settings.smtp_port}, from {settings.smtp_sender}")
 

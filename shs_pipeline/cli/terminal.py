@@ -2,69 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from shs_pipeline.cli.table import Table, plain
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
-    from rich.console import Console, RenderableType
-    from rich.table import Table
+    from rich.console import Console
 
     from shs_pipeline.run import Progress
 
 EXIT_REJECTED = 3
 """Exit code of a command that found a file to be rejected."""
 
-_PIPE_WIDTH = 180  # columns of a table that no terminal limits
-
 
 def results() -> Console:
     """Return the console for what a command has to say."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
-    return console
+    return Console(highlight=False, emoji=False)
 
 
 def remarks() -> Console:
     """Return the console for progress and warnings."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
-def say(console: Console, text: str, style: str = "") -> None:
-    """Print one line as it is: no markup, and no line breaks that would break a path."""
+def say(console: Console, text: str, style: str = "", *, is_copied: bool = False) -> None:
+    """Print a sentence without markup; a terminal gets its lines broken between words.
+
+    Args:
+        is_copied: it holds a path or a command that people copy, so that no line break is put in.
+    """
     from rich.text import Text
 
-    console.print(Text(text, style=style), soft_wrap=True)
+    text = plain(text, keep="\n")
+    if is_copied or not console.is_terminal:
+        console.print(Text(text, style=style), soft_wrap=True)
+        return
+    for line in text.split("\n"):
+        words = line.lstrip(" ")
+        margin = " " * (len(line) - len(words))
+        # A word that is longer than the line is left to the terminal: a line break would cut it in two.
+        room = max(console.width - len(margin), 20)
+        for part in Text(words, style=style, overflow="ignore").wrap(console, room) or [Text()]:
+            part.rstrip()
+            console.print(Text(margin) + part, soft_wrap=True)
 
 
-def table_of(*headings: str, numbers: Sequence[str] = ()) -> Table:
-    """Return an empty table; columns named in `numbers` are flush right."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(
-            heading, justify="right" if heading in numbers else "left", overflow="fold", vertical="top"
-        )
-    return table
-
-
-def cells(*values: object) -> list[RenderableType]:
-    """Return the cells of a table row, free of markup that a file may hold by chance."""
-    from rich.text import Text
-
-    return [
-        value if isinstance(value, Text) else Text("" if value is None else str(value)) for value in values
-    ]
+def table_of(*headings: str, **options: Sequence[str]) -> Table:
+    """Return an empty table; `Table` says what the options are."""
+    return Table(headings, **options)
 
 
 def dollars(amount: Decimal) -> str:
@@ -79,25 +74,18 @@ def count_of(count: int, noun: str) -> str:
 
 @contextmanager
 def shown_progress(first_words: str) -> Iterator[Progress]:
-    """Show a bar on stderr and yield what moves it; log lines about waiting appear above it."""
-    import logging
-
-    from rich.logging import RichHandler
+    """Show a bar on stderr and yield what moves it."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
     console = remarks()
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=console, show_time=False, show_level=False, show_path=False)],
-    )
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    words = TextColumn("{task.description}", markup=False)
+    columns = (words, BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(first_words, total=None)
 
         def tell(folder: object, number: int, total: int) -> None:
-            label = str(getattr(folder, "key", folder))
+            label = plain(str(getattr(folder, "key", folder)))
             bar.update(task, description=label, total=total, completed=number - 1)
 
         yield tell

@@ -101,7 +101,7 @@ def _put(connection: psycopg.Connection, notices: Sequence[Notice]) -> int:
 
 
 def _close_overtaken(connection: psycopg.Connection) -> None:
-    """Do not tell any more what was mended before anybody was told."""
+    """Tell nobody of what was fixed before anybody was told."""
     connection.execute(
         "update ops.notices as n set state = 'overtaken', settled_at = clock_timestamp()"
         " from ops.files as f where f.file_id = n.file_id and f.status <> 'rejected'"
@@ -163,9 +163,9 @@ def log_instead(connection: psycopg.Connection) -> list[str]:
 
 _STANDING = {
     "new": "waits for an admin in sales_reps",
-    "logged": "in the log: no mail server is set",
-    "overtaken": "mended before it was mailed",
-    "nobody": "nobody: the rep may not log in",
+    "logged": "not mailed, no mail server is set",
+    "overtaken": "fixed before it was mailed",
+    "nobody": "to nobody: the rep may not log in",
 }
 
 

@@ -89,7 +89,7 @@ def rejected(found: Rejection) -> Notice:
         f"{one_line(found.path)} was rejected. {in_force}\n\n"
         f"What is wrong: {one_line(found.problem)}{more}\n"
         f"What to do: {one_line(found.remedy)}\n\n"
-        "The error workbook marks every bad cell. Mend your own file, and drop it over the old one."
+        "The error workbook marks every bad cell. Correct your own file and drop it over the old one."
     )
     return Notice(
         kind="rejected_file",
@@ -105,8 +105,8 @@ def failed(run: FailedRun, key: str) -> Notice:
     """Return the notice of a failed run, for the admins."""
     body = (
         f"A run failed: {one_line(run.what)}.\n\n{one_line(run.problem)}\n\n"
-        "What people read stays as it was. The next run does the same work again; shs doctor looks at what "
-        f"the system needs.\nRun: {one_line(run.run_id)}"
+        "What people read stays as it was. The next run does the same work again; shs doctor checks "
+        f"everything the system needs.\nRun: {one_line(run.run_id)}"
     )
     return Notice("failed_run", key, subject_line(f"A run failed: {run.what}"), body)
 
@@ -147,7 +147,7 @@ def published_for_rep(
     lines += [f"Changed: {month_spans(changed)}"] if changed else []
     where = f"See them at {address}" if address else "See them in your dashboards."
     body = (
-        "Your sales and commission of these commission months were published.\n\n"
+        "Your sales and commission for these commission months were published.\n\n"
         + "\n".join(lines)
         + f"\n\n{where}"
     )
@@ -175,9 +175,8 @@ def published_for_admins(
         f"{month_text(month)}: {count} {'rep' if count == 1 else 'reps'} with new or changed figures"
         for month, count in reps_by_month
     )
-    body = (
-        f"{number}: commission months {months}.\n\n{listed}\n\nThese reps are told, each of the own months."
-    )
+    body = f"{number}: commission months {months}.\n\n{listed}\n\n"
+    body += "Each of these reps is told about their own months."
     body += f"\nshs diff {first - 1} {last} says what changed and why." if first > 1 else ""
     body += f"\nDashboards: {address}" if address else ""
     return Notice("published", f"published/{last}", subject_line(f"Published: {months}"), body)
