@@ -97,7 +97,7 @@ def printed_totals(
         is_fed_by: (n,) which rows pass these on, where that is more than the lines.
         is_covered: (n,) rows that a total may cover besides the sale lines.
     """
-    totals = [_total_at(rows, position) for position in is_total.to_numpy().nonzero()[0].tolist()]
+    totals = _totals_in(rows, is_total)
     if not totals:
         return []
     feeding = (is_line if is_fed_by is None else is_fed_by).tolist()
@@ -119,8 +119,13 @@ def printed_totals(
     return sorted(found, key=lambda total: total.row)
 
 
-def _total_at(rows: pd.DataFrame, position: int) -> _Total:
-    row = rows.iloc[position]
+def _totals_in(rows: pd.DataFrame, is_total: pd.Series) -> list[_Total]:
+    positions = is_total.to_numpy().nonzero()[0].tolist()
+    records = rows[is_total].to_dict("records")
+    return [_total_at(row, position) for row, position in zip(records, positions, strict=True)]
+
+
+def _total_at(row: dict[Any, Any], position: int) -> _Total:
     texts = {
         str(header): cell
         for header, cell in row.items()
