@@ -117,7 +117,7 @@ def _field_maker(kind: Kind) -> Callable[..., Any]:
         """Declare a column.
 
         Args:
-            header: the column's name in the file; compared without case and extra spaces.
+            header: the column's name in the file; letters, digits, `%` and `$` are compared.
             description: what it means, with unit and sign; becomes the column's comment.
             blank: whether a cell may be empty.
             remedy: how to mend a value that fails the checks.

@@ -316,7 +316,7 @@ class _Values:
         if has_formula and self._is_no_result(kind, raw, has_value=has_value):
             return UncomputedError()
         if kind == "n":
-            return self._number(cell, raw.strip()) if raw else None
+            return self._number(cell, raw) if raw else None
         make = self._makers.get(kind, unescaped)
         return make(raw if make == unescaped else raw.strip())
 
@@ -342,7 +342,7 @@ class _Values:
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            return ExcelError(text) if text else None
+            return ExcelError(text.strip()) if text.strip() else None
         style = cell.get("s")
         if style is None:
             return number
