@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -663,22 +663,21 @@ def test_every_customer_but_the_last_has_an_owner() -> None:
     assert set(numbers) - owned == {numbers[-1]}
 
 
-def test_a_statement_prints_each_total_and_each_client() -> None:
+def test_statements_come_in_varied_layouts() -> None:
     pypdfium2 = pytest.importorskip("pypdfium2")
     months = [date(2025, month, 1) for month in range(1, 13)]
     samples = [make_sample("summit_medical", month, lines=60, seed=3) for month in months]
     statements = [sample for sample in samples if sample.path.endswith(".pdf")]
 
     assert len(statements) == 9
+    sizes, headings = set(), set()
     for sample in statements:
         document = pypdfium2.PdfDocument(sample.content)
-        page = document[0].get_textpage().get_text_range()
-        assert f"{sample.lines[0]['Sum of Net Sales Amount']}".lstrip("-") in page.replace(",", "")
-        day = sample.lines[0]["Statement Date"]
-        assert isinstance(day, date)
-        last = (day + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        assert f"{last.month}/{last.day}/{last.year}" in page
+        sizes.add(document[0].get_size())
+        headings.add(document[0].get_textpage().get_text_range()[:150])
         document.close()
+    assert len(sizes) > 1
+    assert len(headings) > 4
 
 
 def test_a_bad_cell_is_put_where_it_belongs() -> None:

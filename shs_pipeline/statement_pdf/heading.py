@@ -204,7 +204,8 @@ def _stacks(block: Sequence[PrintedLine], parting: _Parting, base: int) -> list[
 def _phrases(line: PrintedLine, parting: _Parting) -> list[tuple[str, float, float]]:
     """(text, left, right) of what stands over one column; `Invoice` and `#` drawn apart are one."""
     phrases: list[tuple[str, float, float]] = []
-    for run in (part for whole in line.runs for part in _parted(whole, parting)):
+    runs = [piece for run in line.runs for piece in _pieces(run, parting)]
+    for run in (part for piece in runs for part in _parted(piece, parting)):
         words = set(words_of(run.text))
         if phrases:
             text, left, right = phrases[-1]
@@ -217,10 +218,20 @@ def _phrases(line: PrintedLine, parting: _Parting) -> list[tuple[str, float, flo
     return phrases
 
 
+def _pieces(run: Run, parting: _Parting) -> list[Run]:
+    """A run parted where two texts touch or overlap: no space between them says that they are two columns."""
+    seams = [i for i, word in enumerate(run.words) if i and word.is_glued and not word.is_drawn_on]
+    if parting is _Parting.NOT or not seams:
+        return [run]
+    return [replace(run, words=run.words[a:b]) for a, b in pairwise((0, *seams, len(run.words)))]
+
+
 def _parted(run: Run, parting: _Parting) -> list[Run]:
     """A run in parts that name different columns, where headings stand closer than words do."""
     if parting is _Parting.NOT or len(run.words) > _MOST_WORDS:
         return [run]
+    if len({word.text for word in run.words}) == 1:  # two columns that begin with the same word
+        return [replace(run, words=(word,)) for word in run.words]
     cuts = [
         i for i in range(1, len(run.words)) if parting is _Parting.ANYWHERE or not run.words[i].is_drawn_on
     ]
