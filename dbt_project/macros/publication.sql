@@ -56,6 +56,7 @@ insert into marts.publications (
 
 {% if var('is_redefined') %}
     {{ session_rep() }}
+    {{ published_at() }}
     {% for node in marts_of('view') %}
         drop view if exists marts.{{ node.name }};
     {% endfor %}
