@@ -6,7 +6,7 @@ The lines come from `marts.payout_explanations`, so that a dashboard and the com
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -21,8 +21,10 @@ from shs_pipeline.months import month_text
 if TYPE_CHECKING:
     import psycopg
 
-Fate = Literal["paid", "deferred", "released"]
+Fate = Literal["paid", "deferred", "unpayable", "released"]
 _FATES: dict[str, Fate] = {"tier 2 difference": "paid", "deferred": "deferred", "released": "released"}
+UNPAID: Mapping[Fate, str] = {"deferred": "held back", "unpayable": "not payable"}
+"""The fates of a difference that is not paid, in words."""
 _NAMES_SHOWN = 12
 _MONTHS_SHOWN = 5
 
@@ -36,7 +38,9 @@ class PayoutLine:
         line_month: the line's own commission month; earlier than the payout's for what is released.
         tier_1: what tier 1 pays in the payout's month: 0.00 for what is released.
         difference: what tier 2 adds.
-        fate: of the difference: paid at once, deferred (not paid), or released (deferred earlier).
+        fate: of the difference: paid at once, deferred (not paid), unpayable (the same without a
+            threshold that could release it), or released (deferred earlier).
+        sales_before_rounding, rev_before_rounding: with all digits; None where they were whole cents.
     """
 
     line_id: str
@@ -51,6 +55,8 @@ class PayoutLine:
     revenue_date: date
     sales_actual: Decimal
     rev_actual: Decimal
+    sales_before_rounding: Decimal | None
+    rev_before_rounding: Decimal | None
     tier_1_rate: Decimal | None
     tier_2_rate: Decimal | None
     tier_1: Decimal
@@ -65,7 +71,7 @@ class PayoutLine:
     @property
     def paid(self) -> Decimal:
         """What the line adds to the payout."""
-        return self.tier_1 if self.fate == "deferred" else self.tier_1 + self.difference
+        return self.tier_1 if self.fate in UNPAID else self.tier_1 + self.difference
 
 
 @dataclass(frozen=True)
@@ -221,8 +227,9 @@ def _with_lines(connection: psycopg.Connection, payout: Payout) -> Payout:
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "select part, line_id, source, customer, invoice_number, item, source_file, source_sheet,"
-            " source_row, line_commission_month, revenue_date, sales_actual, rev_actual, tier_1_rate,"
-            " tier_2_rate, amount from marts.payout_explanations"
+            " source_row, line_commission_month, revenue_date, sales_actual, rev_actual,"
+            " sales_before_rounding, rev_before_rounding, tier_1_rate, tier_2_rate, amount"
+            " from marts.payout_explanations"
             " where rep_name = %s and product_line = %s and commission_month = %s"
             " order by line_commission_month desc, source_file, source_sheet, source_row",
             [payout.rep_name, payout.product_line, payout.commission_month],
@@ -240,6 +247,8 @@ def _line(parts: Sequence[dict[str, Any]], payout: Payout) -> PayoutLine:
     tier_1 = amounts.pop("tier 1", Decimal("0.00"))
     (part, difference), *_ = [*amounts.items(), ("tier 2 difference", Decimal("0.00"))]
     fate: Fate = _FATES[part]
+    if fate == "deferred" and payout.threshold is None:
+        fate = "unpayable"
     row = {name: value for name, value in parts[0].items() if name not in ("part", "amount")}
     line_month = row.pop("line_commission_month")
     return PayoutLine(**row, line_month=line_month, tier_1=tier_1, difference=difference, fate=fate)
@@ -263,6 +272,21 @@ def in_words(payout: Payout) -> str:
     if payout.cumulative_sales < payout.threshold:
         return f"{sold}. That is below the threshold, but {reached}, and once reached is reached: tier 2."
     return f"{sold}; {reached}: tier 2."
+
+
+def held_in_words(payout: Payout) -> str:
+    """Return what becomes of the differences that a month does not pay; empty where it pays them."""
+    if payout.tier != 1:
+        return ""
+    amounts = f"{payout.deferred:,.2f} of this month, {payout.deferred_balance:,.2f} since January"
+    if payout.threshold is None:
+        return f"no threshold set, so it is never paid: {amounts}"
+    return f"held back: {amounts}"
+
+
+def rounded_in_words(amount: Decimal, before: Decimal | None) -> str:
+    """Return an amount, where it was rounded with what it was before: `0.084 → 0.08`."""
+    return f"{amount:,.2f}" if before is None else f"{exact(before)} → {amount:,.2f}"
 
 
 def exact(amount: Decimal) -> str:

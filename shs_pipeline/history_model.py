@@ -77,8 +77,8 @@ def _yml(source: Source, name: str) -> str:
             f"  - name: {name}",
             "    description: >",
             _wrapped(
-                f"One row per line of {source.title} with the source's own columns and the credited rep. "
-                "A rep sees the own lines.",
+                f"One row per line of {source.title} with the source's own columns, as delivered with "
+                "all digits, and the credited rep. A rep sees only their own lines.",
                 6,
             ),
             "    config:",

@@ -439,7 +439,8 @@ def _reason(before: Line | None, after: Line | None, key: Key) -> tuple[Reason, 
         return "credited elsewhere", _to_elsewhere(before, after)
     is_rate_changed = before.rates != after.rates
     rate = f"paid at {rates_in_words(*after.rates)} instead of {rates_in_words(*before.rates)}"
-    if before.amounts != after.amounts:
+    # The same line of the same file: its cells are what they were.
+    if before.amounts != after.amounts and before.line_id != after.line_id:
         return (
             "corrected",
             f"with a corrected amount, {rate}" if is_rate_changed else "with a corrected amount",
@@ -564,7 +565,7 @@ def _cause(key: Key, released: Decimal, years: tuple[_Years, _Years]) -> str:
     if released:
         return "the differences of earlier months, which this month pays, changed"
     if (after if year in after else before).threshold(year) is None:
-        return f"no threshold is set for {year[2]}, so differences stay held back"
+        return f"no threshold is set for {year[2]}, so differences are never paid"
     return "the threshold is not reached in this month, so its differences are held back"
 
 

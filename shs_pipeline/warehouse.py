@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from shs_pipeline import match_keys
 from shs_pipeline.errors import ShsError
 from shs_pipeline.reference import all_tables
 from shs_pipeline.sources import all_sources
@@ -227,6 +228,7 @@ def ensure_tables(connection: psycopg.Connection) -> None:
         connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [_SCHEMA_LOCK])
         connection.execute("set local client_min_messages = warning")
         connection.execute(_OPS)
+        connection.execute(match_keys.match_key_functions().encode())
         for source in all_sources():
             _ensure_table(connection, "raw", source)
         for table in all_tables():
@@ -245,7 +247,11 @@ def contracts_mark() -> str:
     """Return a text that changes with any contract or table."""
     from shs_pipeline.contract import columns_of
 
-    parts = [_OPS, *(repr(columns_of(declared.rows)) for declared in (*all_sources(), *all_tables()))]
+    parts = [
+        _OPS,
+        match_keys.TEMPLATE,
+        *(repr(columns_of(declared.rows)) for declared in (*all_sources(), *all_tables())),
+    ]
     return f"Lines as delivered; contracts {sha256(''.join(parts).encode()).hexdigest()[:12]}"
 
 

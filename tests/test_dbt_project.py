@@ -99,7 +99,8 @@ def test_dbt_parses_the_project_without_a_database_and_finds_all_marts(manifest:
     wanted = {
         "harmonised_sales", "commission_payouts", "payout_explanations", "sales_performance_monthly",
         "company_performance_monthly", "uncredited_sales", "upload_status", "upload_detail", "people",
-        "publications", "published_slices", "revenue_months", *(f"sales_history_{source}" for source in SOURCES),
+        "publications", "published_slices", "revenue_months", "rejected_files",
+        "upload_files", *(f"sales_history_{source}" for source in SOURCES),
     }  # fmt: skip
 
     assert marts_of(manifest).keys() == wanted
@@ -160,4 +161,4 @@ def test_whatever_people_read_is_read_by_something_that_is_named(manifest: Node)
 def test_a_mart_that_nothing_reads_is_named(manifest: Node) -> None:
     without = {key: found for key, found in manifest["exposures"].items() if found["label"] != "Admin"}
 
-    assert unread(marts_of(manifest), without) == {"upload_detail"}
+    assert unread(marts_of(manifest), without) == {"upload_detail", "upload_files", "rejected_files"}

@@ -128,11 +128,21 @@ class TestProductLineAndMeasures:
         assert (line.sales_actual, line.rev_actual) == (D("500.25"), D("50.05"))
         assert (line.commission_tier_1, line.commission_tier_2_diff) == (D("15.02"), D("5.01"))
 
-    def test_ternio_earns_seven_percent_of_what_was_paid_exactly(self) -> None:
-        line = credited("ternio", sale("ternio", "333.33", on=JANUARY))
-        assert (line.product_line, line.rev_actual) == ("Miscellaneous", D("23.3331"))
-        # 30 % of the exact 23.3331 is 6.99993.
-        assert line.commission_tier_1 == D("7.00")
+    def test_ternio_earns_seven_percent_of_what_was_paid_rounded_before_the_rate(self) -> None:
+        line = credited("ternio", sale("ternio", "1.20", on=JANUARY))
+        assert (line.product_line, line.rev_actual) == ("Miscellaneous", D("0.08"))
+        # 30 % of the exact 0.084 would be 0.03.
+        assert (line.rev_before_rounding, line.commission_tier_1) == (D("0.084"), D("0.02"))
+
+        other = credited("ternio", sale("ternio", "59.00", on=JANUARY))
+        assert (other.rev_actual, other.rev_before_rounding) == (D("4.13"), None)
+
+    def test_the_margin_of_quickbooks_is_rounded_and_not_its_cost(self) -> None:
+        more = {"purchase_price": D("0.335"), "quantity": D("3")}
+        line = credited("quickbooks", sale("quickbooks", "10.004", on=JANUARY, **more))
+        # 10.004 - 1.005 is 8.999; rounded one by one it would be 10.00 - 1.01.
+        assert (line.sales_actual, line.rev_actual) == (D("10.00"), D("9.00"))
+        assert (line.sales_before_rounding, line.rev_before_rounding) == (D("10.004"), D("8.999"))
 
     @pytest.mark.parametrize(
         ("price", "quantity", "margin"),
@@ -357,7 +367,8 @@ class TestRounding:
             ("0.30", "0.08", "0.08"),  # 0.075, where halves to even would give 0.08 too
             ("0.50", "0.13", "0.13"),  # 0.125, where halves to even would give 0.12
             ("-0.50", "-0.13", "-0.13"),
-            ("0.0996", "0.02", "0.02"),  # 0.0249
+            ("0.0996", "0.03", "0.03"),  # 0.10 is seen, and 25 % of it is a tie
+            ("0.0949", "0.02", "0.02"),  # 0.09 is seen
         ],
     )
     def test_half_cents_go_away_from_zero_in_both_directions(
@@ -398,8 +409,9 @@ class TestThreshold:
         assert paid(payouts) == ["18.00", "12.00"]
         assert [row.deferred_balance for row in payouts] == [D(6), D(10)]
 
-    def test_missed_by_less_than_a_cent_is_missed(self) -> None:
-        assert year((JANUARY, "999.999", "1"))[0].tier == 1
+    def test_sales_count_in_whole_cents_as_they_are_seen(self) -> None:
+        assert year((JANUARY, "999.995", "1"))[0].tier == 2
+        assert year((JANUARY, "999.9949", "1"))[0].tier == 1
 
     def test_without_a_threshold_tier_2_is_never_reached(self) -> None:
         payouts = year((JANUARY, "1000000", "100"), limit=None)

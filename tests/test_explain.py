@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,15 @@ from shs_pipeline.casting import cast_cells
 from shs_pipeline.cell_text import CellText, FileText, loaded_files, read_cell_texts
 from shs_pipeline.cli import build_app
 from shs_pipeline.errors import ShsError
-from shs_pipeline.explain import Payout, exact, explain_payouts, in_words, rates_in_words
+from shs_pipeline.explain import (
+    Payout,
+    exact,
+    explain_payouts,
+    held_in_words,
+    in_words,
+    rates_in_words,
+    rounded_in_words,
+)
 from shs_pipeline.samples import make_sample
 from shs_pipeline.sources import NAMES as SOURCES
 from shs_pipeline.sources import source_named
@@ -50,18 +58,20 @@ def test_the_lines_of_every_payout_add_up_to_it_to_the_cent(connection: psycopg.
     assert count == (len(payouts),)
     assert {payout.lines_total - payout.payout for payout in payouts} == {Decimal(0)}
     fates = {line.fate for payout in payouts for line in payout.lines if line.difference}
-    assert fates == {"paid", "deferred", "released"}
+    assert fates == {"paid", "deferred", "unpayable", "released"}
+    unpayable = {p.threshold for p in payouts for line in p.lines if line.fate == "unpayable"}
+    assert unpayable == {None}
 
 
 def test_the_parts_of_a_payout_are_the_sums_of_its_lines(connection: psycopg.Connection) -> None:
     for payout in all_payouts(connection):
         sums = {
             fate: sum((line.difference for line in payout.lines if line.fate == fate), Decimal(0))
-            for fate in ("paid", "deferred", "released")
+            for fate in ("paid", "deferred", "unpayable", "released")
         }
         own = [line for line in payout.lines if line.line_month == payout.commission_month]
         assert sum((line.tier_1 for line in payout.lines), Decimal(0)) == payout.commission_tier_1
-        assert (sums["deferred"], sums["released"]) == (payout.deferred, payout.released)
+        assert (sums["deferred"] + sums["unpayable"], sums["released"]) == (payout.deferred, payout.released)
         assert sums["paid"] == payout.commission_tier_2_diff - payout.deferred
         assert sum((line.sales_actual for line in own), Decimal(0)) == payout.sales_actual
 
@@ -178,6 +188,41 @@ def test_amounts_keep_their_fractions_of_cents_and_rates_are_percentages() -> No
         "1,000.00",
     ]
     assert rates_in_words(Decimal("0.300000"), Decimal("0.455000")) == "30 % / 45.5 %"
+
+
+def test_an_amount_that_was_rounded_is_shown_with_what_the_file_says() -> None:
+    assert rounded_in_words(Decimal("1234.50"), None) == "1,234.50"
+    assert rounded_in_words(Decimal("0.08"), Decimal("0.0840")) == "0.084 → 0.08"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, "held back: 10.00 of this month, 15.00 since January"),
+        (
+            {"threshold": None},
+            "no threshold set, so it is never paid: 10.00 of this month, 15.00 since January",
+        ),
+        ({"tier": 2, "tier_2_month": JANUARY}, ""),
+    ],
+)
+def test_what_no_threshold_can_release_is_not_called_held_back(changed: dict[str, Any], words: str) -> None:
+    assert held_in_words(replace(PAYOUT, **changed)) == words
+
+
+def test_the_lines_of_ternio_are_explained_from_the_digits_of_the_file(
+    connection: psycopg.Connection,
+) -> None:
+    rows = connection.execute(
+        "select explanation, rev_actual, rev_before_rounding, tier_1_rate, amount"
+        " from marts.payout_explanations where source = 'ternio' and part = 'tier 1'"
+        " and rev_before_rounding is not null and tier_1_rate is not null"
+    ).fetchall()
+    assert len(rows) > 5
+    for explanation, revenue, before, rate, amount in rows:
+        percent, digits = (rate * 100).normalize(), before.normalize()
+        assert explanation == f"Tier 1: {percent:f} % of {revenue:,.2f} ({digits:f} rounded)"
+        assert amount == (revenue * rate).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
     assert (rates_in_words(Decimal("0.3"), None), rates_in_words(None, None)) == ("30 %", "no rate")
 
 
@@ -219,8 +264,8 @@ def test_the_cells_shown_are_those_that_the_amounts_came_from(
     found = texts_of(built, connection, path := path_of(connection, source, month))
 
     lines = connection.execute(
-        "select source_sheet, source_row, sales_actual, rev_actual from marts.harmonised_sales"
-        " where source_file = %s",
+        "select source_sheet, source_row, coalesce(sales_before_rounding, sales_actual),"
+        " coalesce(rev_before_rounding, rev_actual) from marts.harmonised_sales where source_file = %s",
         [path],
     ).fetchall()
     assert (found.trouble, len(found.cells)) == ("", len(lines))

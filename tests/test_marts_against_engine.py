@@ -127,11 +127,39 @@ def check_marts(connection: psycopg.Connection, results: Results, reference: Ref
         ((count,),) = connection.execute(sql.SQL("select count(*) from {}").format(history)).fetchall()
         if count != by_source[source]:
             said.append(f"sales_history_{source}: {count} lines, and must be {by_source[source]}")
+    said += _rounding_differences(connection, results)
     people = {row["rep_name"] for row in read_mart(connection, "people", ["rep_name"])}
     if people != {rep.sales_rep_name for rep in reference.sales_reps}:
         said.append(f"people: {people}")
     connection.rollback()
     assert not said, "\n".join([f"After {when}:", *said[:20], f"… {len(said)} differences in all"])
+
+
+def _rounding_differences(connection: psycopg.Connection, results: Results) -> list[str]:
+    """Say where the uploads do not show what rounding moved, by source and month and by file."""
+    keys = {
+        "upload_detail": (lambda line: (line.source, line.commission_month), "source, month"),
+        "upload_files": (lambda line: line.source_file, "path"),
+    }
+    said = []
+    for mart, (key_of, key) in keys.items():
+        moved: dict[Any, list[Decimal]] = {}
+        for line in results.lines:
+            own = moved.setdefault(key_of(line), [Decimal(0), Decimal(0)])
+            for place, amount, before in (
+                (0, line.sales_actual, line.sales_before_rounding),
+                (1, line.rev_actual, line.rev_before_rounding),
+            ):
+                own[place] += 0 if before is None else amount - before
+        for *names, sales, rev, both in connection.execute(
+            f"select {key}, sales_rounding, rev_rounding, rounding from marts.{mart}".encode()
+        ):
+            found = names[0] if len(names) == 1 else tuple(names)
+            wanted = moved.pop(found, [Decimal(0), Decimal(0)])
+            if [sales, rev, both] != [*wanted, sum(wanted)]:
+                said.append(f"{mart} {found}: rounding is {sales}, {rev}, {both} and must be {wanted}")
+        said += [f"{mart}: no row {missing}" for missing in moved]
+    return said
 
 
 def _columns(mart: str) -> list[str]:
@@ -257,7 +285,7 @@ def test_the_marts_equal_the_engine_after_each_step_and_a_full_refresh_changes_n
         check()
     # The histories are the same each time: they must go on to hold what is worth comparing.
     wanted = {"Drop", "Withdraw", "Change", "credited", "no_territory", "unknown_rep", "no_tier_rate"}
-    assert wanted | {"tier 1", "tier 2", "released"} <= seen.keys(), seen
+    assert wanted | {"tier 1", "tier 2", "released", "rounded"} <= seen.keys(), seen
 
 
 def kinds_of(batch: Batch, results: Results) -> list[str]:
@@ -267,6 +295,7 @@ def kinds_of(batch: Batch, results: Results) -> list[str]:
         *(line.credit_status for line in results.lines),
         *(f"tier {row.tier}" for row in results.payouts),
         *("released" for row in results.payouts if row.released),
+        *("rounded" for line in results.lines if line.rev_before_rounding is not None),
     ]
 
 

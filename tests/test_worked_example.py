@@ -18,6 +18,7 @@ from tests.engine.model import (
     SalesRep,
     Territory,
     TierThreshold,
+    cents,
 )
 from tests.engine.payouts import Results, compute
 
@@ -32,6 +33,7 @@ MONTH_NAMES = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 NUMBER = re.compile(r"-?\d[\d,]*\.\d\d")
+WITH_ALL_DIGITS = re.compile(NUMBER.pattern + r"\d*")
 LONG_AGO = date(2020, 1, 1)
 
 Row = Mapping[str, str]
@@ -103,7 +105,7 @@ def raw_lines(lines: Sequence[Row]) -> list[RawLine]:
                 "invoice": row["Invoice"],
                 "sku": None,
                 "invoice_total": amount(row["Sales"]),
-                "total_rep_due": amount(row["Revenue"]),
+                "total_rep_due": amount(row["Revenue in the file"]),
             },
         )
         for number, row in enumerate(lines, start=2)
@@ -120,6 +122,7 @@ def written(results: Results) -> dict[str, list[Row]]:
         LINES: [
             {
                 "Invoice": str(line.invoice_number),
+                "Revenue": dollars(line.rev_actual),
                 "Tier 1": dollars(line.commission_tier_1),
                 "Difference": dollars(line.commission_tier_2_diff),
             }
@@ -165,7 +168,11 @@ def faults_of(example: str) -> list[str]:
         if len(tables[title]) != len(rows):
             faults.append(f"{title}: {len(tables[title])} rows instead of {len(rows)}")
         for shown, right in zip(tables[title], rows, strict=False):
-            given = set() if title != LINES else {"Revenue date", "Commission month", "Sales", "Revenue"}
+            given = (
+                set()
+                if title != LINES
+                else {"Revenue date", "Commission month", "Sales", "Revenue in the file"}
+            )
             assert shown.keys() == right.keys() | given
             faults += [
                 f"{title}, {next(iter(right.values()))}: {name} is {shown[name]!r}, right is {right[name]!r}"
@@ -181,7 +188,9 @@ def strange_numbers(example: str, tables: Mapping[str, Iterable[Row]]) -> Iterat
     known |= {cell.removeprefix("-") for cell in known} | {"2.52"}
     for line in example.splitlines():
         if not line.startswith("|"):
-            yield from (f"{number} in: {line}" for number in NUMBER.findall(line) if number not in known)
+            yield from (
+                f"{number} in: {line}" for number in WITH_ALL_DIGITS.findall(line) if number not in known
+            )
 
 
 def bumped(number: str) -> str:
@@ -206,6 +215,8 @@ def test_the_example_holds_what_is_worth_explaining() -> None:
     assert any(row.tier == 2 and row.cumulative_sales < (row.threshold or 0) for row in after)
     assert any(row.deferred for row in results.payouts if row.commission_month.year == 2026)
     assert {line.commission_tier_1 for line in ties} >= {Decimal("2.53"), Decimal("-2.53")}
+    (rounded,) = [line for line in results.lines if line.rev_before_rounding]
+    assert rounded.commission_tier_1 != cents(rounded.rev_before_rounding * Decimal("0.25"))
 
 
 def test_a_wrong_digit_anywhere_is_found() -> None:

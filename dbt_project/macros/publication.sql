@@ -31,17 +31,26 @@ set local lock_timeout = '30s';
 create schema if not exists marts;
 create schema if not exists history;
 create table if not exists marts.publications (
-    publication_id bigint generated always as identity primary key
+    publication_id bigint primary key
     {%- for column in model.columns.values() if column.name != 'publication_id' %},
     {{ column.name }} {{ column.data_type }} not null
     {%- endfor %}
 );
+{#- The next number, and no sequence: what is rolled back would leave a gap, and a server that was killed
+    just after it was set up (wal_level minimal) may give a number of a new sequence twice. -#}
+lock table marts.publications in share row exclusive mode;
 insert into marts.publications (
+    publication_id
     {%- for column in model.columns.values() if column.name != 'publication_id' -%}
-    {{ column.name }}{{ ', ' if not loop.last }}
+    , {{ column.name }}
     {%- endfor -%}
 )
-{{ sql }};
+-- In an older installation the column is an identity.
+overriding system value
+select (select coalesce(max(publication_id), 0) + 1 from marts.publications), this.*
+from (
+{{ sql }}
+) as this;
 
 {#- What changes tables comes last and is soon over: reading goes on while rows are written. -#}
 {%- set new_tables = [] -%}
@@ -103,11 +112,14 @@ insert into marts.publications (
 {%- endmacro %}
 
 
-{#- A view of this build reads the candidates; people read the same of the marts. -#}
+{#- A view of this build reads the candidates; people read the same of the marts, with their own rights.
+    What shows a part of the books runs as its owner, since nobody else may read those. -#}
 {% macro view_of_marts(node) -%}
+{%- set runs_as_owner = node.config.meta.runs_as_owner -%}
+{%- set security = 'security_barrier = true' if runs_as_owner else 'security_invoker = true' -%}
 do $$
 begin
-    execute 'create view marts.{{ node.name }} with (security_invoker = true) as '
+    execute 'create view marts.{{ node.name }} with ({{ security }}) as '
         || replace(pg_get_viewdef('candidate.{{ node.name }}'::regclass), 'candidate.', 'marts.');
 end
 $$;
@@ -172,7 +184,7 @@ with come as (
 
 
 {#- What publications take out of a mart and put into it, so that a past state can be told: today's
-    rows, without what came later, with what went later. -#}
+    rows, without what came later, with what went later. Numbers keep the digits that they had. -#}
 {% macro history_table(node) -%}
 {% if node.config.meta.history -%}
 create table if not exists history.{{ node.name }} (
@@ -180,7 +192,8 @@ create table if not exists history.{{ node.name }} (
     change text not null check (change in ('added', 'removed'))
 );
 {% for column in history_columns(node) -%}
-alter table history.{{ node.name }} add column if not exists {{ column }} {{ node.columns[column].data_type }};
+alter table history.{{ node.name }} add column if not exists {{ column }}
+    {{ node.columns[column].data_type.split('(')[0] }};
 {% endfor -%}
 create index if not exists {{ node.name }}_by_publication on history.{{ node.name }} (publication_id);
 {%- endif %}
@@ -198,12 +211,17 @@ select count(*) from {{ rows }}
 {%- endmacro %}
 
 
-{#- The same where a mart has other columns than it had: told by those that both have. -#}
+{#- The same where a mart has other columns than it had: told by those that both have, which may have
+    become longer or shorter (numeric, numeric(15,2)). -#}
 {% macro noted_changes(node) -%}
-{%- set published = columns_of('marts', node.name) -%}
+{%- set published = [] -%}
+{%- for column in columns_of('marts', node.name) -%}
+    {%- do published.append(column.split('(')[0]) -%}
+{%- endfor -%}
 {%- if node.config.meta.history and published -%}
     {%- set names = [] -%}
-    {%- for column in history_columns(node) if column ~ ' ' ~ node.columns[column].data_type in published -%}
+    {%- for column in history_columns(node)
+        if column ~ ' ' ~ node.columns[column].data_type.split('(')[0] in published -%}
         {%- do names.append(column) -%}
     {%- endfor -%}
     {%- set columns = names | join(', ') -%}

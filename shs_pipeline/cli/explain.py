@@ -109,15 +109,12 @@ def _show_payout(console: Console, payout: Payout) -> None:
 
 
 def _parts(payout: Payout) -> list[tuple[str, Decimal, str]]:
-    from shs_pipeline.cli.terminal import dollars
+    from shs_pipeline.explain import held_in_words
 
     paid_now = payout.commission_tier_2_diff - payout.deferred
     parts = [("Tier 1", payout.commission_tier_1, "")]
-    if payout.tier == 1:
-        so_far = f"{dollars(payout.deferred_balance)} since January"
-        remark = f"  (held back: {dollars(payout.deferred)} of this month, {so_far})"
-    else:
-        remark = ""
+    held = held_in_words(payout)
+    remark = f"  ({held})" if held else ""
     parts.append(("Difference to tier 2", paid_now, remark))
     if payout.tier_2_month == payout.commission_month or payout.released:
         parts.append(("Released, held back before", payout.released, ""))
@@ -154,7 +151,7 @@ def _show_file(console: Console, lines: Sequence[PayoutLine], texts: Texts) -> N
     from rich.text import Text
 
     from shs_pipeline.cli.terminal import cells, dollars, say, table_of
-    from shs_pipeline.explain import exact, rates_in_words
+    from shs_pipeline.explain import rates_in_words, rounded_in_words
 
     table = table_of(
         "Sheet", "Row", "Customer", "Invoice", "Sales", "Revenue", "Rates", "Tier 1", "Difference", "Paid",
@@ -167,11 +164,11 @@ def _show_file(console: Console, lines: Sequence[PayoutLine], texts: Texts) -> N
                 line.source_row,
                 line.customer,
                 line.invoice_number,
-                exact(line.sales_actual),
-                exact(line.rev_actual),
+                rounded_in_words(line.sales_actual, line.sales_before_rounding),
+                rounded_in_words(line.rev_actual, line.rev_before_rounding),
                 rates_in_words(line.tier_1_rate, line.tier_2_rate),
                 dollars(line.tier_1),
-                Text(dollars(line.difference) + (" held back" if _is_held(line) else "")),
+                Text(f"{dollars(line.difference)} {_unpaid(line)}".strip()),
                 dollars(line.paid),
             )
         )
@@ -190,8 +187,11 @@ def _is_page(line: PayoutLine) -> bool:
     return line.source_file.lower().endswith(".pdf")
 
 
-def _is_held(line: PayoutLine) -> bool:
-    return line.fate == "deferred" and bool(line.difference)
+def _unpaid(line: PayoutLine) -> str:
+    """Return why the difference of a line is not paid: nothing where it is, or where there is none."""
+    from shs_pipeline.explain import UNPAID
+
+    return UNPAID.get(line.fate, "") if line.difference else ""
 
 
 def _show_total(console: Console, payouts: Sequence[Payout]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shs_pipeline.settings import Settings
 
 _BAR_WIDTH = 40
+_NO_THRESHOLD_SHOWN = 10
 
 
 def build(console: Console, settings: Settings, job: Ingestion, *, full_refresh: bool = False) -> None:
@@ -51,7 +52,8 @@ def show_marts(console: Console, job: Ingestion) -> None:
     if not overview.months:
         return
     _show_payouts(console, overview)
-    _show_objectives(console, overview.objectives)
+    _show_objectives(console, overview)
+    _show_no_threshold(console, overview)
     _show_uncredited(console, overview)
 
 
@@ -61,11 +63,13 @@ def _show_payouts(console: Console, overview: MartsOverview) -> None:
 
     headings = [f"Paid {month_text(month)}" for month in overview.months]
     last = overview.months[-1]
-    headings += [f"{last.year} to date", "Tier 2 held back"]
+    if not overview.is_last_month_whole:
+        headings[-1] += " so far"
+    headings += [f"{last.year} to date", "Tier 2 held back", "No threshold set"]
     say(console, "Payouts in USD, by commission month (marts.commission_payouts)", "bold")
     table = table_of("Rep", *headings, numbers=headings)
     for rep in overview.payouts:
-        amounts = (*rep.months, rep.year_to_date, rep.waiting)
+        amounts = (*rep.months, rep.year_to_date, rep.waiting, rep.no_threshold)
         table.add_row(*cells(rep.rep_name, *map(dollars, amounts)))
     console.print(table)
     if overview.payouts:
@@ -73,18 +77,28 @@ def _show_payouts(console: Console, overview: MartsOverview) -> None:
         say(console, f'Why: shs explain --rep "{name}" --month {month_text(last)}\n', "dim")
 
 
-def _show_objectives(console: Console, months: Sequence[ObjectiveMonth]) -> None:
-    from shs_pipeline.cli.terminal import cells, dollars, say, table_of
+def _show_objectives(console: Console, overview: MartsOverview) -> None:
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.marts_overview import coming_in_words, objectives_title, year_in_words
+
+    say(console, objectives_title(overview), "bold")
+    if overview.objectives:
+        _show_objective_months(console, overview.objectives)
+    if overview.year is not None:
+        say(console, year_in_words(overview.year))
+    say(console, f"{coming_in_words(overview)}\n", "dim")
+
+
+def _show_objective_months(console: Console, months: Sequence[ObjectiveMonth]) -> None:
+    from shs_pipeline.cli.terminal import cells, dollars, table_of
     from shs_pipeline.months import month_text
 
-    title = "Sales against objective in USD, by revenue month (marts.company_performance_monthly)"
-    say(console, title, "bold")
     table = table_of(
         "Month", "Sales", "Objective", "Attained", "", numbers=("Sales", "Objective", "Attained")
     )
     most = max([month.sales for month in months] + [month.objective for month in months], default=Decimal(0))
     for month in months:
-        attained = f"{month.sales / month.objective:.0%}" if month.objective else "-"
+        attained = f"{month.sales / month.objective:.1%}" if month.objective else "-"
         table.add_row(
             *cells(
                 month_text(month.month), dollars(month.sales), dollars(month.objective), attained,
@@ -104,6 +118,23 @@ def bar(sales: Decimal, objective: Decimal, most: Decimal, width: int = _BAR_WID
         return text.rstrip()
     mark = min(int(objective * width / most), width - 1)
     return (text[:mark] + "│" + text[mark + 1 :]).rstrip()
+
+
+def _show_no_threshold(console: Console, overview: MartsOverview) -> None:
+    from shs_pipeline.cli.terminal import cells, dollars, say, table_of
+
+    found = overview.no_threshold
+    if not found:
+        return
+    year = overview.months[-1].year
+    say(console, f"No threshold set for {year}: enter it in tier_thresholds, or tier 2 is never paid", "bold")
+    numbers = ("Sales in USD", "Tier 2 not payable")
+    table = table_of("Rep", "Product line", *numbers, numbers=numbers)
+    for row in found[:_NO_THRESHOLD_SHOWN]:
+        table.add_row(*cells(row.rep_name, row.product_line, dollars(row.sales), dollars(row.unpayable)))
+    console.print(table)
+    if len(found) > _NO_THRESHOLD_SHOWN:
+        say(console, f"… and {len(found) - _NO_THRESHOLD_SHOWN} more.", "dim")
 
 
 def _show_uncredited(console: Console, overview: MartsOverview) -> None:

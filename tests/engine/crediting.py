@@ -69,7 +69,7 @@ class Facts:
 
 
 def facts_of(line: RawLine) -> Facts:
-    """Read a line's own columns. Dollars are exact, also below the cent."""
+    """Read a line's own columns. Dollars have all their digits, also below the cent."""
     cell = line.cells
     if line.source == "quickbooks":
         cost = (cell["purchase_price"] or ZERO) * (cell["quantity"] or ZERO)
@@ -232,6 +232,8 @@ def credit(lines: Iterable[RawLine], reference: Reference) -> list[SaleLine]:
 
 def _credited(line: RawLine, reference: Reference) -> SaleLine:
     facts = facts_of(line)
+    # Everything that follows goes by what people see: whole cents.
+    sales, rev = cents(facts.sales_actual), cents(facts.rev_actual)
     product_line = product_line_of(line, reference)
     status, rep, in_file = credit_of(line, product_line, reference)
     tier_1_rate = tier_2_rate = None
@@ -241,9 +243,9 @@ def _credited(line: RawLine, reference: Reference) -> SaleLine:
         rates = rates_of(rep, product_line, line.commission_month, reference)
         assert rates is not None
         tier_1_rate, tier_2_rate = rates.commission_tier_1_rate, rates.commission_tier_2_rate
-        tier_1 = cents(facts.rev_actual * tier_1_rate)
+        tier_1 = cents(rev * tier_1_rate)
         if tier_2_rate is not None:
-            tier_2_diff = cents(facts.rev_actual * tier_2_rate - facts.rev_actual * tier_1_rate)
+            tier_2_diff = cents(rev * tier_2_rate - rev * tier_1_rate)
     return SaleLine(
         line_id=line.line_id,
         source=line.source,
@@ -258,8 +260,10 @@ def _credited(line: RawLine, reference: Reference) -> SaleLine:
         revenue_date=line.revenue_date,
         revenue_month=first_of(line.revenue_date),
         commission_month=line.commission_month,
-        sales_actual=facts.sales_actual,
-        rev_actual=facts.rev_actual,
+        sales_actual=sales,
+        rev_actual=rev,
+        sales_before_rounding=None if facts.sales_actual == sales else facts.sales_actual,
+        rev_before_rounding=None if facts.rev_actual == rev else facts.rev_actual,
         tier_1_rate=tier_1_rate,
         tier_2_rate=tier_2_rate,
         commission_tier_1=tier_1,

@@ -130,7 +130,10 @@ class RawLine:
 
 @dataclass(frozen=True)
 class SaleLine:
-    """A row of `harmonised_sales`; rates are None and commissions 0.00 where nothing is paid."""
+    """A row of `harmonised_sales`; rates are None and commissions 0.00 where nothing is paid.
+
+    Amounts are whole cents; before rounding they are None where they were whole cents already.
+    """
 
     line_id: str
     source: str
@@ -147,6 +150,8 @@ class SaleLine:
     commission_month: date
     sales_actual: Decimal
     rev_actual: Decimal
+    sales_before_rounding: Decimal | None
+    rev_before_rounding: Decimal | None
     tier_1_rate: Decimal | None
     tier_2_rate: Decimal | None
     commission_tier_1: Decimal
@@ -173,6 +178,8 @@ class Payout:
     deferred: Decimal
     released: Decimal
     deferred_balance: Decimal
+    releasable_balance: Decimal
+    no_threshold_balance: Decimal
     payout: Decimal
     payout_ytd: Decimal
 
@@ -204,3 +211,4 @@ class CompanyMonth:
     payout: Decimal
     shs_margin: Decimal
     uncredited_sales: Decimal
+    uncredited_revenue: Decimal

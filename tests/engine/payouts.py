@@ -107,6 +107,8 @@ def _payouts_of_year(
                 deferred=cents(deferred),
                 released=cents(released),
                 deferred_balance=cents(waiting),
+                releasable_balance=cents(ZERO if threshold is None else waiting),
+                no_threshold_balance=cents(waiting if threshold is None else ZERO),
                 payout=cents(payout),
                 payout_ytd=cents(paid),
             )
@@ -120,6 +122,7 @@ class _Sums:
     rev: Decimal = ZERO
     payout: Decimal = ZERO
     uncredited: Decimal = ZERO
+    uncredited_revenue: Decimal = ZERO
     objectives: list[Decimal] = field(default_factory=list)
 
     @property
@@ -181,6 +184,7 @@ def company_performance(
             own.rev += line.rev_actual
             if line.credit_status != "credited":
                 own.uncredited += line.sales_actual
+                own.uncredited_revenue += line.rev_actual
         for payout in payouts:
             sums.setdefault((payout.product_line, payout.commission_month), _Sums()).payout += payout.payout
         for row in reps:
@@ -197,6 +201,7 @@ def company_performance(
                 payout=own.payout,
                 shs_margin=own.rev - own.payout,
                 uncredited_sales=own.uncredited,
+                uncredited_revenue=own.uncredited_revenue,
             )
             for (product_line, month), own in sorted(sums.items(), key=lambda item: item[0])
         ]

@@ -275,7 +275,7 @@ def _known(customer: str) -> str:
 
 # --- Strategies -------------------------------------------------------------------------------------------
 
-KNOWN_REPS = ("Ann Gray", "Bo Lindt", "Cy Marsh")
+KNOWN_REPS = ("Ann Gray", "Bo Lindström-Groß", "Cy Marsh")
 UNKNOWN_REP = "Dee Stranger"
 ALL_NAMES = (*KNOWN_REPS, UNKNOWN_REP)
 SOURCES = (
@@ -303,6 +303,10 @@ _SALES = [Decimal(text) for text in (
 )]  # fmt: skip
 _REVS = [Decimal(text) for text in (
     "70", "0.10", "0.30", "0.50", "-0.10", "-0.50", "10.005", "33.33", "-70", "0", "1.2345", "-0.30",
+)]  # fmt: skip
+# What cells hold below the cent: ties, and what lies just beside them. Most hold nothing.
+_FRACTIONS = [Decimal(text) for text in (
+    "0", "0", "0", "0", "0", "0", "0.005", "-0.005", "0.0049999", "-0.0050001", "0.0033", "-0.00000001",
 )]  # fmt: skip
 _RATES = [Decimal(text) for text in ("0.25", "0.4", "0.35", "0.05", "0.15", "0.5", "0.325", "1", "0")]
 _THRESHOLDS = [Decimal(text) for text in ("500", "250", "999.99", "1000", "750", "0", "1000.01")]
@@ -494,8 +498,8 @@ def _draw_sale(draw: Draw, source: str, month: date, number: int) -> Draft:
     if source == "quickbooks":
         more = {
             "service_lines": draw(spelled(draw(_any_of(SERVICES)))),
-            "purchase_price": draw(_any_of([Decimal("0.90"), None, Decimal("33.335"), Decimal(7)])),
-            "quantity": draw(_any_of([Decimal(1), Decimal(3), Decimal("-0.5")])),
+            "purchase_price": draw(_any_of([Decimal("0.90"), None, Decimal("33.335"), Decimal("7.0001")])),
+            "quantity": draw(_any_of([Decimal(1), Decimal(3), Decimal("-0.5"), Decimal("1.25")])),
         }
     if source == "summit_medical":
         more = {
@@ -507,8 +511,8 @@ def _draw_sale(draw: Draw, source: str, month: date, number: int) -> Draft:
         more = {"ship_to_zip": f"{ZIP_OF[customer]}-1234"}
     return sale(
         source,
-        draw(_any_of(_SALES)),
-        draw(_any_of(_REVS)),
+        draw(_any_of(_SALES)) + draw(_any_of(_FRACTIONS)),
+        draw(_any_of(_REVS)) + draw(_any_of(_FRACTIONS)),
         on=on,
         customer=draw(spelled(customer)),
         rep=rep,

@@ -50,11 +50,13 @@ changed_references as (
                     changes.kind = 'territory'
                     and changes.source = lines.source
                     and changes.territory in (
-                        lower(lines.territory_1), lower(lines.territory_2), lower(lines.territory_3)
+                        ops.match_key(lines.territory_1),
+                        ops.match_key(lines.territory_2),
+                        ops.match_key(lines.territory_3)
                     )
             )
-            or lower(lines.rep_in_file) in (select rep_key from changes where kind = 'rep')
-            or lower(lines.product_line) in (select product_key from changes where kind = 'product_line')
+            or ops.match_key(lines.rep_in_file) in (select rep_key from changes where kind = 'rep')
+            or ops.match_key(lines.product_line) in (select product_key from changes where kind = 'product_line')
         )
 
 ),

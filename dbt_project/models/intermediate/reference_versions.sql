@@ -10,7 +10,7 @@ now_in_force as (
 
 last_publication as (
 
-    select reference_versions from {{ published('publications') }}
+    select reference_versions from {{ published('publications') }} as publications
     order by publication_id desc
     limit 1
 

@@ -48,7 +48,7 @@ thresholds as (
     inner join {{ published('commission_payouts') }} as lines
         on
             lines.rep_name = reps.rep_name
-            and lower(lines.product_line) = changes.product_key
+            and ops.match_key(lines.product_line) = changes.product_key
             and lines.commission_month >= changes.month
             and lines.commission_month < changes.month + interval '1 year'
     where changes.kind = 'threshold'

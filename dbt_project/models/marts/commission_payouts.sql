@@ -26,8 +26,8 @@ year_to_date as (
     from months
     left join thresholds
         on
-            thresholds.rep_key = lower(months.rep_name)
-            and thresholds.product_key = lower(months.product_line)
+            thresholds.rep_key = ops.match_key(months.rep_name)
+            and thresholds.product_key = ops.match_key(months.product_line)
             and thresholds.commission_year = extract(year from months.commission_year)
     window so_far as (
         partition by months.rep_name, months.product_line, months.commission_year
@@ -70,24 +70,38 @@ paid as (
 
     from split
 
+),
+
+added_up as (
+
+    select
+        *,
+        sum(deferred - released) over so_far as deferred_balance,
+        sum(payout) over so_far as payout_ytd
+
+    from paid
+    window so_far as (partition by rep_name, product_line, commission_year order by commission_month)
+
 )
 
 select
     rep_name,
     product_line,
-    sales_actual,
-    cumulative_sales,
+    sales_actual::numeric(15, 2) as sales_actual,
+    cumulative_sales::numeric(15, 2) as cumulative_sales,
     threshold::numeric(15, 2) as threshold,
     case when tier_2_month is null then 1 else 2 end as tier,
     commission_tier_1::numeric(15, 2) as commission_tier_1,
     commission_tier_2_diff::numeric(15, 2) as commission_tier_2_diff,
     deferred::numeric(15, 2) as deferred,
     released::numeric(15, 2) as released,
-    (sum(deferred - released) over so_far)::numeric(15, 2) as deferred_balance,
+    deferred_balance::numeric(15, 2) as deferred_balance,
+    -- Only what has a threshold can ever be released.
+    (case when threshold is null then 0 else deferred_balance end)::numeric(15, 2) as releasable_balance,
+    (case when threshold is null then deferred_balance else 0 end)::numeric(15, 2) as no_threshold_balance,
     payout::numeric(15, 2) as payout,
-    (sum(payout) over so_far)::numeric(15, 2) as payout_ytd,
+    payout_ytd::numeric(15, 2) as payout_ytd,
     commission_month,
     tier_2_month
 
-from paid
-window so_far as (partition by rep_name, product_line, commission_year order by commission_month)
+from added_up

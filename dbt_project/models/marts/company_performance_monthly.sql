@@ -31,14 +31,14 @@ payouts as (
 
 select
     months.product_line,
-    coalesce(sales.sales_actual, 0) as sales_actual,
-    coalesce(sales.rev_actual, 0) as rev_actual,
+    coalesce(sales.sales_actual, 0)::numeric(15, 2) as sales_actual,
+    coalesce(sales.rev_actual, 0)::numeric(15, 2) as rev_actual,
     objectives.objective::numeric(15, 2) as objective,
     round(coalesce(sales.sales_actual, 0) / nullif(objectives.objective, 0), 6) as attainment,
     coalesce(payouts.payout, 0)::numeric(15, 2) as payout,
-    coalesce(sales.rev_actual, 0) - coalesce(payouts.payout, 0) as shs_margin,
-    coalesce(sales.uncredited_sales, 0) as uncredited_sales,
-    coalesce(sales.uncredited_revenue, 0) as uncredited_revenue,
+    (coalesce(sales.rev_actual, 0) - coalesce(payouts.payout, 0))::numeric(15, 2) as shs_margin,
+    coalesce(sales.uncredited_sales, 0)::numeric(15, 2) as uncredited_sales,
+    coalesce(sales.uncredited_revenue, 0)::numeric(15, 2) as uncredited_revenue,
     months.month
 
 from months

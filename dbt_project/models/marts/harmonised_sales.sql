@@ -1,8 +1,20 @@
 with
 
-lines as (
+delivered as (
 
     select * from {{ ref('sale_lines') }}
+
+),
+
+lines as (
+
+    select
+        delivered.*,
+        -- Once, and before any rate: half a cent goes away from zero.
+        round(sales_actual, 2)::numeric(15, 2) as sales_in_cents,
+        round(rev_actual, 2)::numeric(15, 2) as rev_in_cents
+
+    from delivered
 
 ),
 
@@ -40,7 +52,7 @@ rep_named as (
 
     select
         lines.*,
-        lower(lines.product_line) as product_key,
+        ops.match_key(lines.product_line) as product_key,
         case
             when lines.is_rep_in_file then lines.rep_in_file
             else coalesce(first.rep_in_file, second.rep_in_file, third.rep_in_file)
@@ -57,7 +69,7 @@ rep_named as (
     left join territories as {{ territory }}
         on
             {{ territory }}.source = lines.source
-            and {{ territory }}.territory = lower(lines.territory_{{ place }})
+            and {{ territory }}.territory = ops.match_key(lines.territory_{{ place }})
             and {{ territory }}.valid_from <= lines.territory_date
             and ({{ territory }}.valid_until is null or {{ territory }}.valid_until > lines.territory_date)
     {% endfor %}
@@ -78,7 +90,7 @@ rated as (
 
     from rep_named as lines
     left join product_lines on product_lines.product_key = lines.product_key
-    left join reps on reps.rep_key = lower(lines.rep_named)
+    left join reps on reps.rep_key = ops.match_key(lines.rep_named)
     left join rates as own_rate
         on
             own_rate.rep_key = reps.rep_key
@@ -115,13 +127,16 @@ select
     lines.source_sheet,
     lines.source_row,
     lines.quantity,
-    lines.sales_actual,
-    lines.rev_actual,
+    lines.sales_in_cents as sales_actual,
+    lines.rev_in_cents as rev_actual,
+    -- Nearly always null: files with more digits than cents are few.
+    nullif(lines.sales_actual, lines.sales_in_cents) as sales_before_rounding,
+    nullif(lines.rev_actual, lines.rev_in_cents) as rev_before_rounding,
     lines.tier_1_rate::numeric(9, 6) as tier_1_rate,
     lines.tier_2_rate::numeric(9, 6) as tier_2_rate,
-    coalesce(round(lines.rev_actual * lines.tier_1_rate, 2), 0)::numeric(15, 2) as commission_tier_1,
+    coalesce(round(lines.rev_in_cents * lines.tier_1_rate, 2), 0)::numeric(15, 2) as commission_tier_1,
     coalesce(
-        round(lines.rev_actual * lines.tier_2_rate - lines.rev_actual * lines.tier_1_rate, 2), 0
+        round(lines.rev_in_cents * lines.tier_2_rate - lines.rev_in_cents * lines.tier_1_rate, 2), 0
     )::numeric(15, 2) as commission_tier_2_diff,
     lines.revenue_date,
     date_trunc('month', lines.revenue_date)::date as revenue_month,

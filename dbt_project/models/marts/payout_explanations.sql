@@ -2,7 +2,7 @@
     all that it shows of the line, since looking the line up again would cost more than the rest. -#}
 {% set line_columns = [
     'line_id', 'source', 'customer', 'invoice_number', 'item', 'source_file', 'source_sheet', 'source_row',
-    'rev_actual', 'tier_1_rate', 'tier_2_rate', 'revenue_date',
+    'rev_actual', 'sales_before_rounding', 'rev_before_rounding', 'tier_1_rate', 'tier_2_rate', 'revenue_date',
 ] %}
 
 {% set of_the_line -%}
@@ -72,6 +72,17 @@ parts as (
     union all
     select * from released
 
+),
+
+in_words as (
+
+    select
+        *,
+        {{ dollars('rev_actual') }}
+        || coalesce(' (' || trim_scale(rev_before_rounding) || ' rounded)', '') as revenue
+
+    from parts
+
 )
 
 select
@@ -88,27 +99,38 @@ select
     source_row,
     case part
         when 'tier 1' then
-            'Tier 1 of this line: ' || rev_actual || ' x ' || coalesce(tier_1_rate::text, 'no rate')
+            case
+                when tier_1_rate is null then 'No rate is in force on the first day of the month: pays nothing'
+                else 'Tier 1: ' || {{ percent('tier_1_rate') }} || ' of ' || revenue
+            end
         when 'tier 2 difference' then
-            'Tier 2 is open: ' || rev_actual || ' x (' || tier_2_rate || ' - ' || tier_1_rate || ')'
+            'Tier 2: ' || {{ percent('tier_2_rate') }} || ' instead of ' || {{ percent('tier_1_rate') }}
+            || ' of ' || revenue
         when 'deferred' then
-            'Held back until the sales of the year reach '
-            || coalesce(threshold::text, 'a threshold, which is not set')
-            || ': ' || cumulative_sales || ' so far'
+            case
+                when threshold is null then
+                    'Not payable: no threshold is set for this product line in '
+                    || to_char(commission_month, 'YYYY')
+                else
+                    'Held back until the sales of the year reach ' || {{ dollars('threshold') }}
+                    || ': ' || {{ dollars('cumulative_sales') }} || ' so far'
+            end
         else
             'Held back in ' || to_char(line_commission_month, 'YYYY-MM')
-            || ', paid now that the year has reached ' || threshold
+            || ', paid now that the sales of the year have reached ' || {{ dollars('threshold') }}
     end as explanation,
     line_sales as sales_actual,
     rev_actual,
+    sales_before_rounding,
+    rev_before_rounding,
     tier_1_rate,
     tier_2_rate,
     amount,
-    case when is_paid then amount else 0 end as amount_paid,
+    (case when is_paid then amount else 0 end)::numeric(15, 2) as amount_paid,
     payout as payout_of_month,
     is_paid,
     commission_month,
     line_commission_month,
     revenue_date
 
-from parts
+from in_words

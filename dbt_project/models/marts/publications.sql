@@ -10,6 +10,8 @@
 -- depends_on: {{ ref('upload_detail') }}
 -- depends_on: {{ ref('upload_status') }}
 -- depends_on: {{ ref('revenue_months') }}
+-- depends_on: {{ ref('rejected_files') }}
+-- depends_on: {{ ref('upload_files') }}
 {% for source in sources() -%}
 -- depends_on: {{ ref('sales_history_' ~ source) }}
 {% endfor %}

@@ -27,8 +27,8 @@ payouts as (
 select
     months.rep_name,
     months.product_line,
-    coalesce(sales.sales_actual, 0) as sales_actual,
-    coalesce(sales.rev_actual, 0) as rev_actual,
+    coalesce(sales.sales_actual, 0)::numeric(15, 2) as sales_actual,
+    coalesce(sales.rev_actual, 0)::numeric(15, 2) as rev_actual,
     objectives.objective::numeric(15, 2) as objective,
     round(coalesce(sales.sales_actual, 0) / nullif(objectives.objective, 0), 6) as attainment,
     coalesce(payouts.payout, 0)::numeric(15, 2) as payout,

@@ -28,12 +28,12 @@ left_out as (
 
 slices as (
 
-    select source, commission_month as month, sales_actual, rev_actual
+    select source, commission_month as month, sales_actual, rev_actual, sales_rounding, rev_rounding
     from {{ ref('published_slices') }}
 
     union all
 
-    select source, commission_month, sales_actual, rev_actual
+    select source, commission_month, sales_actual, rev_actual, sales_rounding, rev_rounding
     from {{ published('published_slices') }} as slices
     where
         not exists (
@@ -65,8 +65,11 @@ select
     coalesce(files.lines, 0)::bigint as lines,
     coalesce(left_out.left_out, 0)::bigint as left_out,
     coalesce(files.rejected_files, 0) as rejected_files,
-    coalesce(slices.sales_actual, 0) as sales_actual,
-    coalesce(slices.rev_actual, 0) as rev_actual,
+    coalesce(slices.sales_actual, 0)::numeric(15, 2) as sales_actual,
+    coalesce(slices.rev_actual, 0)::numeric(15, 2) as rev_actual,
+    coalesce(slices.sales_rounding, 0) as sales_rounding,
+    coalesce(slices.rev_rounding, 0) as rev_rounding,
+    coalesce(slices.sales_rounding + slices.rev_rounding, 0) as rounding,
     month,
     files.last_loaded_at
 

@@ -14,8 +14,8 @@ versions as (
 
 select
     versions.state,
-    lower(rows.sales_rep_name) as rep_key,
-    lower(rows.product_line) as product_key,
+    ops.match_key(rows.sales_rep_name) as rep_key,
+    ops.match_key(rows.product_line) as product_key,
     rows.product_line,
     months.objective,
     make_date(rows.year::integer, months.month_number, 1) as month

@@ -14,8 +14,8 @@ versions as (
 
 select
     versions.state,
-    lower(rows.sales_rep_name) as rep_key,
-    lower(rows.product_line) as product_key,
+    ops.match_key(rows.sales_rep_name) as rep_key,
+    ops.match_key(rows.product_line) as product_key,
     rows.product_line,
     rows.commission_tier_1_rate as tier_1_rate,
     rows.commission_tier_2_rate as tier_2_rate,

@@ -35,4 +35,4 @@ select
     lines.commission_month
 
 from lines
-left join service_lines on service_lines.service_key = lower(lines.service_lines)
+left join service_lines on service_lines.service_key = ops.match_key(lines.service_lines)

@@ -14,7 +14,7 @@ versions as (
 
 select
     versions.state,
-    lower(rows.sales_rep_name) as rep_key,
+    ops.match_key(rows.sales_rep_name) as rep_key,
     rows.sales_rep_name as rep_name,
     rows.rep_category,
     rows.email,

@@ -14,8 +14,8 @@ versions as (
 
 select
     versions.state,
-    lower(rows.service_lines) as service_key,
-    lower(rows.product_lines) as product_key,
+    ops.match_key(rows.service_lines) as service_key,
+    ops.match_key(rows.product_lines) as product_key,
     rows.product_lines as product_line
 
 from rows

@@ -15,8 +15,8 @@ versions as (
 select
     versions.state,
     rows.source,
-    lower(rows.customer_field || ': ' || rows.data_field_value) as territory,
-    lower(rows.sales_rep_name) as rep_key,
+    ops.match_key(rows.customer_field || ': ' || rows.data_field_value) as territory,
+    ops.match_key(rows.sales_rep_name) as rep_key,
     rows.sales_rep_name as rep_in_file,
     rows.valid_from,
     rows.valid_until

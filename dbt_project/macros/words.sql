@@ -1,0 +1,9 @@
+{#- Numbers as people write them: `12.5 %`, `1,234.50`. -#}
+{% macro percent(rate) -%}
+trim_scale({{ rate }} * 100) || ' %'
+{%- endmacro %}
+
+
+{% macro dollars(amount) -%}
+to_char({{ amount }}, 'FM9,999,999,999,990.00')
+{%- endmacro %}
