@@ -5,7 +5,7 @@ In each the last month is unfinished, as it always is in practice: 6 % of its sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from tests.conftest import Zone
 
 ANA, BEN = "Ana Bell", "Ben Ortiz"
-FILLERS: dict[str, Any] = {"text": "x", "date": date(2026, 1, 1), "timestamp with time zone": date(2026, 1, 1),
-                           "boolean": False}  # fmt: skip
+FILLERS: dict[str, Any] = {
+    "text": "x",
+    "date": date(2026, 1, 1),
+    "timestamp with time zone": date(2026, 1, 1),
+    "boolean": False,
+}
 """What stands in a column that must hold something and does not matter."""
 
 
@@ -73,7 +77,9 @@ class World:
         self.add("sales_performance_monthly", rep_name=rep, **figures)
         self.add("company_performance_monthly", **figures)
 
-    def rows(self, dashboard: str, card: str, audience: Audience = "admin", **values: Any) -> list[dict[str, Any]]:
+    def rows(
+        self, dashboard: str, card: str, audience: Audience = "admin", **values: Any
+    ) -> list[dict[str, Any]]:
         (page,) = [one for one in dashboards_for(audience) if one.key == dashboard]
         (found,) = [one for one in page.cards if one.key == card]
         statement, parameters = render_sql(found, values)
@@ -106,7 +112,12 @@ def unfinished(world: World) -> World:
     world.months(date(2024, 12, 1), complete=15, coming_in=10)
     for month, sales, payout in ((1, 100, 9), (2, 200, 18), (3, 300, 27), (4, 400, 36)):
         world.sold(date(2025, month, 1), sales, objective=150, payout=payout)
-    for month, sales, objective, payout in ((1, 110, 100, 10), (2, 220, 200, 20), (3, 18, 300, 30), (4, 0, 400, 1)):
+    for month, sales, objective, payout in (
+        (1, 110, 100, 10),
+        (2, 220, 200, 20),
+        (3, 18, 300, 30),
+        (4, 0, 400, 1),
+    ):
         world.sold(date(2026, month, 1), sales, objective, payout)
     for month in range(5, 13):
         world.sold(date(2026, month, 1), 0, objective=500, payout=0)
@@ -155,7 +166,9 @@ def test_an_unfinished_month_is_drawn_apart_from_complete_ones(unfinished: World
 
 def test_the_months_have_sums_of_complete_and_of_unfinished_ones_apart(unfinished: World) -> None:
     rows = {row["label"]: row for row in unfinished.rows("sales_performance", "monthly_table_admin")}
-    whole, open_, both = (rows[name] for name in ("Total of complete months", "Still coming in", "Year so far"))
+    whole, open_, both = (
+        rows[name] for name in ("Total of complete months", "Still coming in", "Year so far")
+    )
 
     assert (rows["Feb 2026"]["state"], rows["Feb 2026"]["attainment"]) == ("complete", Decimal("1.1"))
     assert (rows["Mar 2026"]["state"], rows["Mar 2026"]["row_kind"]) == ("still coming in", "coming in")
@@ -220,7 +233,11 @@ def test_nothing_is_complete_in_a_new_installation(world: World) -> None:
     world.sold(date(2026, 2, 1), 100, objective=100, payout=5)
 
     assert world.rows("sales_performance", "sales_admin") == []
-    assert {row["state"] for row in world.rows("sales_performance", "monthly_table_admin") if row["label"] == "Feb 2026"} == {"still coming in"}
+    assert {
+        row["state"]
+        for row in world.rows("sales_performance", "monthly_table_admin")
+        if row["label"] == "Feb 2026"
+    } == {"still coming in"}
     (facts,) = world.rows("sales_performance", "as_of")
     assert (facts["sales_through"], facts["coming_in"]) == (None, "every month")
 
@@ -241,7 +258,11 @@ def test_explore_gives_unfinished_months_no_attainment_and_no_margin(unfinished:
     all_ = {row["month"]: row for row in unfinished.rows("explore", "company_performance_monthly")}
 
     february, march = date(2026, 2, 1), date(2026, 3, 1)
-    assert (own[february]["attainment"], own[march]["attainment"], own[march]["state"]) == (1, None, "coming in")
+    assert (own[february]["attainment"], own[march]["attainment"], own[march]["state"]) == (
+        1,
+        None,
+        "coming in",
+    )
     assert (all_[february]["shs_margin"], all_[march]["shs_margin"]) == (5, None)
 
 
@@ -291,7 +312,9 @@ def test_an_unfinished_commission_month_is_pale_in_table_and_chart(paid: World) 
 
     assert {row["coming_in"] for row in rows} == {"april"}
     assert [row["total"] for row in rows] == [61, 5, 6, 72]
-    assert {row["part"] for row in parts if row["commission_month"] == date(2026, 4, 1)} == {"Still coming in"}
+    assert {row["part"] for row in parts if row["commission_month"] == date(2026, 4, 1)} == {
+        "Still coming in"
+    }
     assert "Still coming in" not in {row["part"] for row in parts if row["commission_month"].month < 4}
 
 
@@ -384,8 +407,8 @@ def explained(world: World) -> World:
               threshold=45300, cumulative_sales=Decimal("4475.67"), commission_tier_1=11,
               commission_tier_2_diff=Decimal("2.5"), deferred=Decimal("2.5"), payout=11)  # fmt: skip
     world.add("commission_payouts", rep_name=ANA, product_line="Ternio", commission_month=march, tier=1,
-              threshold=None, cumulative_sales=700, commission_tier_1=7, commission_tier_2_diff=Decimal("3.5"),
-              deferred=Decimal("3.5"), payout=7)  # fmt: skip
+              threshold=None, cumulative_sales=700, commission_tier_1=7,
+              commission_tier_2_diff=Decimal("3.5"), deferred=Decimal("3.5"), payout=7)  # fmt: skip
     return world
 
 
@@ -432,7 +455,9 @@ def test_product_lines_have_sums_and_the_total_is_the_payout(explained: World) -
 
 
 def test_what_waits_and_what_nothing_releases_are_two_figures(explained: World) -> None:
-    assert explained.rows("payout_explained", "deferred_now", month="2026-03") == [{"deferred": Decimal("2.5")}]
+    assert explained.rows("payout_explained", "deferred_now", month="2026-03") == [
+        {"deferred": Decimal("2.5")}
+    ]
     assert explained.rows("payout_explained", "no_threshold_now", month="2026-03") == [
         {"no_threshold": Decimal("3.5")}
     ]
@@ -463,4 +488,3 @@ def test_the_sale_lines_add_up_to_the_figure_that_leads_to_them(explained: World
     assert by_line[-1]["sales_actual"] == sums["sales_actual"] == 5200
     assert [row["customer"] for row in explained.rows("sale_lines", "lines", "rep")] == ["Clinic c1"]
     assert explained.rows("sale_lines", "sales")[0]["period"] == "January 2026 to February 2026"
-

@@ -374,8 +374,12 @@ def test_sales_performance_is_the_company_for_admins_and_their_own_for_reps(
 ) -> None:
     # Every source has loaded February, so January's sales are complete, and so are February's payouts.
     january = "revenue_month = '2025-01-01'"
-    company = built.query(f"select sum(sales_actual), sum(rev_actual) from marts.harmonised_sales where {january}")
-    paid = built.query("select sum(payout) from marts.commission_payouts where commission_month = '2025-01-01'")
+    company = built.query(
+        f"select sum(sales_actual), sum(rev_actual) from marts.harmonised_sales where {january}"
+    )
+    paid = built.query(
+        "select sum(payout) from marts.commission_payouts where commission_month = '2025-01-01'"
+    )
     own = built.query(
         f"select sum(sales_actual) from marts.harmonised_sales where {january} and rep_name = %s", REP
     )
@@ -418,7 +422,9 @@ def test_the_lines_behind_a_payout_add_up_to_it(people: dict[Audience, Viewer], 
     for row in [row for row in rows if row["row_kind"] == "subtotal"]:
         payout = by_line[row["rep_name"], row["product_line"].removesuffix(", sum")]
         assert (row["amount_paid"], row["held_back"]) == (payout["payout"], payout["deferred"])
-    keys = [(row["source_file"], row["source_sheet"], row["source_row"]) for row in rows if not row["row_kind"]]
+    keys = [
+        (row["source_file"], row["source_sheet"], row["source_row"]) for row in rows if not row["row_kind"]
+    ]
     assert len(keys) == len(set(keys)) > 0
     assert all(row["explanation"] for row in rows if not row["row_kind"])
 
@@ -428,7 +434,10 @@ def test_a_click_on_the_report_leads_to_the_same_payout(people: dict[Audience, V
     for row in [row for row in cells if row["linked_product_line"] and row["february"] is not None]:
         values = {"month": "2025-02", "product_line": row["linked_product_line"], "rep": REP}
         assert answers(people["admin"], "payout_explained", "paid", **values) == [{"payout": row["february"]}]
-        assert answers(people["admin"], "payout_explained", "lines", **values)[-1]["amount_paid"] == row["february"]
+        assert (
+            answers(people["admin"], "payout_explained", "lines", **values)[-1]["amount_paid"]
+            == row["february"]
+        )
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
