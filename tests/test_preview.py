@@ -689,7 +689,7 @@ def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site]) -> None:
         assert set(names) <= {REP}
 
 
-def keep(page: Page, name: str, height: int = 20_000) -> None:
+def keep(page: Page, name: str, height: int = 2_100) -> None:
     """Keep a picture of the page where `SHS_SCREENSHOTS` says, in few colours: it is a document."""
     if folder := os.environ.get("SHS_SCREENSHOTS"):
         from PIL import Image
