@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -22,7 +24,9 @@ from shs_pipeline.dashboards.model import (
     render_sql,
 )
 from shs_pipeline.errors import ShsError
+from shs_pipeline.overview import rejected_now
 from shs_pipeline.preview.viewer import Viewer, find_viewer
+from shs_pipeline.samples import make_sample
 from shs_pipeline.secret_store import FileSecrets
 from shs_pipeline.sources import NAMES as SOURCES
 
@@ -75,9 +79,10 @@ def read(content: dict[str, Any]) -> Dashboard:
 # --- what must hold ------------------------------------------------------------------------
 
 
-def test_there_are_the_six_dashboards_in_order() -> None:
+def test_there_are_the_seven_dashboards_in_order() -> None:
     assert [one.key for one in load_dashboards()] == [
-        "sales_performance", "commission_report", "payout_explained", "sales_history", "admin", "explore",
+        "sales_performance", "commission_report", "payout_explained", "sale_lines", "sales_history", "admin",
+        "explore",
     ]  # fmt: skip
     assert "admin" not in [one.key for one in dashboards_for("rep")]
 
@@ -86,7 +91,46 @@ def test_sales_history_has_a_tab_for_each_source() -> None:
     (history,) = [one for one in load_dashboards() if one.key == "sales_history"]
 
     assert [tab.key for tab in history.tabs] == list(SOURCES)
-    assert [card.tab for card in history.cards] == list(SOURCES)
+    assert [card.tab for card in history.cards] == [None, *SOURCES]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_every_dashboard_begins_with_how_far_its_figures_go(audience: Audience) -> None:
+    for dashboard in dashboards_for(audience):
+        first = min(dashboard.cards, key=lambda card: card.place.row)
+        assert (first.key, first.tab) == ("as_of", None)
+
+
+def test_the_first_card_of_the_admins_is_what_is_rejected() -> None:
+    (admin,) = [one for one in dashboards_for("admin") if one.key == "admin"]
+    first, second = sorted(admin.cards, key=lambda card: card.place.row)[:2]
+    assert (first.key, second.key) == ("as_of", "rejected_files")
+    assert list(second.columns)[:3] == ["path", "problem", "remedy"]
+
+
+def test_nothing_is_called_a_line_that_is_a_product_line() -> None:
+    # Sale lines and product lines are both everywhere; the word alone could be either.
+    for dashboard in load_dashboards():
+        words = [dashboard.title, dashboard.description, *(tab.title for tab in dashboard.tabs)]
+        for card in dashboard.cards:
+            words += [card.title, card.description, card.empty]
+            # The columns of the sales history are called as the supplier calls them.
+            if dashboard.key != "sales_history":
+                words += [column.title for column in card.columns.values()]
+        for text in words:
+            plain = re.sub(r"(?i)\b(sale|product|service) lines?\b", "", text)
+            assert not re.search(r"(?i)\blines?\b", plain), text
+
+
+def test_a_card_without_a_tab_stands_on_every_tab() -> None:
+    content = small(tabs=[{"key": "a", "title": "A"}, {"key": "b", "title": "B"}])
+    content["cards"].append({**small()["cards"][0], "key": "more", "tab": "b"})
+    with pytest.raises(ShsError, match=r"cards\.more\.place: it overlaps lines"):
+        read(content)
+
+    content["cards"][1]["place"] = {**PLACE, "row": 4}
+    cards = read(content).cards
+    assert [(card.is_on("a"), card.is_on("b")) for card in cards] == [(True, True), (False, True)]
 
 
 def test_only_marts_are_asked() -> None:
@@ -133,6 +177,12 @@ def every_card() -> list[Card]:
          "cards.lines.click: small has no filter month"),
         ({"cards__0__click": {"dashboard": "small", "columns": {"year": {"year": "{month}"}}}},
          "cards.lines: columns: there is no column month"),
+        ({"cards__0__click": {"dashboard": "small", "columns": {"year": {}}, "card": "other"}},
+         "cards.lines.click: small has no card other"),
+        ({"cards__0__click": [{"dashboard": "small", "columns": {"year": {}}}] * 2},
+         "cards.lines: click: year leads to two places"),
+        ({"cards__0__live_title": "Lines, {period}"}, "cards.lines: columns: there is no column period"),
+        ({"cards__0__row_kind": "kind"}, "cards.lines: columns: there is no column kind"),
         ({"order": "first"}, "order: Input should be a valid integer"),
     ],
 )  # fmt: skip
@@ -266,8 +316,9 @@ def test_every_card_answers_with_and_without_filters(
         for card in dashboard.cards:
             rows = answers(people[audience], dashboard.key, card.key)
             answers(people[audience], dashboard.key, card.key, **chosen)
-            # A rep need not have a line of every source.
-            if not rows and not (audience == "rep" and card.key.startswith("lines_of_")):
+            # A rep need not have a sale line of every source, and no file is rejected.
+            may_be_silent = audience == "rep" and card.key.startswith("lines_of_")
+            if not rows and not may_be_silent and card.key != "rejected_files":
                 silent.append(card.key)
     assert not silent
 
@@ -301,12 +352,13 @@ def test_the_totals_of_the_commission_report_are_those_of_the_mart(
     assert chosen[-1]["total"] == own
 
 
-def test_the_thresholds_say_what_is_missing(built: Zone, people: dict[Audience, Viewer]) -> None:
-    rows = answers(people["admin"], "commission_report", "tiers")
+def test_the_thresholds_say_what_is_missing(people: dict[Audience, Viewer]) -> None:
+    *rows, total = answers(people["admin"], "commission_report", "tiers")
+    (waiting,) = answers(people["admin"], "commission_report", "waiting")
+    (unset,) = answers(people["admin"], "commission_report", "no_threshold")
 
-    assert sum(row["deferred_balance"] for row in rows) == sum(
-        row["deferred_balance"] for row in answers(people["admin"], "commission_report", "waiting")
-    )
+    assert sum(row["waiting"] for row in rows) == total["waiting"] == waiting["waiting"] > 0
+    assert total["no_threshold_balance"] == unset["no_threshold_balance"] > 0
     assert {row["tier"] for row in rows} >= {"tier 1", "tier 2 open", "no threshold"}
     for row in rows:
         if row["tier"] == "tier 1":
@@ -314,56 +366,78 @@ def test_the_thresholds_say_what_is_missing(built: Zone, people: dict[Audience, 
             assert row["missing_to_tier_2"] == missing > 0
         else:
             assert row["missing_to_tier_2"] is None
+            assert row["waiting"] == 0
 
 
-def test_sales_performance_is_the_company_for_admins_and_the_own_for_reps(
+def test_sales_performance_is_the_company_for_admins_and_their_own_for_reps(
     built: Zone, people: dict[Audience, Viewer]
 ) -> None:
+    # Every source has loaded February, so January's sales are complete, and so are February's payouts.
+    january = "revenue_month = '2025-01-01'"
     company = built.query(
-        "select sum(sales_actual), sum(rev_actual), sum(rev_actual) from marts.harmonised_sales"
-        " where revenue_month >= '2025-01-01'"
-    )[0]
-    paid = built.query("select sum(payout) from marts.commission_payouts")[0][0]
+        f"select sum(sales_actual), sum(rev_actual) from marts.harmonised_sales where {january}"
+    )
+    paid = built.query(
+        "select sum(payout) from marts.commission_payouts where commission_month = '2025-01-01'"
+    )
     own = built.query(
-        "select sum(sales_actual) from marts.harmonised_sales"
-        " where revenue_month >= '2025-01-01' and rep_name = %s",
-        REP,
-    )[0][0]
+        f"select sum(sales_actual) from marts.harmonised_sales where {january} and rep_name = %s", REP
+    )
     admin, rep = people["admin"], people["rep"]
 
-    assert answers(admin, "sales_performance", "sales_admin", year=2025)[-1]["sales_actual"] == company[0]
-    assert answers(admin, "sales_performance", "margin", year=2025)[-1]["margin"] == company[1] - paid
-    assert answers(rep, "sales_performance", "sales_rep", year=2025)[-1]["sales_actual"] == own
+    (sales,) = answers(admin, "sales_performance", "sales_admin", year=2025)
+    assert (sales["period"], sales["sales_actual"]) == ("January 2025", company[0][0])
+    (margin,) = answers(admin, "sales_performance", "margin", year=2025)
+    assert margin["margin"] == company[0][1] - paid[0][0]
+    assert answers(rep, "sales_performance", "sales_rep", year=2025)[-1]["sales_actual"] == own[0][0]
     chosen = answers(admin, "sales_performance", "sales_admin", year=2025, rep=REP)
-    assert chosen[-1]["sales_actual"] == own
+    assert chosen[-1]["sales_actual"] == own[0][0]
 
 
-def test_the_change_is_against_the_same_months_of_the_year_before(
-    built: Zone, people: dict[Audience, Viewer]
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_a_month_leads_to_the_sale_lines_that_it_sums_up(
+    people: dict[Audience, Viewer], audience: Audience
 ) -> None:
-    last = built.query(
-        "select max(month) from marts.company_performance_monthly"
-        " where month >= '2025-01-01' and (sales_actual <> 0 or payout <> 0)"
-    )[0][0]
-    before = built.query(
-        "select sum(sales_actual) from marts.company_performance_monthly"
-        " where month >= '2024-01-01' and month <= %s",
-        date(2024, last.month, 1),
-    )[0][0]
-
-    rows = answers(people["admin"], "sales_performance", "sales_admin", year=2025)
-
-    assert [row["year"] for row in rows] == [date(2024, 1, 1), date(2025, 1, 1)]
-    assert rows[0]["sales_actual"] == before
+    for row in answers(people[audience], "sales_performance", f"monthly_table_{audience}"):
+        if row["sales_actual"]:
+            values = {"first_month": row["first_key"], "last_month": row["last_key"]}
+            (sums,) = answers(people[audience], "sale_lines", "sales", **values)
+            assert (sums["sales_actual"], sums["rev_actual"]) == (row["sales_actual"], row["rev_actual"])
 
 
-def test_the_lines_behind_a_payout_add_up_to_it(people: dict[Audience, Viewer]) -> None:
+@pytest.mark.parametrize("month", ["2025-01", "2025-02", "2025-03"])
+def test_the_lines_behind_a_payout_add_up_to_it(people: dict[Audience, Viewer], month: str) -> None:
+    payouts = answers(people["admin"], "payout_explained", "payouts", month=month)
+    rows = answers(people["admin"], "payout_explained", "lines", month=month)
+    amounts = ("commission_tier_1", "held_back", "amount_paid")
+
+    def summed(kind: str | None, column: str) -> Decimal:
+        return sum((row[column] or Decimal(0) for row in rows if row["row_kind"] == kind), Decimal(0))
+
+    for column in amounts:
+        assert summed(None, column) == summed("subtotal", column) == summed("total", column), column
+    assert payouts[-1]["payout"] == summed("total", "amount_paid")
+    assert payouts[-1]["deferred"] == summed("total", "held_back")
+    by_line = {(row["rep_name"], row["product_line"]): row for row in payouts[:-1]}
+    for row in [row for row in rows if row["row_kind"] == "subtotal"]:
+        payout = by_line[row["rep_name"], row["product_line"].removesuffix(", sum")]
+        assert (row["amount_paid"], row["held_back"]) == (payout["payout"], payout["deferred"])
+    keys = [
+        (row["source_file"], row["source_sheet"], row["source_row"]) for row in rows if not row["row_kind"]
+    ]
+    assert len(keys) == len(set(keys)) > 0
+    assert all(row["explanation"] for row in rows if not row["row_kind"])
+
+
+def test_a_click_on_the_report_leads_to_the_same_payout(people: dict[Audience, Viewer]) -> None:
     cells = answers(people["admin"], "commission_report", "payout_by_month", rep=REP)
     for row in [row for row in cells if row["linked_product_line"] and row["february"] is not None]:
         values = {"month": "2025-02", "product_line": row["linked_product_line"], "rep": REP}
-        lines = answers(people["admin"], "payout_explained", "lines", **values)
-        assert sum((line["amount_paid"] for line in lines), Decimal(0)) == row["february"]
         assert answers(people["admin"], "payout_explained", "paid", **values) == [{"payout": row["february"]}]
+        assert (
+            answers(people["admin"], "payout_explained", "lines", **values)[-1]["amount_paid"]
+            == row["february"]
+        )
 
 
 @pytest.mark.parametrize("audience", AUDIENCES)
@@ -418,4 +492,36 @@ def test_whatever_a_rep_is_shown_by_the_admins_questions_is_the_own(
                     continue
                 place = list(card.columns).index("rep_name") if names else None
                 if place is not None:
-                    assert {row[place] for row in rows} <= {REP, "Total"}, card.key
+                    assert {row[place] for row in rows} <= {REP, "Total", None}, card.key
+
+
+# --- rejected files ------------------------------------------------------------------------
+
+
+def test_every_kind_of_rejected_file_is_on_the_first_card(published: Zone, tmp_path: Path) -> None:
+    workbook = make_sample("cygnus", date(2025, 4, 1), lines=5, seed=1).content
+    published.drop("incoming/cygnus/2025-04/broken.xlsx", b"no workbook")
+    published.drop("incoming/nobody/2025-04/report.xlsx", workbook)
+    published.drop("reference/tier_thresholds.xlsx", b"no workbook either")
+    published.run()
+    secrets = FileSecrets(tmp_path / "secrets.json")
+
+    with psycopg.connect(published.database_url, autocommit=True) as owner:
+        sync_logins(owner, secrets)
+        try:
+            admin = find_viewer(owner, secrets, published.database_url, None)
+            rows = {row["path"]: row for row in answers(admin, "admin", "rejected_files")}
+            count = answers(admin, "admin", "rejected_count")
+            one = answers(admin, "admin", "rejected_files", source="cygnus")
+            in_status = [file.path for file in rejected_now(owner)]
+        finally:
+            drop_logins(owner, secrets)
+
+    assert set(rows) == set(in_status) == {
+        "incoming/cygnus/2025-04/broken.xlsx", "incoming/nobody/2025-04/report.xlsx",
+        "reference/tier_thresholds.xlsx",
+    }  # fmt: skip
+    assert count == [{"rejected_files": 3}]
+    assert all(row["problem"] and row["remedy"] and row["since"] for row in rows.values())
+    assert rows["incoming/cygnus/2025-04/broken.xlsx"]["month"] == date(2025, 4, 1)
+    assert [row["path"] for row in one] == ["incoming/cygnus/2025-04/broken.xlsx"]

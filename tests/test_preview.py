@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 REP = "Dana Whitfield"
 AUDIENCES: tuple[Audience, ...] = ("rep", "admin")
+PHONE_PICTURES = [("sales_performance", "rep"), ("payout_explained", "rep")]
 SHS = str(Path(sys.executable).with_name("shs"))
 
 
@@ -126,11 +127,15 @@ def sites(built: Zone, secrets: FileSecrets) -> Iterator[dict[Audience, Site]]:
         (Decimal("1234.5"), "money", "$1,234.50"),
         (Decimal("-1234.505"), "money", "-$1,234.51"),
         (Decimal("-0.001"), "money", "$0.00"),
-        (Decimal("0.07"), "percent", "7%"),
-        (Decimal("0.0725"), "percent", "7.25%"),
+        (Decimal("0.07"), "percent", "7.0%"),
         (Decimal("1.362588"), "percent", "136.3%"),
-        (Decimal(1), "percent", "100%"),
-        (Decimal(12), "percent", "1,200%"),
+        (Decimal("-0.00449"), "percent", "-0.4%"),
+        (Decimal(1), "percent", "100.0%"),
+        (Decimal(12), "percent", "1,200.0%"),
+        (Decimal("0.070000"), "rate", "7.0%"),
+        (Decimal("0.072500"), "rate", "7.25%"),
+        (Decimal("0.333333"), "rate", "33.3333%"),
+        (Decimal(1), "rate", "100.0%"),
         (date(2025, 3, 1), "month", "Mar 2025"),
         (date(2025, 3, 1), "year", "2025"),
         (date(2025, 3, 9), "date", "2025-03-09"),
@@ -163,7 +168,8 @@ def test_every_page_shows_its_cards_with_their_descriptions(
         text = sites[audience].page(dashboard.key)
         first_tab = dashboard.tabs[0].key if dashboard.tabs else None
         for card in dashboard.cards:
-            assert (card.title in text and card.description in text) == (card.tab == first_tab), card.key
+            is_shown = f'id="card-{card.key}"' in text and card.description in text
+            assert is_shown == card.is_on(first_tab), card.key
 
 
 def own_lines(built: Zone, source: str) -> list[str]:
@@ -246,17 +252,129 @@ def test_a_cell_of_the_commission_report_leads_to_its_lines(built: Zone, sites: 
         " where rep_name = %s and commission_month >= '2026-01-01' order by payout desc limit 1",
         REP,
     )[0]
-    wanted = "/d/payout_explained?" + urlencode({"rep": REP, "product_line": line, "month": month})
+    back = "commission_report?" + urlencode({"rep": REP})
+    wanted = "/d/payout_explained?" + urlencode(
+        {"rep": REP, "product_line": line, "month": month, "back": back}
+    )
 
     assert wanted in links
     _, page, _ = sites["admin"].ask(wanted)
-    assert re.findall(r'class="big">([^<]+)<', page)[:2] == [f"${amount:,.2f}"] * 2
+    assert figures(page)[:2] == [f"${amount:,.2f}"] * 2
+
+
+def figures(page: str) -> list[str]:
+    """The big figures of a page, in their order."""
+    return re.findall(r'class="big[^"]*">(?:<a [^>]*>)?([^<]+)<', page)
+
+
+def links_of(page: str, card: str) -> list[str]:
+    """The addresses in a card."""
+    (section,) = re.findall(rf'id="card-{card}".*?</section>', page, re.DOTALL)
+    return [html.unescape(link) for link in re.findall(r'href="([^"]+)"', section)]
+
+
+def test_the_way_back_keeps_the_filters_of_the_report(sites: dict[Audience, Site]) -> None:
+    _, report, _ = sites["admin"].ask(f"/d/commission_report?{urlencode({'rep': REP, 'year': '2026'})}")
+    _, page, _ = sites["admin"].ask(links_of(report, "payout_by_month")[0])
+    _, other_month, _ = sites["admin"].ask(links_of(page, "months")[0])
+
+    for text in (page, other_month):
+        assert "Back to Commission report" in text
+        assert (
+            f'class="back"><a href="/d/commission_report?{urlencode({"year": "2026", "rep": REP})}"'.replace(
+                "&", "&amp;"
+            )
+            in text
+        )
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "//evil.example",
+        "admin?month=2026-01",
+        "https://evil.example/",
+        "commission_report?year=x",
+        "?",
+        "x" * 90,
+    ],
+)
+def test_a_way_back_that_is_none_is_left_out(sites: dict[Audience, Site], back: str) -> None:
+    _, text, _ = sites["rep"].ask(f"/d/payout_explained?{urlencode({'back': back})}")
+
+    assert 'class="back"' not in text
+    assert "evil.example" not in text.replace(f'value="{back}"', "").replace(quote(back, safe=""), "")
+
+
+def test_previous_and_next_month_are_a_click_away(built: Zone, sites: dict[Audience, Site]) -> None:
+    months = [month for (month,) in built.query(
+        "select distinct to_char(commission_month, 'YYYY-MM') from marts.commission_payouts"
+        " where rep_name = %s order by 1", REP,
+    )]  # fmt: skip
+    _, page, _ = sites["rep"].ask(f"/d/payout_explained?month={months[1]}")
+
+    assert links_of(page, "months")[:2] == [
+        f"/d/payout_explained?month={months[0]}", f"/d/payout_explained?month={months[2]}",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_a_figure_leads_to_what_it_sums_up(sites: dict[Audience, Site], audience: Audience) -> None:
+    site = sites[audience]
+    _, page, _ = site.ask("/d/sales_performance")
+    sales, revenue = figures(page)[:2]
+    _, lines, _ = site.ask(links_of(page, f"sales_{audience}")[0])
+    _, report, _ = site.ask(links_of(page, f"payout_{audience}")[0].partition("#")[0])
+
+    assert figures(lines)[:2] == [sales, revenue]
+    assert figures(page)[2] == figures(report)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_every_link_leads_to_a_page_and_a_card_of_it(sites: dict[Audience, Site], audience: Audience) -> None:
+    # One link of each kind: to the same page and card, with the same filters.
+    kinds: dict[str, str] = {}
+    for dashboard in dashboards_for(audience):
+        _, page, _ = sites[audience].ask(f"/d/{dashboard.key}")
+        for found in re.findall(r'href="(/d/[^"]+)"', page):
+            link = html.unescape(found)
+            kinds[re.sub(r"=[^&#]*", "", link)] = link
+    assert len(kinds) > 10
+    for link in kinds.values():
+        path, _, anchor = link.partition("#")
+        if ".csv" not in path:
+            status, target, _ = sites[audience].ask(path)
+            assert status == 200
+            assert not anchor or f'id="{anchor}"' in target, link
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_every_page_says_as_of_when(built: Zone, sites: dict[Audience, Site], audience: Audience) -> None:
+    published = built.query("select max(published_at) from marts.publications")[0][0]
+    for name, text in sites[audience].every_page():
+        assert f"<dd>{shown(published, 'timestamp')}</dd>" in text, name
+
+
+def test_a_rep_finds_no_columns_that_mean_nothing_to_them(sites: dict[Audience, Site]) -> None:
+    for name, text in sites["rep"].every_page():
+        for title in ("Sheet or page", "Row", "File", "Rep looked up", "Rep in the file", "Line"):
+            assert f">{title}</th>" not in text, (name, title)
+
+
+def test_an_unfinished_month_is_hatched_and_named(sites: dict[Audience, Site]) -> None:
+    text = sites["rep"].page("sales_performance")
+
+    assert "Sales, August to September 2026" in text
+    assert 'class="coming-in"' in text
+    assert 'fill="url(#coming-in)"' in text
+    assert "still coming in" in text
 
 
 def test_an_empty_card_says_why(sites: dict[Audience, Site]) -> None:
     text = sites["rep"].page("commission_report", year="1999")
 
-    assert "Nothing was paid in this year, or no line of it is credited yet." in text
+    assert "Nothing was paid in this year, or no sale line of it is credited yet." in text
     assert text.count('class="empty"') >= 5
 
 
@@ -287,6 +405,28 @@ def test_a_long_answer_is_cut_on_the_page_and_says_so(sites: dict[Audience, Site
     assert text.count("<tr") < 250
 
 
+def test_sums_stay_on_a_page_that_is_cut_and_out_of_its_export() -> None:
+    from shs_pipeline.preview.links import Spot
+    from shs_pipeline.preview.server import _csv
+    from shs_pipeline.preview.tables import table
+    from shs_pipeline.preview.viewer import Answer
+
+    (page,) = [one for one in dashboards_for("admin") if one.key == "sale_lines"]
+    (card,) = [one for one in page.cards if one.key == "product_lines"]
+    rows = [(None, f"Line {number}", 1, Decimal(1), Decimal(1)) for number in range(300)]
+    total = ("total", "Total", 300, Decimal(300), Decimal(300))
+    viewer = Viewer("A", "a", "admin", "")
+
+    shown_rows = table(Spot(viewer, page, {}), card, Answer([*rows, total]))
+
+    assert len(shown_rows["rows"]) == 201
+    assert [cell.text for cell in shown_rows["rows"][-1].cells] == ["Total", "300", "$300.00", "$300.00"]
+    assert shown_rows["note"] == "The first 200 of 300 rows; scroll inside the table."
+    exported = "".join(_csv(card, rows[0], iter([*rows[1:], total])))
+    assert len(exported.splitlines()) == 301
+    assert "Total" not in exported
+
+
 # --- what is refused -----------------------------------------------------------------------
 
 
@@ -306,7 +446,7 @@ def test_sql_in_a_filter_has_no_effect(
 
     text = sites["admin"].page("sales_history", **values)
 
-    assert "No line of Cygnus fits" in text
+    assert "No sale line of Cygnus fits" in text
     assert built.query("select count(*) from marts.people") == people
 
 
@@ -376,7 +516,7 @@ def test_pages_load_nothing_and_run_nothing(sites: dict[Audience, Site]) -> None
     assert "frame-ancestors 'none'" in policy
     assert headers["Cache-Control"] == "no-store"
     assert "<script" not in text
-    assert not re.findall(r'(?:src|href)="(?!/|data:)', text)
+    assert not re.findall(r'(?:src|href)="(?!/|#|data:)', text)
 
 
 def test_it_listens_on_loopback_only(sites: dict[Audience, Site]) -> None:
@@ -390,7 +530,7 @@ def test_a_viewer_can_write_nothing(sites: dict[Audience, Site]) -> None:
 
 
 def test_a_card_whose_sql_fails_says_so_and_the_others_answer(sites: dict[Audience, Site]) -> None:
-    card = dashboards_for("admin")[0].cards[0]
+    card = dashboards_for("admin")[0].cards[1]
     with sites["admin"].viewer.reading() as connection:
         failed = ask(connection, card.model_copy(update={"sql": "select nothing from marts.people"}), {})
         other = ask(connection, card.model_copy(update={"sql": "select 1 as a, 2 as b"}), {})
@@ -399,7 +539,7 @@ def test_a_card_whose_sql_fails_says_so_and_the_others_answer(sites: dict[Audien
     assert failed.fault == 'The database refuses the question: column "nothing" does not exist.'
     assert other.fault is not None
     assert "The SQL of sales_admin returns a, b" in other.fault
-    assert good.rows
+    assert good.fault is None
 
 
 def test_a_definition_that_was_edited_is_read_anew(
@@ -469,25 +609,46 @@ def test_a_taken_port_is_said(sites: dict[Audience, Site]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("audience", AUDIENCES)
-def test_every_dashboard_stands_in_a_browser(sites: dict[Audience, Site], audience: Audience) -> None:
+@pytest.mark.parametrize("width", [1440, 390])
+def test_every_dashboard_stands_in_a_browser(
+    sites: dict[Audience, Site], audience: Audience, width: int
+) -> None:
     site, said, asked = sites[audience], list[str](), set[str]()
-    with browser_page(1360) as page:
+    with browser_page(width) as page:
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: asked.add(request.url))
         for dashboard in dashboards_for(audience):
             page.goto(f"{site.server.url}d/{dashboard.key}")
             assert page.locator("h1").inner_text() == dashboard.title
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert page.evaluate(_CUT) == []
             for image in page.locator("section img").all():
                 assert image.evaluate("image => image.complete && image.naturalWidth > 100")
-            keep(page, f"preview-{dashboard.key}-{audience}")
+                # A chart that is shrunk to a third has labels that nobody can read.
+                assert image.evaluate("image => image.clientWidth > 0.8 * image.naturalWidth")
+            if width > 600:
+                keep(page, f"preview-{dashboard.key}-{audience}")
+            elif (dashboard.key, audience) in PHONE_PICTURES:
+                keep(page, f"preview-{dashboard.key}-{audience}-phone", height=1600)
     assert not said
     assert all(url.startswith((site.server.url, "data:")) for url in asked)
 
 
+_CUT = """
+    [...document.querySelectorAll("section *")].filter(part => {
+        const edge = part.closest("section").getBoundingClientRect().right;
+        const isHidden = part.closest("details, .scroll, .facts h2, .facts .description");
+        return !isHidden && part.getBoundingClientRect().right > edge + 1;
+    }).concat([...document.querySelectorAll(".scroll")].filter(part =>
+        // On a phone a table has no columns that could be out of sight.
+        window.innerWidth < 600 && part.clientWidth && part.scrollWidth > part.clientWidth + 1
+    )).map(part => part.outerHTML.slice(0, 100))
+"""
+
+
 @pytest.mark.slow
 def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Site]) -> None:
-    with browser_page(1360) as page:
+    with browser_page(1440) as page:
         page.goto(f"{sites['rep'].server.url}d/commission_report")
         cell = page.locator("#card-payout_by_month tbody tr").first.locator("a").first
         amount = cell.inner_text()
@@ -496,11 +657,29 @@ def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Sit
         assert page.locator("h1").inner_text() == "Payout explained"
         assert page.locator("#card-paid .big").inner_text() == amount
         assert page.locator("#card-sum_of_lines .big").inner_text() == amount
+        assert page.locator("#card-lines tr.total td").nth(10).inner_text() == amount
+
+        page.get_by_role("link", name="Back to Commission report").click()
+        assert page.locator("#card-payout_by_month tbody tr").first.locator("a").first.inner_text() == amount
+
+
+@pytest.mark.slow
+def test_a_page_can_be_read_by_keyboard(sites: dict[Audience, Site]) -> None:
+    with browser_page(1440) as page:
+        page.goto(f"{sites['rep'].server.url}d/payout_explained")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the figures"
+        page.keyboard.press("Enter")
+        assert page.url.endswith("#main")
+        table = page.get_by_role("region", name="The sale lines behind it").locator(".scroll")
+        table.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.querySelector('#card-lines .scroll').scrollLeft > 0")
 
 
 @pytest.mark.slow
 def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site]) -> None:
-    with browser_page(1360) as page:
+    with browser_page(1440) as page:
         page.goto(f"{sites['admin'].server.url}d/sales_history?tab=novo")
         page.get_by_label("Rep").select_option(REP)
         page.get_by_role("button", name="Show").click()
@@ -510,13 +689,14 @@ def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site]) -> None:
         assert set(names) <= {REP}
 
 
-def keep(page: Page, name: str) -> None:
-    """Keep a picture of the whole page where `SHS_SCREENSHOTS` says, in few colours: it is a document."""
+def keep(page: Page, name: str, height: int = 2_100) -> None:
+    """Keep a picture of the page where `SHS_SCREENSHOTS` says, in few colours: it is a document."""
     if folder := os.environ.get("SHS_SCREENSHOTS"):
         from PIL import Image
 
         Path(folder).mkdir(parents=True, exist_ok=True)
         picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+        picture = picture.crop((0, 0, picture.width, min(picture.height, height)))
         picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(
             Path(folder) / f"{name}.png", optimize=True
         )

@@ -82,3 +82,13 @@ $$;
 revoke all on function marts.session_rep() from public;
 grant execute on function marts.session_rep() to shs_admin, shs_rep;
 {%- endmacro %}
+
+
+{#- When the marts were last published, for everybody: what else a publication says is for admins. -#}
+{% macro published_at() -%}
+create or replace function marts.published_at() returns timestamptz
+language sql stable security definer parallel safe set search_path = pg_catalog, pg_temp
+as $$ select max(published_at) from marts.publications $$;
+revoke all on function marts.published_at() from public;
+grant execute on function marts.published_at() to shs_admin, shs_rep;
+{%- endmacro %}

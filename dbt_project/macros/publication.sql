@@ -67,6 +67,7 @@ from (
 
 {% if var('is_redefined') %}
     {{ session_rep() }}
+    {{ published_at() }}
     {% for node in marts_of('view') %}
         drop view if exists marts.{{ node.name }};
     {% endfor %}

@@ -1,19 +1,24 @@
-"""What the files may leave out: SQL that cards share, and a card per source written once.
+"""What the files may leave out: SQL and cards that they share, and a card per source written once.
 
-`common` holds named queries; a card with `uses: [figures]` begins with them as CTEs. A common query
-may differ by audience (`rep: …`, `admin: …`): a card for both then becomes one card for each.
-A card with `per_source: true` becomes a tab with a card for each source, with the source's own columns.
+`common` holds named queries, `common.yml` those of all dashboards; a card with `uses: [figures]` begins
+with them as CTEs. A common query may differ by audience (`rep: …`, `admin: …`): a card for both then
+becomes one card for each, which may have a place of its own each. `use: as_of` stands for the card of
+that name in `common.yml`. A card with `per_source: true` becomes a tab with a card for each source, with
+the source's own columns.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from typing import Any
 
 from shs_pipeline.sources import all_sources
 
-_FORMATS = {"amount": "money", "rate": "percent", "share": "percent", "quantity": "number",
+COMMON = "common.yml"
+"""What dashboards share; no dashboard itself."""
+_FORMATS = {"amount": "money", "rate": "rate", "share": "percent", "quantity": "number",
             "whole": "integer", "day": "date"}  # fmt: skip
 _ABOVE = ("rep_name", "product_line", "commission_month", "revenue_date")
 _BELOW = ("credit_status", "source_file", "source_sheet", "source_row")
@@ -23,29 +28,48 @@ _SHARED: dict[str, Any] = {
     "commission_month": ["Commission month", "month"],
     "revenue_date": ["Revenue date", "date"],
     "credit_status": ["Credit", "state"],
-    "source_file": "File",
-    "source_sheet": "Sheet or page",
-    "source_row": ["Row", "integer"],
+    # To a rep a file, a sheet and a row mean nothing; the tab and the month say what it is.
+    "source_file": {"title": "File", "audience": ["admin"]},
+    "source_sheet": {"title": "Sheet or page", "audience": ["admin"]},
+    "source_row": {"title": "Row", "format": "integer", "audience": ["admin"]},
 }
 
 
 def compose(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a definition in full: no `common`, `uses` or `per_source` in it.
+    """Return a definition in full: no `common`, `use`, `uses` or `per_source` in it.
 
     Raises:
         ValueError: a card uses a common query that is not there.
+        KeyError: there is no common card of this name.
     """
     full = dict(content)
-    common = full.pop("common", {})
+    shared = _shared()
+    queries = {**shared["queries"], "source_titles": _source_titles(), **full.pop("common", {})}
     cards: list[dict[str, Any]] = []
-    for card in full.get("cards", ()):
+    for written in full.get("cards", ()):
+        card = {**shared["cards"][written["use"]], "key": written["use"]} if "use" in written else written
+        if "audience" in full:
+            card = {"audience": full["audience"], **card}
         if card.get("per_source"):
             full["tabs"] = [{"key": source.name, "title": source.title} for source in all_sources()]
             cards += _per_source(card)
         else:
-            cards += _with_common(card, common)
+            cards += _with_common(card, queries)
     full["cards"] = cards
     return full
+
+
+def _shared() -> dict[str, Any]:
+    import yaml  # type: ignore[import-untyped]
+
+    text = (resources.files("shs_pipeline.dashboards") / COMMON).read_text(encoding="utf-8")
+    shared: dict[str, Any] = yaml.safe_load(text)
+    return shared
+
+
+def _source_titles() -> str:
+    rows = ", ".join(f"('{source.name}', '{source.title}')" for source in all_sources())
+    return f"select * from (values {rows}) as titles (source, source_title)"  # noqa: S608 - our own names
 
 
 def _with_common(card: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -64,6 +88,7 @@ def _with_common(card: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator
             **own,
             "key": f"{card['key']}_{audience}",
             "audience": [audience],
+            "place": card["place"].get(audience, card["place"]),
             "sql": _sql(card, common, audience),
         }
 

@@ -3,26 +3,28 @@
 A card is a question in SQL on the marts with Metabase's template tags: `{{year}}` is a filter's value,
 `[[and rep_name = {{rep}}]]` is left out where the filter has none. Months are texts `YYYY-MM`, years
 whole numbers. Whoever asks sees only what the database lets through; the audience only says which
-cards, columns and filters make sense for whom.
+cards, columns and filters make sense for whom. What must hold in a definition is in `rules.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from shs_pipeline.dashboards import rules
+from shs_pipeline.dashboards.sql import parse_sql, with_placeholders
 from shs_pipeline.errors import ShsError
 
 Audience = Literal["rep", "admin"]
 Format = Literal[
-    "money", "percent", "year", "month", "date", "timestamp", "integer", "number", "text", "state"
+    "money", "percent", "rate", "year", "month", "date", "timestamp", "integer", "number", "text", "state"
 ]
-Display = Literal["scalar", "trend", "progress", "bar", "line", "combo", "table"]
+Display = Literal["scalar", "trend", "progress", "bar", "line", "combo", "table", "facts"]
 Value = str | int
 """Of a filter: a year is a whole number, everything else is text."""
 
@@ -30,12 +32,6 @@ GRID_COLUMNS = 24
 EVERYBODY: frozenset[Audience] = frozenset(("rep", "admin"))
 _KEY = r"^[a-z][a-z0-9_]*$"
 _LONGEST_TEXT = 200
-_CALENDARS: dict[str, tuple[str, ...]] = {
-    "revenue": ("revenue month",),
-    "commission": ("commission month",),
-    "both": ("revenue month", "commission month"),
-    "none": (),
-}
 
 Key = Annotated[str, Field(pattern=_KEY)]
 Title = Annotated[str, Field(min_length=1)]
@@ -93,8 +89,9 @@ class Column(_Frozen):
     """A column of a card's answer, by its name in the SQL; `[Title, format]` or `Title` for short.
 
     Attributes:
-        format: money is US dollars, a percent is a factor (0.07 is 7 %), a year and a month are the
-            first day of it, a state is one of few words that are told apart by colour.
+        format: money is US dollars; a percent and a rate are factors (0.07 is 7 %), of which the rate is
+            shown with all its digits; a year and a month are the first day of it; a state is one of few
+            words that are told apart by colour.
         hidden: for links and charts only.
         audience: hidden for everybody else.
     """
@@ -124,6 +121,8 @@ class Chart(_Frozen):
         lines: which of y a `combo` draws as lines; the rest are bars.
         goal: for `progress`, the column of the goal.
         stacked: bars of a series on top of each other.
+        pale: which of y, or which values of the series, are drawn pale: they are still coming in.
+        label: for `trend`, the column that names the period in words.
     """
 
     x: str | None = None
@@ -132,11 +131,14 @@ class Chart(_Frozen):
     lines: tuple[str, ...] = ()
     goal: str | None = None
     stacked: bool = False
+    pale: tuple[str, ...] = ()
+    label: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns it names."""
-        return tuple(name for name in (self.x, *self.y, self.series, *self.lines, self.goal) if name)
+        named = (self.x, *self.y, self.series, *self.lines, self.goal, self.label)
+        return tuple(name for name in named if name)
 
 
 class Place(_Frozen):
@@ -165,21 +167,24 @@ class Click(_Frozen):
         filters: values of its filters as templates over the row's columns, as `{year}-03`.
         keep: filters whose value is handed on as it is.
         columns: cells that are links, by column, each with further filters.
+        card: key of the card of the target that it leads to.
+        needs: columns without which a cell leads nowhere.
     """
 
     dashboard: str
     filters: Mapping[str, str] = Field(default_factory=dict)
     keep: tuple[str, ...] = ()
     columns: Mapping[str, Mapping[str, str]] = Field(min_length=1)
+    card: str | None = None
+    needs: tuple[str, ...] = ()
 
     def templates(self, column: str) -> dict[str, str]:
         """Return the templates of the target's filters for a cell of this column."""
         return {**self.filters, **self.columns[column]}
 
-    @staticmethod
-    def columns_in(template: str) -> list[str]:
-        """Return the columns that a template names."""
-        return re.findall(r"\{([a-z0-9_]+)\}", template)
+
+def _listed(written: Any) -> Any:
+    return written if isinstance(written, list | tuple) else [written]
 
 
 class Tab(_Frozen):
@@ -195,15 +200,21 @@ class Card(_Frozen):
     Attributes:
         calendar: by which month it counts; the description must say so.
         sql: one `select` with template tags; what the dashboard has in common is in it already.
-        chart: needed by all displays but `table`.
+        live_title: the title where it can follow the answer: a template over its first row's columns.
+        display: `facts` are the cells of one row, each with its title before it.
+        chart: needed by all displays but `table` and `facts`.
+        row_kind: hidden column that says which rows are no plain ones: `total`, `subtotal`, `coming in`.
+        pale_columns: hidden column that lists the columns, comma-separated, which are still coming in.
+        clicks: where its cells lead; a column has one.
         empty: why there may be nothing to show.
-        tab: key of the tab, where the dashboard has tabs.
+        tab: key of the tab, where the dashboard has tabs; none for a card on every tab.
         is_model: a curated relation for free analysis (a Metabase model: no template tags).
         is_exportable: the preview offers all rows as CSV.
     """
 
     key: Key
     title: Title
+    live_title: Title | None = None
     description: Sentence
     calendar: Literal["revenue", "commission", "both", "none"]
     audience: frozenset[Audience] = EVERYBODY
@@ -212,7 +223,9 @@ class Card(_Frozen):
     columns: Mapping[str, Column] = Field(min_length=1)
     chart: Chart | None = None
     place: Place
-    click: Click | None = None
+    row_kind: str | None = None
+    pale_columns: str | None = None
+    clicks: Annotated[tuple[Click, ...], BeforeValidator(_listed)] = Field(default=(), alias="click")
     empty: Sentence
     tab: str | None = None
     is_model: bool = False
@@ -223,10 +236,18 @@ class Card(_Frozen):
         """Names of the filters in its SQL, each once."""
         return tuple(dict.fromkeys(tag for part in parse_sql(self.sql) for tag in part.tags))
 
+    def click_on(self, column: str) -> Click | None:
+        """Return where a cell of this column leads."""
+        return next((one for one in self.clicks if column in one.columns), None)
+
+    def is_on(self, tab: str | None) -> bool:
+        """Whether it stands on this tab."""
+        return self.tab is None or self.tab == tab
+
     @model_validator(mode="after")
     def _holds_together(self) -> Card:
         parse_sql(self.sql)
-        for problem in _card_problems(self):
+        for problem in rules.card_problems(self):
             raise ValueError(problem)
         return self
 
@@ -264,47 +285,9 @@ class Dashboard(_Frozen):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Dashboard:
-        for problem in _dashboard_problems(self):
+        for problem in rules.dashboard_problems(self):
             raise ValueError(problem)
         return self
-
-
-# --- SQL with template tags ----------------------------------------------------------------
-
-
-class SqlPart(_Frozen):
-    """A stretch of SQL, with the tags in it; an optional one stood in `[[ ]]`."""
-
-    text: str
-    is_optional: bool
-
-    @property
-    def tags(self) -> list[str]:
-        """Names of its tags."""
-        return _TAG.findall(self.text)
-
-
-_TAG = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
-_OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
-
-
-def parse_sql(sql: str) -> list[SqlPart]:
-    """Split SQL at its optional clauses.
-
-    Raises:
-        ValueError: a bracket or a tag has no end, or an optional clause has no tag.
-    """
-    parts = [
-        SqlPart(text=text, is_optional=bool(place % 2)) for place, text in enumerate(_OPTIONAL.split(sql))
-    ]
-    for part in parts:
-        rest = _TAG.sub("", part.text)
-        for sign in ("[[", "]]", "{{", "}}"):
-            if sign in rest:
-                raise ValueError(f"the SQL holds a {sign} without its other half")
-        if part.is_optional and not part.tags:
-            raise ValueError(f"the optional clause [[{part.text}]] names no filter")
-    return parts
 
 
 def render_sql(card: Card, values: Mapping[str, Value | None]) -> tuple[str, dict[str, Value]]:
@@ -327,11 +310,11 @@ def render_sql(card: Card, values: Mapping[str, Value | None]) -> tuple[str, dic
                 f"{card.title} needs a value for {missing[0]}.", "Choose one at the top of the page."
             )
         used.update((tag, given[tag]) for tag in part.tags)
-        texts.append(_TAG.sub(r"%(\1)s", part.text.replace("%", "%%")))
+        texts.append(with_placeholders(part.text))
     return "".join(texts), used
 
 
-# --- what must hold ------------------------------------------------------------------------
+# --- what an audience gets ---------------------------------------------------------------
 
 
 def _card_for(card: Card, audience: Audience, filters: set[str]) -> Card:
@@ -352,79 +335,12 @@ def _moved_up(card: Card, cards: Sequence[Card]) -> Card:
     taken = {
         row
         for other in cards
-        if other.tab == card.tab
+        if rules.share_a_tab(other, card)
         for row in range(other.place.row, other.place.row + other.place.height)
     }
     empty = sum(row not in taken for row in range(card.place.row))
     place = card.place.model_copy(update={"row": card.place.row - empty})
     return card.model_copy(update={"place": place})
-
-
-def _card_problems(card: Card) -> Iterator[str]:
-    for words in _CALENDARS[card.calendar]:
-        if words not in card.description.lower():
-            yield f"description: it must say that it counts by {words}"
-    if card.display != "table" and card.chart is None:
-        yield f"chart: the display {card.display} needs one"
-    named = [*(card.chart.columns if card.chart else ()), *(card.click.columns if card.click else ())]
-    if card.click:
-        templates = [*card.click.filters.values()]
-        templates += [template for more in card.click.columns.values() for template in more.values()]
-        named += [name for template in templates for name in Click.columns_in(template)]
-    for name in named:
-        if name not in card.columns:
-            yield f"columns: there is no column {name}, which chart or click name"
-    if card.place.col + card.place.width > GRID_COLUMNS:
-        yield f"place: it ends right of column {GRID_COLUMNS}"
-    if card.is_model and card.tags:
-        yield f"sql: a model has no filters, and this one names {card.tags[0]}"
-
-
-def _dashboard_problems(dashboard: Dashboard) -> Iterator[str]:
-    for name in ("filters", "cards", "tabs"):
-        keys = [part.key for part in getattr(dashboard, name)]
-        for key in sorted({key for key in keys if keys.count(key) > 1}):
-            yield f"{name}: {key} stands there twice"
-    tabs: set[str | None] = {tab.key for tab in dashboard.tabs}
-    for card in dashboard.cards:
-        if card.tab not in (tabs or {None}):
-            yield f"cards.{card.key}.tab: {card.tab} is none of the tabs"
-        if not card.audience <= dashboard.audience:
-            yield f"cards.{card.key}.audience: the dashboard is not for all of them"
-    yield from _filter_problems(dashboard)
-    for audience in sorted(dashboard.audience):
-        yield from _overlaps(dashboard.for_audience(audience).cards)
-
-
-def _filter_problems(dashboard: Dashboard) -> Iterator[str]:
-    for one in dashboard.filters:
-        users = [card for card in dashboard.cards if one.key in card.tags and card.audience & one.audience]
-        if not users:
-            yield f"filters.{one.key}: no card uses it"
-        if one.required and one.default is None:
-            yield f"filters.{one.key}: it is required and has no default"
-    for card in dashboard.cards:
-        for key in card.click.keep if card.click else ():
-            if dashboard.filter_named(key) is None:
-                yield f"cards.{card.key}.click.keep: {key} is none of the filters"
-        for part in parse_sql(card.sql):
-            yield from _tag_problems(dashboard, card, part)
-
-
-def _tag_problems(dashboard: Dashboard, card: Card, part: SqlPart) -> Iterator[str]:
-    for tag in part.tags:
-        found = dashboard.filter_named(tag)
-        if found is None:
-            yield f"cards.{card.key}.sql: {tag} is none of the filters"
-        elif not part.is_optional and not (found.required and card.audience <= found.audience):
-            yield f"cards.{card.key}.sql: {tag} stands outside [[ ]] and may be without a value"
-
-
-def _overlaps(cards: Sequence[Card]) -> Iterator[str]:
-    for place, card in enumerate(cards):
-        for other in cards[:place]:
-            if card.tab == other.tab and card.place.overlaps(other.place):
-                yield f"cards.{card.key}.place: it overlaps {other.key}"
 
 
 # --- the files -----------------------------------------------------------------------------
@@ -437,11 +353,13 @@ def load_dashboards() -> tuple[Dashboard, ...]:
     Raises:
         ShsError: a file is wrong; names the file and the key.
     """
+    from shs_pipeline.dashboards.composition import COMMON
+
     folder = resources.files("shs_pipeline.dashboards")
     texts = {
         entry.name: entry.read_text(encoding="utf-8")
         for entry in folder.iterdir()
-        if entry.name.endswith(".yml")
+        if entry.name.endswith(".yml") and entry.name != COMMON
     }
     return read_dashboards(texts)
 
@@ -463,25 +381,9 @@ def read_dashboards(texts: Mapping[str, str]) -> tuple[Dashboard, ...]:
         if by_key[dashboard.key] is not dashboard:
             raise _wrong(name, f"key: {dashboard.key} is the key of another file")
         for card in dashboard.cards:
-            for problem in _click_problems(card, by_key):
+            for problem in rules.click_problems(card, by_key):
                 raise _wrong(name, f"cards.{card.key}.click: {problem}")
     return tuple(sorted(found.values(), key=lambda dashboard: (dashboard.order, dashboard.key)))
-
-
-def _click_problems(card: Card, dashboards: Mapping[str, Dashboard]) -> Iterator[str]:
-    if card.click is None:
-        return
-    target = dashboards.get(card.click.dashboard)
-    if target is None:
-        yield f"there is no dashboard {card.click.dashboard}"
-        return
-    named = [
-        *card.click.keep,
-        *(key for column in card.click.columns for key in card.click.templates(column)),
-    ]
-    for key in dict.fromkeys(named):
-        if target.filter_named(key) is None:
-            yield f"{target.key} has no filter {key}"
 
 
 def _read(name: str, text: str) -> Dashboard:

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 _TAG_IDS = uuid.UUID("6a0d1f52-5f0c-4b0e-9f5e-3b6a4b0c2d11")
 _PARAMETER_TYPES = {"year": "number/=", "month": "string/=", "category": "string/=", "text": "string/="}
 _CHOSEN_TYPES = {"year": "type/Integer"}
-_DISPLAYS = {"trend": "smartscalar"}
+_DISPLAYS = {"trend": "smartscalar", "facts": "table"}
+_TABLES = ("table", "facts")
+_PALE = "#b9cde0"
+# Metabase lays these over a row: it has no hatching, so what is still coming in is pale.
+_ROW_COLOURS = {"total": "#9aa5b1", "subtotal": "#c4ccd6", "coming in": _PALE}
+_NEGATIVE = "#b3402b"
 _FORMATS: dict[str, dict[str, Any]] = {
     "money": {"number_style": "currency", "currency": "USD", "currency_style": "symbol",
               "currency_in_header": False, "decimals": 2},
     "percent": {"number_style": "percent", "decimals": 1},
+    "rate": {"number_style": "percent", "decimals": 2},
     "integer": {"decimals": 0},
     # A year is a number without thousands, or the first day of it.
     "year": {"decimals": 0, "number_separators": ".", "date_style": "YYYY", "time_enabled": None},
@@ -108,13 +114,31 @@ def _parameter(one: Filter) -> dict[str, Any]:
 def _settings(card: Card) -> dict[str, Any]:
     columns = {_by_name(name): _column_settings(column) for name, column in card.columns.items()}
     settings: dict[str, Any] = {"column_settings": columns}
-    if card.display == "table":
+    if card.display in _TABLES:
         settings["table.columns"] = [
             {"name": name, "enabled": not column.hidden} for name, column in card.columns.items()
         ]
+        settings["table.column_formatting"] = list(_colour_rules(card))
     if card.chart is not None:
         settings |= _chart_settings(card.display, card.chart, card.columns)
     return settings
+
+
+def _colour_rules(card: Card) -> Iterator[dict[str, Any]]:
+    """Yield what is told apart by colour: sums and unfinished months by row, negative amounts by cell."""
+    amounts = [
+        name for name, column in card.columns.items() if column.format == "money" and not column.hidden
+    ]
+    if amounts:
+        yield _colour_rule(amounts, "<", 0, _NEGATIVE)
+    if card.row_kind:
+        for kind, colour in _ROW_COLOURS.items():
+            yield {**_colour_rule([card.row_kind], "=", kind, colour), "highlight_row": True}
+
+
+def _colour_rule(columns: Sequence[str], operator: str, value: str | int, colour: str) -> dict[str, Any]:
+    return {"columns": list(columns), "type": "single", "operator": operator, "value": value, "color": colour,
+            "highlight_row": False}  # fmt: skip
 
 
 def _by_name(column: str) -> str:
@@ -127,7 +151,7 @@ def _column_settings(column: Column) -> dict[str, Any]:
 
 def _chart_settings(display: str, chart: Chart, columns: Mapping[str, Column]) -> dict[str, Any]:
     match display:
-        case "table":
+        case "table" | "facts":
             return {}
         case "scalar":
             return {"scalar.field": chart.y[0]}
@@ -143,11 +167,17 @@ def _chart_settings(display: str, chart: Chart, columns: Mapping[str, Column]) -
         "graph.metrics": list(chart.y),
         "stackable.stack_type": "stacked" if chart.stacked else None,
     }
+    pale: dict[str, dict[str, Any]] = {name: {"color": _PALE} for name in chart.pale}
     if not chart.series:
-        settings["series_settings"] = {
-            name: {"title": columns[name].title, **_series_display(display, name, chart)} for name in chart.y
+        pale = {
+            name: {
+                "title": columns[name].title,
+                **_series_display(display, name, chart),
+                **pale.get(name, {}),
+            }
+            for name in chart.y
         }
-    return settings
+    return {**settings, "series_settings": pale} if pale else settings
 
 
 def _series_display(display: str, name: str, chart: Chart) -> dict[str, Any]:
@@ -168,10 +198,7 @@ def _dashboard(dashboard: Dashboard, prefix: str) -> Item:
         "archived": False,
         "parameters": [_dashboard_parameter(one, prefix) for one in dashboard.filters],
         "tabs": [{"id": tab_ids[tab.key], "name": tab.title} for tab in dashboard.tabs],
-        "dashcards": [
-            _dashcard(-1 - place, card, dashboard, prefix, tab_ids)
-            for place, card in enumerate(dashboard.cards)
-        ],
+        "dashcards": list(_dashcards(dashboard, prefix, tab_ids)),
     }
     return Item("dashboard", f"{prefix}/{dashboard.key}", dashboard.title, body, ("collection", prefix))
 
@@ -229,11 +256,20 @@ def _choice_cards(dashboard: Dashboard, prefix: str, database: str) -> Iterator[
         yield Item("card", key, name, body, ("collection", prefix))
 
 
-def _dashcard(
-    number: int, card: Card, dashboard: Dashboard, prefix: str, tab_ids: Mapping[str, int]
-) -> dict[str, Any]:
+def _dashcards(dashboard: Dashboard, prefix: str, tab_ids: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield the cards in their places; one without a tab stands on every tab."""
+    places: list[tuple[Card, int | None]] = []
+    for card in dashboard.cards:
+        tab_ids_of_card = [tab_ids[card.tab]] if card.tab else list(tab_ids.values())
+        places += [(card, tab_id) for tab_id in tab_ids_of_card or (None,)]
+    for number, (card, tab_id) in enumerate(places):
+        dashcard = _dashcard(-1 - number, card, dashboard, prefix)
+        yield dashcard if tab_id is None else {**dashcard, "dashboard_tab_id": tab_id}
+
+
+def _dashcard(number: int, card: Card, dashboard: Dashboard, prefix: str) -> dict[str, Any]:
     ref = Ref("card", f"{prefix}/{dashboard.key}/{card.key}")
-    dashcard: dict[str, Any] = {
+    return {
         "id": number,
         "card_id": ref,
         "row": card.place.row,
@@ -245,28 +281,27 @@ def _dashcard(
             {"parameter_id": tag, "card_id": ref, "target": ["variable", ["template-tag", tag]]}
             for tag in card.tags
         ],
-        "visualization_settings": _click_settings(card.click, dashboard, prefix) if card.click else {},
+        "visualization_settings": _click_settings(card, dashboard, prefix),
     }
-    if card.tab is not None and tab_ids:
-        dashcard["dashboard_tab_id"] = tab_ids[card.tab]
-    return dashcard
 
 
-def _click_settings(click: Click, dashboard: Dashboard, prefix: str) -> dict[str, Any]:
-    return {
-        "column_settings": {
-            _by_name(column): {
-                "click_behavior": {
-                    "type": "link",
-                    "linkType": "url",
-                    "linkTemplate": Link(
-                        f"{prefix}/{click.dashboard}", _link_query(click, column, dashboard)
-                    ),
-                }
-            }
-            for column in click.columns
+def _click_settings(card: Card, dashboard: Dashboard, prefix: str) -> dict[str, Any]:
+    links = {
+        column: {
+            "type": "link",
+            "linkType": "url",
+            "linkTemplate": Link(f"{prefix}/{click.dashboard}", _link_query(click, column, dashboard)),
         }
+        for click in card.clicks
+        # Metabase has no address for a card of a dashboard, so a link to the page itself would do nothing.
+        if not (click.card and click.dashboard == dashboard.key)
+        for column in click.columns
     }
+    if not links:
+        return {}
+    if card.display in _TABLES:
+        return {"column_settings": {_by_name(name): {"click_behavior": to} for name, to in links.items()}}
+    return {"click_behavior": next(iter(links.values()))}
 
 
 def _link_query(click: Click, column: str, dashboard: Dashboard) -> str:

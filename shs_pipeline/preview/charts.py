@@ -14,9 +14,17 @@ if TYPE_CHECKING:
 
 CELL = (56, 52)
 """Width and height of a cell of the grid, in pixels of a page of usual width."""
+NARROW = (330, 300)
+"""Width and height of a chart on a phone."""
 _PADDING = (32, 100)
 _FORMATS: dict[str, str] = {"money": "$,.2~s", "percent": ".0%"}
 _COLOURS = ["#2f6fab", "#e08a2e", "#4f9d69", "#9a6fb0", "#c8553d", "#5c7080", "#b5a642", "#3aa6a6"]
+_HATCHED = "url(#coming-in)"
+_HATCHING = (
+    '<defs><pattern id="coming-in" width="6" height="6" patternUnits="userSpaceOnUse" '
+    'patternTransform="rotate(45)"><rect width="6" height="6" fill="#e3ebf3"/>'
+    '<rect width="2" height="6" fill="#8fb0cf"/></pattern></defs>'
+)
 _CONFIG: dict[str, Any] = {
     "font": "DejaVu Sans, Helvetica, Arial, sans-serif",
     "background": "white",
@@ -30,48 +38,57 @@ _CONFIG: dict[str, Any] = {
         "tickColor": "#cbd3dc",
         "labelFontSize": 11,
     },
-    "legend": {"orient": "top", "title": None, "labelFontSize": 11},
+    "legend": {"orient": "top", "title": None, "labelFontSize": 11, "columns": 3, "labelLimit": 160},
 }
 
 
-def svg(card: Card, rows: Sequence[Sequence[Any]]) -> str:
-    """Return a bar, line or combo chart of a card's rows as SVG."""
+def svg(card: Card, rows: Sequence[Sequence[Any]], *, is_narrow: bool = False) -> str:
+    """Return a bar, line or combo chart of a card's rows as SVG, for a page of usual width or a phone."""
     import vl_convert
 
     # No base URL is allowed: a chart holds its data, and must never fetch any.
-    drawn: str = vl_convert.vegalite_to_svg(specification(card, rows), allowed_base_urls=[])
-    return drawn
+    drawn: str = vl_convert.vegalite_to_svg(
+        specification(card, rows, is_narrow=is_narrow), allowed_base_urls=[]
+    )
+    end_of_tag = drawn.index(">") + 1
+    return drawn[:end_of_tag] + _HATCHING + drawn[end_of_tag:]
 
 
-def specification(card: Card, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+def specification(card: Card, rows: Sequence[Sequence[Any]], *, is_narrow: bool = False) -> dict[str, Any]:
     """Return the chart in Vega-Lite, with its data."""
     chart = card.chart
     assert chart is not None
     assert chart.x is not None
-    width, height = (
-        cells * size - padding
-        for cells, size, padding in zip((card.place.width, card.place.height), CELL, _PADDING, strict=True)
-    )
+    width, height = NARROW if is_narrow else _room(card)
     named = [dict(zip(card.columns, row, strict=True)) for row in rows]
+    points = _long(card, chart, named)
     is_horizontal = card.display == "bar" and card.columns[chart.x].format in ("text", "state")
     return {
         "width": width,
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
         "config": _CONFIG,
-        "data": {"values": _long(card, chart, named)},
-        "layer": [_layer(card, chart, mark, is_horizontal) for mark in _marks(card, chart)],
+        "data": {"values": points},
+        "layer": [
+            _layer(card, mark, _colours(card, chart, points), is_horizontal, is_narrow)
+            for mark in _marks(card, chart)
+        ],
     }
+
+
+def _room(card: Card) -> tuple[int, int]:
+    across, up = (
+        cells * size - padding
+        for cells, size, padding in zip((card.place.width, card.place.height), CELL, _PADDING, strict=True)
+    )
+    return across, up
 
 
 def _long(card: Card, chart: Chart, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return one entry per point: where, what (by colour), how much."""
     assert chart.x is not None
-    ranks = (
-        {what: rank for rank, what in enumerate(sorted({str(row[chart.series]) for row in rows}))}
-        if chart.series
-        else {}
-    )
+    whats = sorted({str(row[chart.series]) for row in rows} if chart.series else ())
+    ranks = {what: rank for rank, what in enumerate(whats)}
     return [
         {
             "x": _label(row[chart.x], card.columns[chart.x].format),
@@ -96,31 +113,49 @@ def _marks(card: Card, chart: Chart) -> list[str]:
     return ["bar", "line"] if chart.lines else ["bar"]
 
 
-def _layer(card: Card, chart: Chart, mark: str, is_horizontal: bool) -> dict[str, Any]:
-    how = card.columns[chart.y[0]].format
+def _colours(card: Card, chart: Chart, points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how names become colours: what is still coming in is hatched, and the last."""
+    pale = {card.columns[name].title if name in card.columns else name for name in chart.pale}
+    named = (
+        sorted({str(point["what"]) for point in points})
+        if chart.series
+        else [card.columns[name].title for name in chart.y]
+    )
+    # A name that is nowhere drawn needs no entry in the legend.
+    drawn = {point["what"] for point in points}
+    names = sorted((name for name in named if name in drawn), key=lambda name: name in pale)
+    whole = iter(_COLOURS)
+    scale = {"domain": names, "range": [_HATCHED if name in pale else next(whole) for name in names]}
+    found: dict[str, Any] = {"field": "what", "type": "nominal", "scale": scale}
+    if len(named) == 1:
+        found["legend"] = None
+    return found
+
+
+def _layer(
+    card: Card, mark: str, colours: Mapping[str, Any], is_horizontal: bool, is_narrow: bool
+) -> dict[str, Any]:
+    assert card.chart is not None
+    how = card.columns[card.chart.y[0]].format
     place = {
         "field": "x",
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {"labelAngle": 0, "labelLimit": 220, "labelOverlap": True},
+        "axis": {"labelAngle": 0, "labelLimit": 110 if is_narrow else 220, "labelOverlap": True},
     }
     amount = {
         "field": "amount",
         "type": "quantitative",
         "title": None,
-        "axis": {"format": _FORMATS.get(how, ",~r"), "tickCount": 5},
-        "stack": "zero" if chart.stacked else None,
+        "axis": {"format": _FORMATS.get(how, ",~r"), "tickCount": 3 if is_narrow else 5},
+        "stack": "zero" if card.chart.stacked and mark == "bar" else None,
     }
-    names = [chart.series] if chart.series else [card.columns[name].title for name in chart.y]
-    colour: dict[str, Any] = {"field": "what", "type": "nominal", "sort": None if chart.series else names}
-    if not chart.series and len(names) == 1:
-        colour["legend"] = None
     shape: dict[str, Any] = {"type": mark}
     shape |= {"point": True, "strokeWidth": 2.5} if mark == "line" else {"cornerRadiusEnd": 2}
     across, up = (amount, place) if is_horizontal else (place, amount)
     return {
         "transform": [{"filter": f"datum.mark === '{mark}'"}],
         "mark": shape,
-        "encoding": {"x": across, "y": up, "color": colour, "order": {"field": "rank"}},
+        "encoding": {"x": across, "y": up, "color": colours, "order": {"field": "rank"}},
     }

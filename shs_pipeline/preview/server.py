@@ -10,6 +10,7 @@ from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +19,8 @@ import psycopg
 from shs_pipeline.dashboards.model import Card, dashboards_for, load_dashboards
 from shs_pipeline.errors import ShsError
 from shs_pipeline.preview import pages
+from shs_pipeline.preview.links import dashboard_named, filter_values
+from shs_pipeline.preview.tables import SUMS
 from shs_pipeline.preview.viewer import Viewer, every_row
 
 ADDRESS = "127.0.0.1"
@@ -122,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _dashboard(self, key: str, typed: dict[str, str]) -> None:
         try:
-            dashboard = pages.dashboard_named(self.server.viewer, key)
+            dashboard = dashboard_named(self.server.viewer, key)
         except KeyError:
             self._not_found()
             return
@@ -131,12 +134,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _export(self, key: str, card_key: str, typed: dict[str, str]) -> None:
         viewer = self.server.viewer
         try:
-            dashboard = pages.dashboard_named(viewer, key)
+            dashboard = dashboard_named(viewer, key)
             card = {card.key: card for card in dashboard.cards if card.is_exportable}[card_key]
         except KeyError:
             self._not_found()
             return
-        values = pages.filter_values(dashboard, typed)
+        values = filter_values(dashboard, typed)
         with viewer.reading() as connection:
             rows = every_row(connection, card, values)
             try:
@@ -221,9 +224,10 @@ def _csv(card: Card, first: tuple[Any, ...] | None, rows: Iterator[tuple[Any, ..
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(titles)
-    if first is not None:
-        writer.writerow([_plain(first[place]) for place in visible])
-    for row in rows:
+    kind = list(card.columns).index(card.row_kind) if card.row_kind else None
+    for row in chain(() if first is None else (first,), rows):
+        if kind is not None and row[kind] in SUMS:
+            continue  # whoever adds a column up would count its rows twice
         writer.writerow([_plain(row[place]) for place in visible])
         if buffer.tell() > _EXPORT_CHUNK:
             yield buffer.getvalue()

@@ -1,4 +1,4 @@
-"""How values look: money as $1,234.50, a rate as 7%, a month as Mar 2025."""
+"""How values look: money as $1,234.50, a rate as 7.0%, a month as Mar 2025."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 from shs_pipeline.dashboards.model import Format
 
-NUMBERS: frozenset[Format] = frozenset(("money", "percent", "integer", "number"))
+NUMBERS: frozenset[Format] = frozenset(("money", "percent", "rate", "integer", "number"))
 _CENT, _TENTH = Decimal("0.01"), Decimal("0.1")
-_RATE_DECIMALS = 2
 
 
 def shown(value: Any, how: Format) -> str:
@@ -41,10 +40,12 @@ def _number(value: Decimal, how: Format) -> str:
         rounded = value.quantize(_CENT, ROUND_HALF_UP)
         return f"-${-rounded:,.2f}" if rounded < 0 else f"${abs(rounded):,.2f}"
     if how == "percent":
+        return f"{(value * 100).quantize(_TENTH, ROUND_HALF_UP):,f}%"
+    if how == "rate":
+        # With all its digits, and one at least: whoever computes a payout again needs them.
         percent = (value * 100).normalize()
-        # A rate of 7.25 % is shown as it is; a quotient has more decimals than anybody reads.
-        is_quotient = int(percent.as_tuple().exponent) < -_RATE_DECIMALS
-        return f"{percent.quantize(_TENTH, ROUND_HALF_UP) if is_quotient else percent:,f}%"
+        has_decimals = int(percent.as_tuple().exponent) < 0
+        return f"{percent if has_decimals else percent.quantize(_TENTH):,f}%"
     if how == "integer":
         return f"{value:,.0f}"
     return _trimmed(value)
