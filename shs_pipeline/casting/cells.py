@@ -88,14 +88,8 @@ def _is_unseen(letter: str) -> bool:
 
 
 def match_key(text: str) -> str:
-    """Return the form in which names are compared: squeezed and in lower case.
-
-    Letter by letter, as PostgreSQL's `lower` does it: what is one name here is one in the database.
-    """
-    text = squeeze(text)
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFC", "".join(letter.lower()[:1] for letter in text))
+    """Return the form in which names are compared: squeezed and without case (`ops.match_key` in SQL)."""
+    return squeeze(text).casefold()
 
 
 def is_blank(cell: Cell) -> bool:

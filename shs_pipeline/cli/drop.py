@@ -15,6 +15,7 @@ import typer
 from shs_pipeline.errors import ShsError
 
 if TYPE_CHECKING:
+    from shs_pipeline.file_reader.reader import FileReader
     from shs_pipeline.landing import Landing
     from shs_pipeline.reading import SourceFile
     from shs_pipeline.settings import Settings
@@ -73,6 +74,7 @@ def drop(
     [bold]shs drop pivot.xlsx --source summit_medical --month 2025-04 --revenue-month 2025-03[/bold]
     """
     from shs_pipeline.cli.arguments import file_content, month_typed
+    from shs_pipeline.cli.check import file_reader
     from shs_pipeline.landing import Landing
     from shs_pipeline.reading import SourceFile
     from shs_pipeline.settings import load_settings
@@ -84,7 +86,8 @@ def drop(
     content = file_content(file)
     dropped = SourceFile(file.name, content, revenue_month=revenue)
     landing = Landing(settings.landing)
-    target = _target(settings, landing, dropped, source, given)
+    with file_reader(settings) as reader:
+        target = _target(settings, reader, landing, dropped, source, given)
     path = path_of(target.declaration, file.name, target.month, target.revenue_month, overlap_ok)
     check_can_be_opened(target.declaration, dropped, settings.max_file_mb * 2**20)
     if target.guessed and not yes:
@@ -98,30 +101,36 @@ def drop(
 
 
 def _target(
-    settings: Settings, landing: Landing, file: SourceFile, source: str | None, month: date | None
+    settings: Settings,
+    reader: FileReader,
+    landing: Landing,
+    file: SourceFile,
+    source: str | None,
+    month: date | None,
 ) -> Target:
     """Return where a file belongs: as it is said, and guessed where it is not."""
     from shs_pipeline.cli.arguments import declaration_named
-    from shs_pipeline.guess import guess
     from shs_pipeline.source import Source
 
     if source is not None:
         target = Target(declaration_named(source), month, file.revenue_month)
     else:
-        found = guess(file, settings.max_file_mb * 2**20)
-        target = Target(found.declaration, month, file.revenue_month)
+        found = reader.guess(file, settings.max_file_mb * 2**20)
+        target = Target(declaration_named(found.declaration), month, file.revenue_month)
         why = (
             f"it has {found.found} of its {found.wanted} columns"
             if found.wanted
             else "only this source sends such files"
         )
-        target.guessed.append(f"source {found.declaration.name}: {why}")
+        target.guessed.append(f"source {found.declaration}: {why}")
     if isinstance(target.declaration, Source) and month is None:
-        _guess_months(settings, landing, file, target)
+        _guess_months(settings, reader, landing, file, target)
     return target
 
 
-def _guess_months(settings: Settings, landing: Landing, file: SourceFile, target: Target) -> None:
+def _guess_months(
+    settings: Settings, reader: FileReader, landing: Landing, file: SourceFile, target: Target
+) -> None:
     """Fill in the commission month, and the revenue month of a file that must name it."""
     from shs_pipeline.cli.terminal import count_of
     from shs_pipeline.guess_month import guess_month, guess_revenue_month
@@ -132,7 +141,7 @@ def _guess_months(settings: Settings, landing: Landing, file: SourceFile, target
     assert isinstance(source, Source)
     drops = [drop.place for drop in landing.drops(f"incoming/{source.name}")]
     present = {place.commission_month for place in drops if place.commission_month is not None}
-    found = guess_month(file.name, _dates(settings, source, file), present)
+    found = guess_month(file.name, _dates(settings, reader, source, file), present)
     if found.month is None:
         raise _unsure(file.name, source, found.evidence, found.candidates)
     target.month = found.month
@@ -152,18 +161,22 @@ def _guess_months(settings: Settings, landing: Landing, file: SourceFile, target
             )
 
 
-def _dates(settings: Settings, source: Source, file: SourceFile) -> Sequence[date | None]:
+def _dates(settings: Settings, reader: FileReader, source: Source, file: SourceFile) -> Sequence[date | None]:
     """Return the revenue date of each line; none where the file has none, or cannot be read whole."""
     from dataclasses import replace
+    from datetime import date
 
     from shs_pipeline.cli.check import known_values
-    from shs_pipeline.source import read_file
+    from shs_pipeline.copy_text import CopyLines
 
     if source.revenue_month_given.get(Path(file.name).suffix.lower()):
         return []
-    known, _ = known_values(settings, source)
-    outcome = read_file(source, replace(file, known=known), settings.max_file_mb * 2**20)
-    return [] if outcome.lines is None else outcome.lines["revenue_date"].tolist()
+    known, _ = known_values(settings, reader, source)
+    whole = replace(file, known=known)
+    outcome = reader.read(source.name, whole, settings.max_file_mb * 2**20, ["revenue_date"])
+    if not isinstance(outcome.lines, CopyLines):
+        return []
+    return [date.fromisoformat(day) for day in outcome.lines.cells["revenue_date"]]
 
 
 def _unsure(name: str, source: Source, evidence: Sequence[str], candidates: Sequence[date]) -> ShsError:
