@@ -101,7 +101,10 @@ def doubt_of(connection: psycopg.Connection, drops: Sequence[Drop], run_id: str,
     ).fetchone()
     before = int(row[0]) if row else 0
     lying: dict[str, str] = dict(
-        connection.execute("select path, etag from ops.files where status = 'rejected'").fetchall()
+        # A copy is rejected for the sake of the file before it: once that is gone, it takes its place.
+        connection.execute(
+            "select path, etag from ops.files where status = 'rejected' and blocked_by is null"
+        ).fetchall()
     )
     new = [drop for drop in drops if lying.get(drop.path) != drop.etag]
     lost = _lost(loaded, drops, new)
@@ -120,7 +123,7 @@ def _lost(loaded: Sequence[Loaded], drops: Sequence[Drop], new: Iterable[Drop]) 
     one in its folder for what replaces it: each for one.
 
     Args:
-        new: the drops that were not rejected before.
+        new: the drops that were not rejected before, but for copies.
     """
     listed = {drop.path for drop in drops}
     unlisted = [drop.path for drop in drops if drop.is_folder]

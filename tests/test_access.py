@@ -825,7 +825,7 @@ def test_the_commands_list_sync_and_print_a_url_only_when_told(
     before, done, again, after = shs(), shs("sync"), shs("sync"), shs()
     assert "login still to be made" in before
     assert f"Dana Whitfield ({office.name}_dana_whitfield) may log in as user." in done
-    assert again == "All logins are as the workbook says.\n"
+    assert again == "All logins match the workbook.\n"
     assert "still to be" not in after
     assert re.search(r"Mina Park\s+mina@example.com\s+admin\s+\S+_mina_park\s+may log in", after)
     assert re.search(r"Old Timer\s+user\s+not active", after)

@@ -42,7 +42,7 @@ from shs_pipeline.warehouse import ensure_tables
 
 SOURCES = ("cygnus", "novo", "quickbooks", "ternio")
 # What names the file's number in the books or an instant of loading; all else follows from the bucket.
-OF_THE_BOOKS = {"line_id", "loaded_at", "last_loaded_at"}
+OF_THE_BOOKS = {"line_id", "file_id", "loaded_at", "last_loaded_at", "since"}
 BOOKKEEPING = {"publications", "published_slices"}
 
 
