@@ -287,7 +287,7 @@ comment on column ops.notices.rep_name is 'The rep whom it concerns; null: the a
 comment on column ops.notices.attachment is 'Path in the landing zone of the file that goes with it.';
 comment on column ops.notices.state is
     'new: to be addressed. addressed: see ops.notice_mails. logged: there was no mail server. '
-    'overtaken: mended before it was mailed. nobody: the rep may not log in.';
+    'overtaken: fixed before it was mailed. nobody: the rep may not log in.';
 comment on table ops.mails is 'Every mail: one or more notices to one person.';
 comment on column ops.mails.state is
     'sending: claimed by a process. waiting: to be tried again. sent: a server took it. '

@@ -425,7 +425,7 @@ def test_what_is_no_month_is_a_sentence(shs: Any) -> None:
     result = shs("--rep", "Dana Whitfield", "--month", "March")
 
     assert isinstance(result.exception, ShsError)
-    assert "--month 'March' is no month." in str(result.exception)
+    assert "--month 'March' is not a month." in str(result.exception)
 
 
 def test_looking_into_a_system_that_never_ran_makes_nothing(

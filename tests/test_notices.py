@@ -848,7 +848,7 @@ def test_no_header_can_be_put_into_a_mail(zone: Zone, inbox: Inbox) -> None:
     read = {path: b"x"}.get
     zone_job.landing.read = read  # type: ignore[method-assign]
 
-    with pytest.raises(ShsError, match="no e-mail address"):
+    with pytest.raises(ShsError, match="is not an e-mail address"):
         send_test(settings_of(inbox), "you@example.com\r\nBcc: everybody@example.com")
     tell(zone_job, settings_of(inbox), today=TODAY)
 

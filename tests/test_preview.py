@@ -569,7 +569,7 @@ def test_marts_of_an_older_version_are_said_on_the_page_and_in_its_exports(
     for said in (page, export):
         assert "The marts were published by an older version of shs" in said
         assert "Run shs run, which rebuilds them." in said
-    assert "made an error of its own" not in page + export
+    assert "This is a bug" not in page + export
 
 
 def test_a_definition_that_was_edited_is_read_anew(

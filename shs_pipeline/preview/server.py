@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
             _log.exception("A page of the preview failed.")
             self._problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
-                "The preview made an error of its own",
+                "This is a bug in the preview",
                 "This page could not be made; the details are in the terminal.",
                 "Try again; if it happens again, report it.",
             )
