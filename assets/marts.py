@@ -169,7 +169,7 @@ def _told(report: BuildReport) -> str:
         return f"Nothing changed since publication {report.publication.publication_id}."
     kind = "Everything" if report.is_full_refresh else f"{report.slices} months of sources"
     return (
-        f"Publication {report.publication.publication_id}: {kind} computed anew, {report.lines} lines, in "
+        f"Publication {report.publication.publication_id}: {kind} recomputed, {report.lines} lines, in "
         f"{report.seconds:.1f} s."
     )
 

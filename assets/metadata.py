@@ -66,7 +66,7 @@ def _files(report: FolderReport) -> str:
 
 
 def _errors(files: Sequence[FileReport]) -> str:
-    rows = [("file", "sheet", "row", "column", "value", "what is wrong", "how to mend it")]
+    rows = [("file", "sheet", "row", "column", "value", "what is wrong", "how to fix it")]
     for file in files:
         for found in file.problems:
             if found.severity == "error":

@@ -87,7 +87,7 @@ def said_in_a_sentence() -> Iterator[None]:
             raise dg.Failure(description=str(known), allow_retries=False) from error
         first_line = (str(error).strip().splitlines() or [""])[0][:300]
         raise dg.Failure(
-            description=f"The system made an error of its own ({type(error).__name__}: {first_line}). "
+            description=f"This is a bug in shs ({type(error).__name__}: {first_line}). "
             "Nothing of this folder was changed; report it with the address of this run.",
             allow_retries=False,
         ) from error

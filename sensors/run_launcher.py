@@ -78,7 +78,7 @@ class WarmRunLauncher(DefaultRunLauncher):
         if state["pid"] is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if state["exit"] is None:
-            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the run host was started anew")
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the run host was restarted")
         if state["exit"] == 0:
             return CheckRunHealthResult(WorkerStatus.SUCCESS)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"its process ended with {state['exit']}")

@@ -148,7 +148,7 @@ def _groups(connection: psycopg.Connection) -> set[str]:
     for name, is_more in found:
         if is_more:
             raise ShsError(
-                f"The role {name} of this server may log in or has special rights and is no mere group.",
+                f"The role {name} of this server may log in or has special rights: it is not just a group.",
                 f'Let an administrator run: alter role "{name}" nologin nosuperuser nobypassrls '
                 "nocreaterole nocreatedb noreplication;",
             )

@@ -134,7 +134,7 @@ class ArrivalsQueue:
         if objects is None:
             # Not acknowledged, so that the queue puts it to the dead letters in the end.
             _log.warning(
-                "Message %s in the queue %s is no notification of S3: it is left for the dead-letter queue.",
+                "Message %s in the queue %s is not a notification of S3; it is left for the dead letters.",
                 message["MessageId"],
                 self.url,
             )

@@ -129,7 +129,7 @@ class Restored:
         logins: what was done for people's logins; login_problem: why not all of it could be done.
         bucket: None where the bucket cannot be looked at, bucket_problem says why.
         next_folders: keys of the folders that the next run reads.
-        is_redefined: the models are others by now, so the next run computes every mart anew.
+        is_redefined: the models are others by now, so the next run rebuilds every mart.
     """
 
     summary: Summary
@@ -461,7 +461,7 @@ def _expected(folder: Path) -> dict[str, str]:
         inside = sorted(path.name for path in folder.glob(f"{_PREFIX}*")) if folder.is_dir() else []
         remedy = "Name the folder of a backup, as shs backup printed it."
         raise ShsError(
-            f"{folder} is no complete backup: it has no {CHECKSUMS}.",
+            f"{folder} is not a complete backup: it has no {CHECKSUMS}.",
             f"Name the backup in it, such as {folder / inside[-1]}." if inside else remedy,
         ) from None
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}

@@ -102,7 +102,7 @@ def _contract_holds(connection: psycopg.Connection, name: str | None) -> CheckOu
     path, count, problem, remedy, _ = rejected[0]
     more = f" {len(rejected) - 1} more files are rejected." if len(rejected) > 1 else ""
     others = f" (And {count - 1} more in it.)" if count > 1 else ""
-    header = ("file", "errors", "what is wrong", "how to mend it", "error workbook")
+    header = ("file", "errors", "what is wrong", "how to fix it", "error workbook")
     rows = [header, *([str(cell) for cell in row] for row in rejected)]
     return CheckOutcome(CONTRACT_HOLDS, False, "error", f"{path}: {problem} {remedy}{others}{more}", rows)
 

@@ -120,7 +120,7 @@ def _field_maker(kind: Kind) -> Callable[..., Any]:
             header: the column's name in the file; letters, digits, `%` and `$` are compared.
             description: what it means, with unit and sign; becomes the column's comment.
             blank: whether a cell may be empty.
-            remedy: how to mend a value that fails the checks.
+            remedy: how to fix a value that fails the checks.
             in_header: whether a file without this column is rejected.
             longest: how many characters a text may have, where that is more than names have.
             checks: Pandera's own (`ge`, `isin`, `str_matches` …).

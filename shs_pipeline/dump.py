@@ -112,7 +112,7 @@ def dump(program: Program, database_url: str, snapshot: str, schemas: Sequence[s
         if process.wait() != 0:
             raise ShsError(
                 f"pg_dump failed: {_last_line(complaints)}",
-                "Nothing was written. Mend what it names, then run shs backup again.",
+                "Nothing was written. Fix what it names, then run shs backup again.",
             )
 
 
@@ -138,7 +138,7 @@ def load_dump(program: Program, database_url: str, dump_file: IO[bytes]) -> None
                 f'Let an administrator of that server run: create role "{role.group(1)}" nologin; then '
                 "restore again."
                 if role
-                else "Mend what it names, then restore again.",
+                else "Fix what it names, then restore again.",
             )
 
 

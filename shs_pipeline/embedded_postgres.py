@@ -404,7 +404,7 @@ class EmbeddedPostgres:
         making = self.home / "postgres.making"
         if self.data.exists() and any(self.data.iterdir()):
             raise ShsError(
-                f"The folder {self.data} holds something that is no PostgreSQL data folder.",
+                f"The folder {self.data} holds something that is not a PostgreSQL data folder.",
                 "Move it away, or set SHS_HOME to another folder.",
             )
         shutil.rmtree(making, ignore_errors=True)

@@ -42,7 +42,9 @@ LISTED = 100_000
 COMMENTED = 5_000
 """Cells that get a comment; more make Excel slow. All cells of listed problems are coloured."""
 
-HEADINGS = ("Severity", "Sheet", "Row", "Column", "Cell", "Value", "What is wrong", "How to mend it")
+HEADINGS = ("Severity", "Sheet", "Row", "Column", "Cell", "Value", "What is wrong", "How to fix it")
+# What the last column was called before: marked copies of then may still be dropped.
+_OLDER_LAST = "How to mend it"
 
 _WIDTHS = (10, 20, 8, 24, 9, 28, 56, 64)
 _HEADING_ROW = 5
@@ -298,13 +300,13 @@ def _comment(cell: Cell, problems: Sequence[Problem]) -> None:
 
 
 def _remove_earlier_marks(book: Workbook) -> None:
-    """Take our marks out of a marked copy that was mended and dropped as it is.
+    """Take our marks out of a marked copy that was corrected and dropped as it is.
 
     What colour a cell had before is not known any more: it gets none.
     """
     first = book.worksheets[0]
     heading = tuple(first.cell(_HEADING_ROW, column).value for column in range(1, len(HEADINGS) + 1))
-    if heading != HEADINGS:
+    if heading not in (HEADINGS, (*HEADINGS[:-1], _OLDER_LAST)):
         return
     from openpyxl.comments import Comment
     from openpyxl.styles import PatternFill
@@ -334,7 +336,7 @@ def _write_list(
     styles = _styles(page)
     problems = [problem for problem, _ in found]
     if unlisted > 0:
-        notes = [*notes, f"{unlisted:,} more problems are not listed: mend these first."]
+        notes = [*notes, f"{unlisted:,} more problems are not listed: fix these first."]
     summary = _summary(problems, unlisted)
     for row, (text, style) in enumerate(
         ((f"Errors in {name}", "title"), (summary, "text"), (" ".join(notes), "text")), start=1
@@ -427,7 +429,7 @@ def _summary(problems: Sequence[Problem], unlisted: int) -> str:
     if not errors:
         return f"{first}{' and '.join(counts)}. A warning keeps no row out."
     return (
-        f"{first}{' and '.join(counts)}. No row of this file counts until every error is mended: "
+        f"{first}{' and '.join(counts)}. No row of this file counts until every error is fixed: "
         "correct the file and drop it again over the old one."
     )
 

@@ -1,14 +1,14 @@
-"""What a person must mend, said in one sentence each for what is wrong and what to do."""
+"""What a person must fix, said in one sentence each for what is wrong and what to do."""
 
 from __future__ import annotations
 
 
 class ShsError(Exception):
-    """A problem that a person can mend; shown without a traceback.
+    """A problem that a person can fix; shown without a traceback.
 
     Args:
         problem: one sentence that says what is wrong and where.
-        remedy: one sentence that says how to mend it.
+        remedy: one sentence that says how to fix it.
     """
 
     def __init__(self, problem: str, remedy: str) -> None:

@@ -1,8 +1,9 @@
-"""What the machine did to a command, said as what it is: a full disk, a read-only one, a lost database."""
+"""What no code of ours did to a command, said as what it is: a full disk, a lost database, older marts."""
 
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING
 
 from shs_pipeline.database import is_connection_lost
@@ -11,6 +12,8 @@ from shs_pipeline.errors import ShsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# No such column, table or function.
+_UNDEFINED = ("42703", "42P01", "42883")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # dbt hands on what the server said as text; a server of another language still says the second.
 _FULL_WORDS = ("No space left on device", "53100", "Disk quota exceeded")
@@ -28,6 +31,21 @@ def explained(error: BaseException) -> ShsError | None:
             return ShsError(
                 f"The database was lost in the middle of this ({said}).",
                 "Run the command again when the database is back; shs doctor looks at the embedded one.",
+            )
+    return None
+
+
+def older_tables(error: BaseException) -> ShsError | None:
+    """Return what is wrong and how to fix it, where a query found no such column, table or function.
+
+    So it is between an upgrade and the next run, which brings the tables to today's version.
+    """
+    for each in _chain(error):
+        if getattr(each, "sqlstate", None) in _UNDEFINED:
+            said = (str(each).strip().splitlines() or [type(each).__name__])[0].rstrip(".")
+            return ShsError(
+                f"The marts were published by an older version of shs ({said}).",
+                "Run shs run, which rebuilds them. If this comes again afterwards, it is a bug: report it.",
             )
     return None
 
@@ -56,7 +74,8 @@ def disk_full_in_database(place: str, said: str) -> tuple[str, str]:
 
 
 def _explained_os_error(error: OSError) -> ShsError | None:
-    where = error.filename or "the folder that was written to"
+    name = error.filename
+    where = os.fsdecode(name) if isinstance(name, str | bytes) else "the folder that was written to"
     if error.errno in _FULL:
         return ShsError(
             f"The disk is full: {where} cannot be written ({error.strerror}).",

@@ -76,7 +76,7 @@ def candidates(file: SourceFile, max_bytes: int) -> list[Candidate]:
     if not takers:
         kinds = sorted({kind for declared in _all_declarations() for kind in declared.readers})
         raise UnreadableFileError(
-            f"{file.name} is no {' or '.join(kinds)} file.", "Save it as one of these and drop it again."
+            f"{file.name} is not a {' or '.join(kinds)} file.", "Save it as one of these and drop it again."
         )
     check_can_be_opened(takers[0], file, max_bytes)
     if extension != ".xlsx":

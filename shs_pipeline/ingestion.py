@@ -25,7 +25,7 @@ from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, fingerprint_of, referen
 from shs_pipeline.database import connect, is_connection_lost, prepare
 from shs_pipeline.drop_reading import DropReader, Known, ReadDrop, of_folder
 from shs_pipeline.errors import ShsError
-from shs_pipeline.faults import explained, is_disk_full
+from shs_pipeline.faults import explained, is_disk_full, older_tables
 from shs_pipeline.file_reader.reader import FileReader, Limits
 from shs_pipeline.landing import Landing, LandingError
 from shs_pipeline.listing import Drop, under_unlisted
@@ -189,6 +189,9 @@ def _is_worth_retrying(error: psycopg.Error, wait_seconds: float) -> bool:
 def _as_sentence(error: psycopg.Error) -> ShsError:
     if is_disk_full(error) and (known := explained(error)):
         return known
+    # The books are brought to today's tables with the connection; the marts only by the next build.
+    if older := older_tables(error):
+        return older
     said = str(error).strip().splitlines() or [repr(error)]
     return ShsError(
         f"The database refused the load: {said[0]}",

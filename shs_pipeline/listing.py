@@ -94,7 +94,7 @@ def _problem_of(key: str, path: str) -> str:
     if any(part in ("", ".", "..") for part in key.split("/")):
         return f"The key {path} begins with a slash, or holds //, /./ or /../, by which no file can be read."
     if _UNTELLABLE.search(key):
-        return f"The name of {path} holds characters that cannot be printed, or is no UTF-8."
+        return f"The name of {path} holds characters that cannot be printed, or is not UTF-8."
     return ""
 
 
@@ -181,7 +181,7 @@ def _file(key: str, entry: os.DirEntry[str]) -> Iterator[Drop]:
     # As obstore writes it, by which the books know the files of earlier versions.
     etag = f'"{found.st_ino:x}-{found.st_mtime_ns // 1000:x}-{found.st_size:x}"'
     if not stat.S_ISREG(found.st_mode):
-        yield _unreadable(key, "is no file, but a pipe, a socket or a device.", is_folder=False)
+        yield _unreadable(key, "is not a file, but a pipe, a socket or a device.", is_folder=False)
     elif not _may_read(entry.path):
         problem = f"{shown(key)} may not be read by the user of this system (permission denied)."
         remedy = "Give that user the right to read it."

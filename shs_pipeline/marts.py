@@ -71,7 +71,7 @@ class BuildReport:
     Attributes:
         publication: what people read now.
         was_current: nothing had changed, so nothing was built.
-        slices: commission months of sources that were computed anew.
+        slices: commission months of sources that were recomputed.
         lines: their lines.
         nodes: every model and test that was run.
     """
@@ -111,7 +111,7 @@ def build_marts(
     Args:
         database_url: the owner's URL of the warehouse.
         run_id: what the publication names as the run.
-        full_refresh: compute everything anew, whatever changed.
+        full_refresh: rebuild everything, whatever changed.
         wait_seconds: how long to wait for a database that is away.
         due_day: day of the next month on which a month's files are due.
         lock_seconds: how long to wait for another build, or for loads.

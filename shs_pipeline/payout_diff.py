@@ -266,7 +266,7 @@ def _time(text: str) -> datetime | None:
 def _no_state(states: Sequence[Published], typed: str) -> ShsError:
     runs = ", ".join(repr(state.run_id) for state in states[-_RUNS_SHOWN:])
     return ShsError(
-        f"{typed!r} is no time, no run that published anything and no number of a publication.",
+        f"{typed!r} is not a time, a run that published anything, or the number of a publication.",
         f"Write a time as 2026-11-01 or 2026-11-01T12:00 (UTC), a number from {_first_and_last(states)}, "
         f"or the id of a run; the last are {runs}.",
     )

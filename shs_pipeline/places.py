@@ -145,7 +145,7 @@ def _reference_place(path: str, parts: tuple[str, ...]) -> Place:
     if len(parts) == 2 and name in REFERENCE_NAMES and parts[1] == f"{name}.xlsx":
         return Place("reference", name)
     return _unknown(
-        f"{path} is no reference table.",
+        f"{path} is not a reference table.",
         f"Reference tables are {', '.join(f'{REFERENCE}/{table}.xlsx' for table in REFERENCE_NAMES)}.",
     )
 

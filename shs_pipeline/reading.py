@@ -48,7 +48,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in a file, placed so that an admin finds the cell and mends it.
+    """One thing wrong in a file, placed so that an admin finds the cell and fixes it.
 
     Attributes:
         sheet: sheet name, or `page 3` in a PDF; None for the file as a whole.

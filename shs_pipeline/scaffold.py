@@ -118,7 +118,7 @@ def _next_steps(name: str) -> tuple[str, ...]:
 def _check_checkout(root: Path, *files: Path) -> None:
     for path in files:
         if not path.is_file():
-            raise ShsError(f"There is no {path}.", f"Run shs new-source in a checkout; {root} is none.")
+            raise ShsError(f"There is no {path}.", f"Run shs new-source in a checkout; {root} is not one.")
 
 
 def _check_name(package: Path, name: str) -> None:
@@ -126,7 +126,7 @@ def _check_name(package: Path, name: str) -> None:
         better = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
         meant = f"Write it as {better}." if _NAME.fullmatch(better) else "Write it like acme_medical."
         raise ShsError(
-            f"{name!r} is no name for a source: lower-case letters, digits and single underscores only.",
+            f"{name!r} is not a name for a source: lower-case letters, digits and single underscores only.",
             meant,
         )
     if len(name) > LONGEST_NAME:
@@ -151,7 +151,7 @@ def _check_name(package: Path, name: str) -> None:
 def _check_title(title: str) -> None:
     if not _TITLE.fullmatch(title):
         raise ShsError(
-            f"{title!r} is no title: up to 60 letters, digits, blanks and . , & ' ( ) + -.",
+            f"{title!r} is not a title: up to 60 letters, digits, blanks and . , & ' ( ) + -.",
             "Choose another --title.",
         )
 

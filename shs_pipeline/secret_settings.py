@@ -69,7 +69,7 @@ class SecretPlace:
             descriptor = os.open(self.text, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise self.problem("names something that is no file", "Name a file that holds it.")
+                    raise self.problem("names something that is not a file", "Name a file that holds it.")
                 content = os.read(descriptor, _MOST_BYTES + 1)
             finally:
                 os.close(descriptor)

@@ -118,7 +118,7 @@ class FileSecrets(SecretStore):
     def _check_private(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise ShsError(
-                f"The place for passwords {self.path} is no file.", "Set SHS_SECRETS to a file's path."
+                f"The place for passwords {self.path} is not a file.", "Set SHS_SECRETS to a file's path."
             )
         if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise ShsError(

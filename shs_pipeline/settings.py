@@ -156,7 +156,7 @@ class Settings(BaseSettings):
             return None
         parts = urlsplit(value.get_secret_value())
         if parts.scheme not in ("postgresql", "postgres"):
-            raise ValueError("is no URL that starts with postgresql://")
+            raise ValueError("is not a URL that starts with postgresql://")
         if not parts.path.strip("/"):
             raise ValueError("names no database after the host (@ : / # in a password need %-codes)")
         # Half of such a password would be taken for the host or the database, and be shown as one.
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     def _metabase_url(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("is no URL that starts with http:// or https://")
+            raise ValueError("is not a URL that starts with http:// or https://")
         if parts.username or parts.password:
             raise ValueError("holds a user or password; they go into SHS_METABASE_USER and _PASSWORD")
         return value.rstrip("/")
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
     @classmethod
     def _host_and_port(cls, value: str) -> str:
         if value and not re.fullmatch(r"[^\s:/@]+:[0-9]{1,5}", value):
-            raise ValueError("is no host:port, such as postgres:5432")
+            raise ValueError("is not a host:port, such as postgres:5432")
         return value
 
     @field_validator("arrivals_queue", mode="after")
@@ -199,7 +199,7 @@ class Settings(BaseSettings):
     @classmethod
     def _host(cls, value: str) -> str:
         if value and not re.fullmatch(r"[A-Za-z0-9._:-]+", value):
-            raise ValueError("is no name of a server; the port goes into SHS_SMTP_PORT")
+            raise ValueError("is not the name of a server; the port goes into SHS_SMTP_PORT")
         return value
 
     @field_validator("smtp_tls", mode="before")
@@ -211,7 +211,7 @@ class Settings(BaseSettings):
     @classmethod
     def _one_address(cls, value: str) -> str:
         if value and not re.fullmatch(r"[^@\s,;<>\"]+@[A-Za-z0-9.-]+", parseaddr(value)[1]):
-            raise ValueError("is no address such as sales@example.com or Sales <sales@example.com>")
+            raise ValueError("is not an address such as sales@example.com or Sales <sales@example.com>")
         if re.search(r"[\x00-\x1f\x7f]", value):
             raise ValueError("holds a line break")
         return value
@@ -336,7 +336,9 @@ def queue_url(text: str) -> str:
         raise ValueError("holds a user or password; credentials are AWS_* variables or a role")
     is_encrypted = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not is_encrypted or not re.fullmatch(r"/[^/]+/[^/]+/?", parts.path):
-        raise ValueError("is no queue such as https://sqs.eu-central-1.amazonaws.com/123456789012/arrivals")
+        raise ValueError(
+            "is not a queue such as https://sqs.eu-central-1.amazonaws.com/123456789012/arrivals"
+        )
     if parts.path.rstrip("/").endswith(".fifo"):
         raise ValueError("is a FIFO queue, to which S3 does not send: make a standard queue")
     return text.rstrip("/")

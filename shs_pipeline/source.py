@@ -131,8 +131,8 @@ def read_file(declaration: Declaration, file: SourceFile, max_bytes: int) -> Fil
         _log.exception("The reader of %s failed on %s.", declaration.name, file.name)
         return FileOutcome.rejected(
             Problem(
-                problem=f"The reader of {declaration.name} made an error of its own on {file.name} "
-                f"({type(error).__name__}).",
+                problem=f"The reader of {declaration.name} failed on {file.name} "
+                f"({type(error).__name__}). This is a bug in shs.",
                 remedy="Report it with this file; nothing of it was loaded.",
             )
         )
@@ -142,7 +142,7 @@ def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: i
     """Check extension, size and form before a reader sees the file.
 
     Raises:
-        UnreadableFileError: says what is wrong and how to mend it.
+        UnreadableFileError: says what is wrong and how to fix it.
     """
     from shs_pipeline.workbook import check_is_workbook
 
@@ -154,7 +154,7 @@ def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: i
     if extension not in declaration.readers:
         kinds = " or ".join(sorted(declaration.readers))
         raise UnreadableFileError(
-            f"{file.name} is no {kinds} file, which is what {declaration.name} takes.",
+            f"{file.name} is not a {kinds} file, which is what {declaration.name} takes.",
             f"Save it as {kinds} and drop it again.",
         )
     if not file.content:

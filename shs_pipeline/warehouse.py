@@ -171,11 +171,46 @@ create table if not exists ops.metabase_objects (
 create table if not exists ops.notice_marks (
     only_one boolean primary key default true check (only_one),
     begun_at timestamptz not null default now(),
+    file_id bigint not null default 0,
+    hold_id bigint not null default 0,
     publication_id bigint not null default 0,
     server_tries integer not null default 0,
     server_after timestamptz
 );
-insert into ops.notice_marks default values on conflict do nothing;
+-- What is in the books when notices begin is never told. An outbox of before it had these numbers gets those
+-- of what its times made the past, once.
+do $$
+declare
+    is_numbered boolean := exists (
+        select from pg_attribute where attrelid = 'ops.notice_marks'::regclass and attname = 'file_id'
+    );
+    begun timestamptz := 'infinity';
+    published bigint := 0;
+begin
+    if not is_numbered then
+        alter table ops.notice_marks add column file_id bigint not null default 0;
+        alter table ops.notice_marks add column hold_id bigint not null default 0;
+        begun := coalesce((select begun_at from ops.notice_marks), begun);
+    end if;
+    if is_numbered and exists (select from ops.notice_marks) then
+        return;
+    end if;
+    if to_regclass('marts.publications') is not null then
+        select coalesce(max(publication_id), 0) into published
+        from marts.publications where published_at <= begun;
+    end if;
+    insert into ops.notice_marks (file_id, hold_id, publication_id)
+    values (
+        (select coalesce(max(file_id), 0) from ops.files where first_seen <= begun),
+        (select coalesce(max(hold_id), 0) from ops.holds where begun_at <= begun),
+        published
+    )
+    on conflict (only_one) do update set
+        file_id = excluded.file_id,
+        hold_id = excluded.hold_id,
+        publication_id = greatest(notice_marks.publication_id, excluded.publication_id);
+end
+$$;
 
 create table if not exists ops.notices (
     notice_id bigint generated always as identity primary key,
@@ -242,6 +277,9 @@ comment on table ops.metabase_objects is
 comment on column ops.metabase_objects.content_hash is 'Of what was last written; empty until it was.';
 comment on column ops.metabase_objects.is_made is 'False: it was there before and is not ours to delete.';
 comment on table ops.notice_marks is 'One row: since when notices are kept, and how far they are derived.';
+comment on column ops.notice_marks.begun_at is 'Months that were due before this are not told as missing.';
+comment on column ops.notice_marks.file_id is 'The last version of a file of before notices were kept.';
+comment on column ops.notice_marks.hold_id is 'The last held withdrawal of before notices were kept.';
 comment on column ops.notice_marks.publication_id is 'The last publication that was told.';
 comment on column ops.notice_marks.server_after is 'The mail server did not answer: not before this again.';
 comment on table ops.notices is 'What happened and whom it concerns, each thing once.';
@@ -249,7 +287,7 @@ comment on column ops.notices.rep_name is 'The rep whom it concerns; null: the a
 comment on column ops.notices.attachment is 'Path in the landing zone of the file that goes with it.';
 comment on column ops.notices.state is
     'new: to be addressed. addressed: see ops.notice_mails. logged: there was no mail server. '
-    'overtaken: mended before it was mailed. nobody: the rep may not log in.';
+    'overtaken: fixed before it was mailed. nobody: the rep may not log in.';
 comment on table ops.mails is 'Every mail: one or more notices to one person.';
 comment on column ops.mails.state is
     'sending: claimed by a process. waiting: to be tried again. sent: a server took it. '

@@ -750,7 +750,7 @@ def test_a_group_that_is_more_than_a_group_is_refused(
     monkeypatch.setattr(access, "GROUPS", {"user": name})
     office.owner.execute(f"create role {name} login")
 
-    with pytest.raises(ShsError, match="is no mere group"):
+    with pytest.raises(ShsError, match="is not just a group"):
         ensure_roles(office.owner)
     office.owner.execute(f"drop role {name}")
 

@@ -382,7 +382,7 @@ def test_garbage_goes_to_the_dead_letters_and_holds_nothing_up(
     house.until(lambda: house.queue.count(house.queue.dead_url) == len(garbage))
 
     assert house.queue.count() == 0
-    assert "is no notification of S3" in caplog.text
+    assert "is not a notification of S3" in caplog.text
     assert "canary-of-the-test" not in caplog.text
 
 
@@ -722,9 +722,9 @@ def test_a_refusal_shows_its_first_line_only() -> None:
 @pytest.mark.parametrize(
     ("url", "wrong"),
     [
-        ("arrivals", "is no queue such as https://sqs."),
-        ("http://sqs.eu-central-1.amazonaws.com/123456789012/q", "is no queue such as https://sqs."),
-        ("https://sqs.eu-central-1.amazonaws.com/q", "is no queue such as https://sqs."),
+        ("arrivals", "is not a queue such as https://sqs."),
+        ("http://sqs.eu-central-1.amazonaws.com/123456789012/q", "is not a queue such as https://sqs."),
+        ("https://sqs.eu-central-1.amazonaws.com/q", "is not a queue such as https://sqs."),
         ("https://me:hush@sqs.eu-central-1.amazonaws.com/123456789012/q", "holds a user or password"),
         (f"{AWS_QUEUE}.fifo", "is a FIFO queue"),
     ],

@@ -252,12 +252,12 @@ def test_a_damaged_backup_is_refused(copied: Path, name: str, damage: str) -> No
     else:
         path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
 
-    with pytest.raises(ShsError, match=r"damaged|no complete backup"):
+    with pytest.raises(ShsError, match=r"damaged|not a complete backup"):
         read_backup(copied)
 
 
 def test_a_folder_with_backups_in_it_is_no_backup_and_the_last_one_is_named(backed_up: Backup) -> None:
-    with pytest.raises(ShsError, match="no complete backup") as refused:
+    with pytest.raises(ShsError, match="not a complete backup") as refused:
         read_backup(backed_up.folder.parent)
 
     assert backed_up.folder.name in refused.value.remedy

@@ -385,8 +385,8 @@ def test_a_file_is_dropped_where_it_belongs(bare: System, report: Path, options:
     ("options", "problem"),
     [
         ("--source cygnus", "commission month of March report.xlsx may be"),
-        ("--source cygnus --month 2025-13", "--month '2025-13' is no month"),
-        ("--source cygnus --month 03/2025", "is no month"),
+        ("--source cygnus --month 2025-13", "--month '2025-13' is not a month"),
+        ("--source cygnus --month 03/2025", "is not a month"),
         ("--source cygnus --month 2019-12", "out of range"),
         ("--source cygnus --month {late}", "out of range"),
         ("--source cygnus --month 2025-03 --revenue-month 2025-02", "takes the revenue month from the .xlsx"),
@@ -410,8 +410,8 @@ def test_a_drop_that_would_not_be_read_is_refused(
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("report.csv", b"a,b", "is no .xlsx file"),
-        ("report.pdf", b"%PDF", "is no .xlsx file"),
+        ("report.csv", b"a,b", "is not a .xlsx file"),
+        ("report.pdf", b"%PDF", "is not a .xlsx file"),
         ("report.xlsm", b"PK", "macros"),
         ("report.xlsx", b"", "empty"),
         ("report.xlsx", b"text", "not an Excel workbook"),
@@ -785,7 +785,7 @@ def test_samples_do_not_spill_into_a_folder_with_files_and_stay_in_range(bare: S
 
     assert "not empty" in bare.fails("samples", bare.folder / "full").problem
     assert "more than the system reads" in bare.fails("samples", bare.folder / "x", "--months", 300).problem
-    assert "no month" in bare.fails("samples", bare.folder / "x", "--until", "soon").problem
+    assert "is not a month" in bare.fails("samples", bare.folder / "x", "--until", "soon").problem
     assert bare.shs("samples", bare.folder / "full", "--months", 1, "--lines", 2, "--force").exit_code == 0
     assert (bare.folder / "full" / "mine.txt").read_text() == "mine"
 

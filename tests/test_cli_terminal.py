@@ -217,12 +217,12 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "SHS_HOME": str(home), "TERM": "xterm"}
 
 
-def on_terminal(home: Path, *arguments: str, width: int = 80) -> tuple[int, str]:
+def on_terminal(home: Path, *arguments: str, width: int = 80, program: str = RUN_MAIN) -> tuple[int, str]:
     """Run a command on a terminal of its own; return its exit code and all that was on the screen."""
     screen_side, command_side = pty.openpty()
     ioctl(command_side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN_MAIN, *arguments],
+        [sys.executable, "-c", program, *arguments],
         stdin=command_side, stdout=command_side, stderr=command_side, env=environment(home), close_fds=True,
     )  # fmt: skip
     os.close(command_side)
@@ -288,15 +288,36 @@ def test_an_ended_command_says_so_in_one_line(tmp_path: Path, number: int, code:
     assert said.startswith(words)
 
 
+def test_on_a_terminal_it_is_said_who_is_waited_for_and_nothing_else(tmp_path: Path) -> None:
+    """What `lock_patiently` warns of is for whoever waits; what others warn of is for the log file."""
+    warn = (
+        "import logging, pathlib, shs_pipeline.locks\n"
+        "from shs_pipeline.cli.log import log_apart\n"
+        f"log_apart(lambda: pathlib.Path({str(tmp_path)!r}))\n"
+        "shs_pipeline.locks.log.warning('Waiting for the marts: another run holds it.')\n"
+        "logging.getLogger('shs_pipeline.settling').warning('No error workbook.')\n"
+    )
+    code, seen = on_terminal(tmp_path, program=warn)
+
+    assert (code, seen) == (0, "Waiting for the marts: another run holds it.\n")
+    logged = (tmp_path / "shs.log").read_text()
+    assert "Waiting for the marts" in logged
+    assert "No error workbook." in logged
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
         (OSError(28, "No space left on device", "/srv/x"), "The disk is full: /srv/x"),
-        (OSError(30, "Read-only file system", "/srv/x"), "/srv/x cannot be written: its disk is read-only"),
+        (OSError(30, "Read-only file system", "/srv/x"), "/srv/x lies on a disk that is read-only"),
         (PermissionError(13, "Permission denied", "/srv/x"), "may not use /srv/x"),
+        (psycopg.errors.DiskFull("could not extend file"), "The disk of the database is full"),
+        (psycopg.errors.AdminShutdown("terminating connection"), "The database was lost"),
+        (psycopg.errors.UndefinedColumn('column "x" does not exist'), 'older version of shs (column "x"'),
+        (psycopg.errors.UndefinedTable('relation "x" does not exist'), "by an older version of shs"),
     ],
 )
-def test_a_disk_and_a_right_are_said_with_their_path(error: OSError, words: str) -> None:
+def test_what_is_no_bug_is_said_in_a_sentence(error: Exception, words: str) -> None:
     problem = problem_of(error)
 
     assert problem is not None
@@ -304,13 +325,26 @@ def test_a_disk_and_a_right_are_said_with_their_path(error: OSError, words: str)
     assert problem.remedy
 
 
-def test_a_full_disk_ends_a_command_in_a_sentence(tmp_path: Path) -> None:
-    filled = "import shs_pipeline.settings as s\ndef full(): raise OSError(28, 'No space', '/srv')\n"
+def test_a_bug_is_not_explained_away() -> None:
+    assert problem_of(ValueError("its own")) is None
+    assert problem_of(psycopg.errors.SyntaxError("syntax error")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("OSError(28, 'No space', '/srv')", "The disk is full: /srv"),
+        ("psycopg.OperationalError('server closed the connection')", "The database was lost in the middle"),
+        ("psycopg.errors.UndefinedColumn('no such column')", "The marts were published by an older version"),
+    ],
+)
+def test_a_command_that_is_no_bug_ends_in_a_sentence(tmp_path: Path, error: str, words: str) -> None:
+    failing = f"import psycopg\nimport shs_pipeline.settings as s\ndef failing(): raise {error}\n"
     done = subprocess.run(
-        [sys.executable, "-c", f"{filled}s.load_settings = full\n{RUN_MAIN}", "status"],
+        [sys.executable, "-c", f"{failing}s.load_settings = failing\n{RUN_MAIN}", "status"],
         env=environment(tmp_path), capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     assert done.returncode == EXIT_PROBLEM
-    assert done.stderr.startswith("The disk is full: /srv")
+    assert done.stderr.startswith(words)
     assert "Traceback" not in done.stderr

@@ -546,7 +546,7 @@ def test_shs_itself_can_be_the_program(place: dict[str, str]) -> None:
         ([], {}, "shs exec needs a command."),
         (["no-such-program"], {}, "There is no program 'no-such-program' that can be started."),
         (["/etc/passwd"], {}, "There is no program '/etc/passwd' that can be started."),
-        (["true"], {"SHS_CODE_SERVER": "code"}, "SHS_CODE_SERVER is 'code', which is no host:port"),
+        (["true"], {"SHS_CODE_SERVER": "code"}, "SHS_CODE_SERVER is 'code', which is not a host:port"),
         (["true"], {"SHS_DAGSTER_CONFIG": "/nowhere.yaml"}, "There is no file /nowhere.yaml."),
         (
             ["true"],

@@ -196,12 +196,17 @@ def test_sheet_called_errors_is_kept_beside_the_list() -> None:
     assert book.sheetnames == ["Errors1", "Sales March", "Errors"]
 
 
-def test_marked_copy_that_was_mended_and_dropped_loses_its_old_marks() -> None:
+@pytest.mark.parametrize("last_heading", ["How to fix it", "How to mend it"])
+def test_marked_copy_that_was_mended_and_dropped_loses_its_old_marks(last_heading: str) -> None:
     def comment(book: Any) -> None:
         book.active["C5"].comment = Comment("Ask the clinic.", "Ann")
 
     first = write_error_workbook("m.xlsx", dropped(comment), [problem(), problem(row=4, column="Amount")])
-    book = opened(write_error_workbook("m.xlsx", first, [problem(row=6)], columns=COLUMNS))
+    as_then = opened(first)
+    as_then["Errors"]["H5"] = last_heading
+    kept = io.BytesIO()
+    as_then.save(kept)
+    book = opened(write_error_workbook("m.xlsx", kept.getvalue(), [problem(row=6)], columns=COLUMNS))
     page = book["Sales March"]
     assert book.sheetnames == ["Errors", "Sales March"]
     assert [filled(page[name]) for name in ("C5", "D4", "C6")] == [None, None, RED]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from shs_pipeline.casting import cast_cells
 from shs_pipeline.cell_text import CellText, FileText, loaded_files, read_cell_texts
-from shs_pipeline.cli import build_app
+from shs_pipeline.cli import build_app, problem_of
 from shs_pipeline.errors import ShsError
 from shs_pipeline.explain import (
     Payout,
@@ -393,11 +393,39 @@ def test_json_holds_exact_amounts_and_cells(shs: Any, connection: psycopg.Connec
         assert all(line["cells"] and not line["file_trouble"] for line in row["lines"])
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "command"),
+    [
+        ("commission_payouts", "payout", ("explain", "--rep", "{rep}", "--month", "2025-01")),
+        ("publications", "published_at", ("diff", "1", "1")),
+        ("publications", "published_at", ("status",)),
+    ],
+)
+def test_marts_of_an_older_version_are_said_in_a_sentence(
+    built: Zone, connection: psycopg.Connection, shs: Any, table: str, column: str, command: tuple[str, ...]
+) -> None:
+    """Between an upgrade and the next run a column is not there yet."""
+    rep, _ = first_payout(connection)
+    connection.rollback()
+    with psycopg.connect(built.database_url, autocommit=True) as owner:
+        owner.execute(f"alter table marts.{table} rename column {column} to of_before")
+        try:
+            result = CliRunner().invoke(build_app(), [part.format(rep=rep) for part in command])
+        finally:
+            owner.execute(f"alter table marts.{table} rename column of_before to {column}")
+
+    assert result.exception is not None, result.output
+    problem = problem_of(result.exception)
+    assert problem is not None
+    assert problem.problem.startswith("The marts were published by an older version of shs (column ")
+    assert "Run shs run" in problem.remedy
+
+
 def test_what_is_no_month_is_a_sentence(shs: Any) -> None:
     result = shs("--rep", "Dana Whitfield", "--month", "March")
 
     assert isinstance(result.exception, ShsError)
-    assert "--month 'March' is no month." in str(result.exception)
+    assert "--month 'March' is not a month." in str(result.exception)
 
 
 def test_looking_into_a_system_that_never_ran_makes_nothing(

@@ -101,7 +101,7 @@ def test_problems_come_back_with_their_place(reader: FileReader) -> None:
         ("loop", "Reading loop.xlsx took longer than 4 seconds", "SHS_READ_SECONDS"),
         ("stuck", "Reading stuck.xlsx took longer than 4 seconds", "SHS_READ_SECONDS"),
         ("memory", "Reading memory.xlsx needs more than 300 MB of memory", "SHS_READ_MEMORY_MB"),
-        ("fault", "made an error of its own on fault.xlsx (ZeroDivisionError)", "Report it"),
+        ("fault", "failed on fault.xlsx (ZeroDivisionError). This is a bug in shs.", "Report it"),
     ],
 )
 def test_what_happens_to_a_file_is_its_own_rejection_and_the_next_one_is_read(

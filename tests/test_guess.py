@@ -113,8 +113,8 @@ def test_the_likeliest_comes_first() -> None:
         ("a.xlsx", b"no workbook", "not an Excel workbook"),
         ("a.xlsx", b"PK\x03\x04 damaged", "not an Excel workbook"),
         ("a.xlsx", b"", "empty"),
-        ("a.csv", b"a,b", r"no \.pdf or \.xlsx file"),
-        ("a", b"a,b", r"no \.pdf or \.xlsx file"),
+        ("a.csv", b"a,b", r"not a \.pdf or \.xlsx file"),
+        ("a", b"a,b", r"not a \.pdf or \.xlsx file"),
     ],
 )
 def test_what_cannot_be_opened_is_said(name: str, content: bytes, problem: str) -> None:

@@ -192,9 +192,6 @@ def test_a_rejected_file_that_lay_there_before_takes_no_place_of_one_that_is_gon
 
 
 def test_admins_are_told_once_as_long_as_it_is_held(full: Zone) -> None:
-    with psycopg.connect(full.database_url) as connection:
-        connection.execute("update ops.notice_marks set begun_at = now()")
-
     def told() -> list[tuple[str, str]]:
         from datetime import date
 

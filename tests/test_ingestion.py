@@ -622,10 +622,10 @@ def zip_of(names: dict[str, bytes]) -> bytes:
 
 
 UNREADABLE = {
-    "a.csv": (b"a,b\n", "is no .xlsx file", "Save it as .xlsx"),
-    "a": (b"text", "is no .xlsx file", "Save it as .xlsx"),
-    "b.pdf": (b"%PDF-1.4", "is no .xlsx file", "Save it as .xlsx"),
-    "c.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is no .xlsx file", "Save it as .xlsx"),
+    "a.csv": (b"a,b\n", "is not a .xlsx file", "Save it as .xlsx"),
+    "a": (b"text", "is not a .xlsx file", "Save it as .xlsx"),
+    "b.pdf": (b"%PDF-1.4", "is not a .xlsx file", "Save it as .xlsx"),
+    "c.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is not a .xlsx file", "Save it as .xlsx"),
     "d.xlsm": (b"PK", "is a workbook with macros", "as .xlsx"),
     "e.xlsx": (b"", "is empty (0 bytes)", "Export it again"),
     "f.xlsx": (b"hello", "is not an Excel workbook, or it is damaged", "save it as .xlsx"),

@@ -80,11 +80,11 @@ def test_a_reference_workbook_is_known_by_its_name() -> None:
             "'overlap=yes' says nothing known",
             "Move the file up",
         ),
-        ("reference/territory.xlsx", "no reference table", "reference/territories.xlsx"),
-        ("reference/territories.xls", "no reference table", "reference/territories.xlsx"),
-        ("reference/territories.xlsm", "no reference table", "reference/territories.xlsx"),
-        ("reference/Territories.xlsx", "no reference table", "reference/territories.xlsx"),
-        ("reference/2025/territories.xlsx", "no reference table", "reference/territories.xlsx"),
+        ("reference/territory.xlsx", "is not a reference table", "reference/territories.xlsx"),
+        ("reference/territories.xls", "is not a reference table", "reference/territories.xlsx"),
+        ("reference/territories.xlsm", "is not a reference table", "reference/territories.xlsx"),
+        ("reference/Territories.xlsx", "is not a reference table", "reference/territories.xlsx"),
+        ("reference/2025/territories.xlsx", "is not a reference table", "reference/territories.xlsx"),
     ],
 )
 def test_an_unknown_place_says_what_is_wrong_and_where_to_move_the_file(

@@ -444,11 +444,11 @@ def test_a_state_is_found_by_number_run_or_time(
         ("2020-02-03", "Nothing was published yet at 2020-02-03 00:00 UTC. The first state is that of publ"),
         ("#9", "There is no publication 9. There are those from 1 to 3."),
         ("0", "There is no publication 0."),
-        ("yesterday", "'yesterday' is no time, no run that published anything and no number"),
-        ("2025-02-30", "'2025-02-30' is no time"),
-        ("run as", "'run as' is no time"),
-        ("", "'' is no time"),
-        ("0001-01-01T00:00+14:00", "is no time"),
+        ("yesterday", "'yesterday' is not a time, a run that published anything, or the number"),
+        ("2025-02-30", "'2025-02-30' is not a time"),
+        ("run as", "'run as' is not a time"),
+        ("", "'' is not a time"),
+        ("0001-01-01T00:00+14:00", "is not a time"),
     ],
 )
 def test_what_is_no_state_is_answered_with_those_there_are(

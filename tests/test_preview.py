@@ -29,6 +29,7 @@ import pytest
 from shs_pipeline.access import drop_logins, sync_logins
 from shs_pipeline.dashboards.model import Audience, Format, dashboards_for, load_dashboards
 from shs_pipeline.errors import ShsError
+from shs_pipeline.faults import older_tables
 from shs_pipeline.preview.server import PreviewServer
 from shs_pipeline.preview.values import change_shown, shown
 from shs_pipeline.preview.viewer import Viewer, ask, find_viewer
@@ -536,10 +537,39 @@ def test_a_card_whose_sql_fails_says_so_and_the_others_answer(sites: dict[Audien
         other = ask(connection, card.model_copy(update={"sql": "select 1 as a, 2 as b"}), {})
         good = ask(connection, card, {})
 
-    assert failed.fault == 'The database refuses the question: column "nothing" does not exist.'
+    assert failed.fault == str(
+        older_tables(psycopg.errors.UndefinedColumn('column "nothing" does not exist'))
+    )
     assert other.fault is not None
     assert "The SQL of sales_admin returns a, b" in other.fault
     assert good.fault is None
+
+
+def test_marts_of_an_older_version_are_said_on_the_page_and_in_its_exports(
+    sites: dict[Audience, Site], built: Zone
+) -> None:
+    site = sites["admin"]
+    dashboard, card = next(
+        (dashboard, card)
+        for dashboard in dashboards_for("admin")
+        for card in dashboard.cards
+        if card.is_exportable
+    )
+    with psycopg.connect(built.database_url, autocommit=True) as owner:
+        owner.execute("alter schema marts rename to of_an_older_version")
+        owner.execute("create schema marts; grant usage on schema marts to public")
+        try:
+            _, page, _ = site.ask(f"/d/{dashboard.key}")
+            status, export, _ = site.ask(f"/d/{dashboard.key}/{card.key}.csv")
+        finally:
+            owner.execute("drop schema marts")
+            owner.execute("alter schema of_an_older_version rename to marts")
+
+    assert status in (400, 503)
+    for said in (page, export):
+        assert "The marts were published by an older version of shs" in said
+        assert "Run shs run, which rebuilds them." in said
+    assert "This is a bug" not in page + export
 
 
 def test_a_definition_that_was_edited_is_read_anew(

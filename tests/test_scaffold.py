@@ -235,12 +235,12 @@ def test_the_lines_of_a_new_source_reach_the_marts(checkout: Path, zone: Zone) -
 @pytest.mark.parametrize(
     ("name", "problem", "remedy"),
     [
-        ("Acme Medical", "no name for a source", "Write it as acme_medical"),
-        ("acme-medical", "no name for a source", "Write it as acme_medical"),
-        ("9lives", "no name for a source", "like acme_medical"),
-        ("acme__x", "no name for a source", "acme_x"),
-        ("../evil", "no name for a source", "evil"),
-        ("", "no name for a source", "acme_medical"),
+        ("Acme Medical", "not a name for a source", "Write it as acme_medical"),
+        ("acme-medical", "not a name for a source", "Write it as acme_medical"),
+        ("9lives", "not a name for a source", "like acme_medical"),
+        ("acme__x", "not a name for a source", "acme_x"),
+        ("../evil", "not a name for a source", "evil"),
+        ("", "not a name for a source", "acme_medical"),
         ("a" * 41, "more than 40 characters", "Shorten"),
         ("class", "something else", "another name"),
         ("reference", "something else", "another name"),
@@ -271,7 +271,7 @@ def test_a_name_that_cannot_be_used_changes_nothing(
 def test_a_title_that_would_break_the_module_is_refused(checkout: Path, title: str) -> None:
     before = snapshot(checkout)
 
-    with pytest.raises(ShsError, match="no title"):
+    with pytest.raises(ShsError, match="not a title"):
         scaffold(checkout, "acme", title if title != "Acme\n" else "Ac\nme")
 
     assert snapshot(checkout) == before

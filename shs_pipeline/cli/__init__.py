@@ -110,8 +110,8 @@ def _told(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         _flush_quietly()
         return EXIT_PROBLEM
-    problem = problem_of(error) if isinstance(error, OSError) else error
-    if isinstance(problem, ShsError):
+    problem = problem_of(error)
+    if problem is not None:
         show_problem(problem)
         return EXIT_PROBLEM
     _show_fault(error)
@@ -148,25 +148,19 @@ def _flush_quietly() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def problem_of(error: OSError) -> ShsError | None:
-    """Return what a person can do about a disk, a folder or a right; None for what is none of these."""
-    where = os.fsdecode(error.filename) if error.filename else None
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+def problem_of(error: BaseException) -> ShsError | None:
+    """Return what a person can do about an error; None for a bug."""
+    from shs_pipeline.faults import explained, older_tables
+
+    if isinstance(error, ShsError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
+        where = os.fsdecode(error.filename) if error.filename else "a file it needs"
         return ShsError(
-            f"The disk is full: {where or 'a file'} cannot be written ({error.strerror}).",
-            "Make room, or move SHS_HOME to a larger disk; then run the same command again.",
-        )
-    if error.errno == errno.EROFS:
-        return ShsError(
-            f"{where or 'A folder that is needed'} cannot be written: its disk is read-only.",
-            "Make the disk writable, or set SHS_HOME to another folder.",
-        )
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return ShsError(
-            f"The user of this command may not use {where or 'a file it needs'} ({error.strerror}).",
+            f"The user of this command may not use {where} ({error.strerror}).",
             "Run it as the user that ran it before, or give that file to the user of this command.",
         )
-    return None
+    return explained(error) or older_tables(error)
 
 
 def show_problem(error: ShsError) -> None:

@@ -56,7 +56,9 @@ def month_typed(text: str, option: str) -> date:
     """
     month = parse_month(text.strip())
     if month is None:
-        raise ShsError(f"{option} {text!r} is no month.", f"Write it as {option} YYYY-MM, such as 2025-03.")
+        raise ShsError(
+            f"{option} {text!r} is not a month.", f"Write it as {option} YYYY-MM, such as 2025-03."
+        )
     return month
 
 

@@ -130,7 +130,7 @@ def _show_next_run(console: Console, restored: Restored) -> None:
 
     _show_paths(console, "The next shs run reads", restored.next_folders, "folder")
     if restored.is_redefined:
-        say(console, "The models changed since the backup: the next shs run computes every mart anew.")
+        say(console, "The models changed since the backup: the next shs run rebuilds every mart.")
     elif not restored.next_folders:
         say(console, f"The next shs run has nothing to read in {count_of(restored.summary.files, 'file')}.")
 

@@ -82,7 +82,7 @@ def read_key_files(environ: MutableMapping[str, str]) -> None:
         try:
             environ[name] = Path(path).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ShsError(
                 f"The file {path}, which {name}_FILE names, cannot be read ({reason}).",
                 "Make the secrets first (scripts/compose_secrets.sh), or correct the variable.",

@@ -100,4 +100,4 @@ class _ToPerson(logging.Handler):
             say(remarks(), record.getMessage(), "dim")
 
 
-_WAITED_FOR = {"database", "embedded_postgres", "supervisor", "ingestion"}
+_WAITED_FOR = {"database", "embedded_postgres", "supervisor", "ingestion", "locks"}

@@ -277,12 +277,12 @@ def _marts(settings: Settings) -> Finding:
     published = f"publication {found.last.publication_id}" if found.last else "none published yet"
     if found.is_broken_off and found.last:
         return Finding(
-            "warn", "Marts", f"{published}; a build of everything was broken off.",
-            "People read that publication. The next shs run computes everything anew.",
+            "warn", "Marts", f"{published}; a full rebuild was interrupted.",
+            "People read that publication. The next shs run rebuilds everything.",
         )  # fmt: skip
     if found.is_due:
         what = "everything" if found.is_full else "what changed"
-        remedy = f"shs run computes {what} anew."
+        remedy = f"shs run rebuilds {what}."
         return Finding("warn", "Marts", f"{published}, behind what is loaded.", remedy)
     return Finding("ok", "Marts", f"{published}, up to date" if found.last else "nothing is loaded yet")
 

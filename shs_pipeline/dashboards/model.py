@@ -77,9 +77,11 @@ class Filter(_Frozen):
         if self.kind == "year":
             if re.fullmatch(r"(19|20)[0-9]{2}", text):
                 return int(text)
-            raise ShsError(f"{self.title} is {text[:40]!r}, which is no year.", "Give four digits, as 2025.")
+            raise ShsError(
+                f"{self.title} is {text[:40]!r}, which is not a year.", "Give four digits, as 2025."
+            )
         if self.kind == "month" and not re.fullmatch(r"(19|20)[0-9]{2}-(0[1-9]|1[0-2])", text):
-            raise ShsError(f"{self.title} is {text[:40]!r}, which is no month.", "Write it as 2025-03.")
+            raise ShsError(f"{self.title} is {text[:40]!r}, which is not a month.", "Write it as 2025-03.")
         if len(text) > _LONGEST_TEXT or "\0" in text:
             raise ShsError(f"{self.title} cannot be this text.", f"Give at most {_LONGEST_TEXT} characters.")
         return text

@@ -178,7 +178,7 @@ class _Work:
     # --- taking away
 
     def close_people(self, *, is_ours_only: bool = False) -> None:
-        """End the access of people who left, and memberships that show more than the own.
+        """End the access of people who left, and memberships that show more than their own.
 
         Args:
             is_ours_only: leave people alone who were there before.

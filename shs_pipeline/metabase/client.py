@@ -343,7 +343,7 @@ def _remedy(status: int, said: str) -> str:
         case 404 if "API endpoint" in said:
             return "This version of Metabase lacks that call: use one that docs/metabase.md names."
         case _:
-            return "Mend what Metabase names, then run shs metabase apply again: it goes on where it stopped."
+            return "Fix what Metabase names, then run shs metabase apply again: it goes on where it stopped."
 
 
 def _plain(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -356,7 +356,7 @@ def _places(situation: Situation, kind: str, places: Mapping[str, Any]) -> str:
 def _checks(situation: Situation) -> Iterator[Change]:
     names = {item.key: item.name for item in situation.desired.items if item.kind == "database"}
     for key in unchecked(situation):
-        yield Change("check", "isolation", key, names[key], None, "the connection shows the own rows only")
+        yield Change("check", "isolation", key, names[key], None, "the connection shows only their own rows")
 
 
 def foreign_cards(situation: Situation) -> dict[str, str]:
@@ -392,7 +392,7 @@ def identity_mark(situation: Situation, key: str, role: str, rep: str | None) ->
 
 
 def people_to_close(situation: Situation) -> Iterator[Change]:
-    """Yield whose access ends: people who left, and memberships that show more than the own."""
+    """Yield whose access ends: people who left, and memberships that show more than their own."""
     present = {member.key for member in situation.desired.members}
     for (kind, key), row in sorted(situation.known.items()):
         if kind != "person" or key in present or row.metabase_id is None:

@@ -1,7 +1,7 @@
 """A dashboard's definition as Metabase wants it: cards in SQL, their look, and the grid they stand on.
 
 SQL, filters and texts are the definition's own. A list of choices is a card of its own, so that the
-database answers it and everybody is offered the own values only.
+database answers it and everybody is offered only their own values.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _checked(client: MetabaseClient) -> MetabaseClient:
     user = client.get("/api/user/current", "say who shs is")
     if not user.get("is_superuser"):
         raise ShsError(
-            "The account with which shs signs in to Metabase is no administrator there.",
+            "The account with which shs signs in to Metabase is not an administrator there.",
             "Name an account, or a key, of Metabase's group Administrators.",
         )
     return client

@@ -1,13 +1,14 @@
 """What happened that nobody was told of so far, asked of the books.
 
 What happened before the outbox was made is never told: an installation that is upgraded mails no past.
+What came after it follows from numbers of the books, not from times, since a clock can be wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -63,9 +64,19 @@ _CHANGED_MONTHS = """
 
 @dataclass(frozen=True)
 class Mark:
-    """Since when notices are kept, and the last publication that was told."""
+    """Where notices begin, and how far they are told.
 
-    begun_at: datetime
+    Attributes:
+        begun_on: months that were due before this day are not told as missing.
+        file_id: the last version of a file that is the past. Not its `change_no`, which is another with
+            each look at the same version.
+        hold_id: the last held withdrawal that is the past.
+        publication_id: the last publication that is the past or was told.
+    """
+
+    begun_on: date
+    file_id: int
+    hold_id: int
     publication_id: int
 
 
@@ -83,10 +94,10 @@ def rejected_files(connection: psycopg.Connection, mark: Mark) -> list[Notice]:
     rows = connection.execute(
         "select f.file_id, f.path, f.error_count, coalesce(f.problem, ''), coalesce(f.remedy, ''),"
         " exists (select from ops.files as own where own.path = f.path and own.status = 'loaded')"
-        " from ops.files as f where f.status = 'rejected' and f.first_seen > %s"
+        " from ops.files as f where f.status = 'rejected' and f.file_id > %s"
         " and not exists (select from ops.notices as n where n.file_id = f.file_id)"
         " order by f.file_id limit %s",
-        [mark.begun_at, _SHOWN],
+        [mark.file_id, _SHOWN],
     )
     return [texts.rejected(Rejection(*row)) for row in rows]
 
@@ -94,7 +105,7 @@ def rejected_files(connection: psycopg.Connection, mark: Mark) -> list[Notice]:
 def held_withdrawals(connection: psycopg.Connection, mark: Mark) -> list[Notice]:
     """Return the mass withdrawal that waits to be confirmed, told once as long as it does."""
     rows = connection.execute(
-        "select hold_id, problem, remedy from ops.holds where is_open and begun_at > %s", [mark.begun_at]
+        "select hold_id, problem, remedy from ops.holds where is_open and hold_id > %s", [mark.hold_id]
     )
     return [texts.held(*row) for row in rows]
 
@@ -113,24 +124,20 @@ def missing_sources(
 ) -> list[tuple[str, date, Notice]]:
     """Return the sources with a month that is due and not loaded, each with the last such month.
 
-    A gap of before the outbox counts where the source itself came later.
+    A gap of before the outbox counts where the first file of the source came later.
     """
-    loaded: dict[str, set[date]] = {}
-    began: dict[str, datetime] = {}
-    for source, month, first_seen in connection.execute(
-        "select source, commission_month, min(first_seen) from ops.files"
-        " where status = 'loaded' and commission_month is not null group by source, commission_month"
-    ):
-        loaded.setdefault(source, set()).add(month)
-        began[source] = min(first_seen, began.get(source, first_seen))
+    rows = connection.execute(
+        "select source, array_agg(distinct commission_month) filter (where status = 'loaded'), min(file_id)"
+        " from ops.files where status <> 'rejected' and commission_month is not null group by source"
+        " having bool_or(status = 'loaded') order by source"
+    )
     found = []
-    for source, months in sorted(loaded.items()):
-        is_new = began[source] > mark.begun_at
+    for source, months, first_file in rows:
+        is_new = first_file > mark.file_id
         gaps = [
             month
             for month in due_months(min(months), today, due_day)
-            if month not in months
-            and (is_new or month_after(month).replace(day=due_day) >= mark.begun_at.date())
+            if month not in months and (is_new or month_after(month).replace(day=due_day) >= mark.begun_on)
         ]
         if gaps:
             found.append((source, gaps[-1], texts.missing(source, gaps, due_day)))
@@ -148,8 +155,8 @@ def published(connection: psycopg.Connection, mark: Mark, address: str) -> tuple
     row = connection.execute(
         "select min(publication_id), max(publication_id), min(publication_id) ="
         " (select min(publication_id) from marts.publications) from marts.publications"
-        " where publication_id > %s and published_at > %s",
-        [mark.publication_id, mark.begun_at],
+        " where publication_id > %s",
+        [mark.publication_id],
     ).fetchone()
     if row is None or row[0] is None:
         return [], mark.publication_id

@@ -62,7 +62,7 @@ def compose(
     message = _envelope(sender, recipient, _subject(items), message_id)
     rule = f"\n\n{'-' * 60}\n\n"
     message.set_content(
-        rule.join(parts) + "\n\n-- \nSales Performance Tracker. Nobody reads answers to this mail.\n"
+        rule.join(parts) + "\n\n-- \nSales Performance Tracker. Replies to this mail are not read.\n"
     )
     for path, content in attachments.items():
         name = one_line(PurePosixPath(path).name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -67,10 +67,14 @@ def record(
     with connection.transaction():
         # Whoever holds the row derives; the second one then finds everything derived.
         row = connection.execute(
-            "select begun_at, publication_id from ops.notice_marks for update"
+            "select begun_at::date, file_id, hold_id, publication_id from ops.notice_marks for update"
         ).fetchone()
         assert row is not None
         mark = Mark(*row)
+        if today < mark.begun_on:
+            # The clock was ahead when the outbox was made: it cannot be younger than today.
+            connection.execute("update ops.notice_marks set begun_at = %s::date", [today])
+            mark = replace(mark, begun_on=today)
         _close_overtaken(connection)
         count = _put(connection, happenings.failed_runs(runs))
         count += _put(connection, happenings.rejected_files(connection, mark))

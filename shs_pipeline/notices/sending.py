@@ -116,7 +116,9 @@ def send_test(settings: Settings, recipient: str) -> None:
         message = compose_test(server.sender, recipient, _message_id(server, mark))
         server.send(message, recipient)
     except ValueError:
-        raise ShsError(f"{recipient} is no e-mail address.", "Type one such as you@example.com.") from None
+        raise ShsError(
+            f"{recipient} is not an e-mail address.", "Type one such as you@example.com."
+        ) from None
     finally:
         server.close()
 

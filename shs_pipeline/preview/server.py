@@ -18,6 +18,7 @@ import psycopg
 
 from shs_pipeline.dashboards.model import Card, dashboards_for, load_dashboards
 from shs_pipeline.errors import ShsError
+from shs_pipeline.faults import explained, older_tables
 from shs_pipeline.preview import pages
 from shs_pipeline.preview.links import dashboard_named, filter_values
 from shs_pipeline.preview.tables import SUMS
@@ -89,11 +90,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the reader has left
         except ShsError as error:
             self._problem(HTTPStatus.BAD_REQUEST, "This cannot be shown", error.problem, error.remedy)
-        except Exception:  # noqa: BLE001 - the last resort for what nobody foresaw
+        except Exception as error:  # noqa: BLE001 - the last resort for what nobody foresaw
+            if known := explained(error) or older_tables(error):
+                self._problem(
+                    HTTPStatus.SERVICE_UNAVAILABLE, "This cannot be shown", known.problem, known.remedy
+                )
+                return
             _log.exception("A page of the preview failed.")
             self._problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
-                "The preview made an error of its own",
+                "This is a bug in the preview",
                 "This page could not be made; the details are in the terminal.",
                 "Try again; if it happens again, report it.",
             )
@@ -145,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 first = next(rows, None)
             except psycopg.Error as error:
-                raise ShsError(
+                raise older_tables(error) or ShsError(
                     f"The rows cannot be read ({error.diag.message_primary}).", "Choose fewer, or try again."
                 ) from None
             self._start_export(card)

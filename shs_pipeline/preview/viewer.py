@@ -13,6 +13,7 @@ from psycopg.rows import tuple_row
 
 from shs_pipeline.dashboards.model import Audience, Card, Value, render_sql
 from shs_pipeline.errors import ShsError
+from shs_pipeline.faults import older_tables
 
 if TYPE_CHECKING:
     from shs_pipeline.access import Login
@@ -179,5 +180,7 @@ def _check_columns(card: Card, cursor: psycopg.Cursor[Row]) -> None:
 def _said(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.errors.QueryCanceled):
         return f"The question took longer than {STATEMENT_SECONDS} s and was stopped."
+    if older := older_tables(error):
+        return str(older)
     message = error.diag.message_primary or type(error).__name__
     return f"The database refuses the question: {message}."

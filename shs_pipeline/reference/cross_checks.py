@@ -92,7 +92,7 @@ def backward_periods(lines: pd.DataFrame) -> list[Problem]:
 
 
 def overlap_remedy(lines: pd.DataFrame, earlier: int, later: int) -> str:
-    """Return how to mend two rows that overlap."""
+    """Return how to fix two rows that overlap."""
     begins = lines["valid_from"].tolist()
     if begins[earlier] == begins[later]:
         return (

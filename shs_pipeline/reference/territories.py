@@ -143,7 +143,7 @@ def _normalised(cells: Sequence[Cell]) -> tuple[list[Cell], tuple[int, CastError
 def _source_spelled(text: str) -> Source:
     source = _sources_by_spelling().get(match_key(text))
     if source is None:
-        raise CastError(f"{squeeze(text)} is no source.", f"Type one of {_source_spellings()}.")
+        raise CastError(f"{squeeze(text)} is not a source.", f"Type one of {_source_spellings()}.")
     if not source.customer_fields:
         raise CastError(
             f"{source.name} names the rep in its file, so it has no territories.", "Delete the row."

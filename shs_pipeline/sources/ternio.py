@@ -183,7 +183,7 @@ def _unknown_type(row: dict[str, Any]) -> Problem:
     return _at_type(
         row,
         "This row is neither a Payment nor an Invoice.",
-        "Correct the Transaction Type, or delete the row if it is no sale.",
+        "Correct the Transaction Type, or delete the row if it is not a sale.",
     )
 
 

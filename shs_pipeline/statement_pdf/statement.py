@@ -89,7 +89,7 @@ def _check_headings(pages: Sequence[PrintedPage], headings: dict[int, Heading], 
     expected = "Name, Invoice #, Item ID, Net Sales Amount, Comm Rate, Comm $"
     if not headings:
         raise UnreadableFileError(
-            f"{name} has no column heading ({expected}), so it is no commission statement as we know them.",
+            f"{name} has no column heading ({expected}), so it is not a commission statement that we know.",
             f"See whether it is the right file. {SEND_PIVOT}",
         )
     number, heading = min(headings.items(), key=lambda item: len(item[1].missing))

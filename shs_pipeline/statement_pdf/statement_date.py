@@ -94,7 +94,7 @@ def _date_of(page: PrintedPage, title: Sequence[PrintedLine]) -> tuple[_Found | 
     likely = [item for item in found if item.rank == best]
     wrong = next((item for item in likely if item.day is None), None)
     if wrong is not None:
-        return None, _problem(page, "The statement date is no day of the year, month first.", wrong.line)
+        return None, _problem(page, "The statement date is not a valid date, month first.", wrong.line)
     months = {(item.day.year, item.day.month) for item in likely if item.day}
     if len(months) > 1:
         shown = ", ".join(f"{item.day:%m/%d/%Y}" for item in likely if item.day)
