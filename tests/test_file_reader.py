@@ -21,6 +21,7 @@ from shs_pipeline.copy_text import CopyLines
 from shs_pipeline.errors import ShsError, UnreadableFileError
 from shs_pipeline.file_reader.reader import FileReader, Limits
 from shs_pipeline.reading import Everything, Problem, SourceFile
+from shs_pipeline.run import run_all, run_changed
 from shs_pipeline.samples import make_sample
 from shs_pipeline.samples.broken import with_bad_cell
 from shs_pipeline.samples.workbook import write_workbook
@@ -98,8 +99,7 @@ def test_problems_come_back_with_their_place(reader: FileReader) -> None:
         ("abort", "abort.xlsx crashed the program that reads it (SIGABRT)", "save it as a new file"),
         ("exit", "exit.xlsx crashed the program that reads it (exit code 3)", "save it as a new file"),
         ("sysexit", "sysexit.xlsx crashed the program that reads it (exit code 0)", "save it as a new file"),
-        ("loop", "Reading loop.xlsx took longer than 4 seconds", "SHS_READ_SECONDS"),
-        ("stuck", "Reading stuck.xlsx took longer than 4 seconds", "SHS_READ_SECONDS"),
+        ("loop", "Reading loop.xlsx took longer than 4 seconds of processor time", "SHS_READ_SECONDS"),
         ("memory", "Reading memory.xlsx needs more than 300 MB of memory", "SHS_READ_MEMORY_MB"),
         ("fault", "made an error of its own on fault.xlsx (ZeroDivisionError)", "Report it"),
     ],
@@ -112,6 +112,20 @@ def test_what_happens_to_a_file_is_its_own_rejection_and_the_next_one_is_read(
     assert sentence in found
     assert remedy in found
     assert len(read(odd, "good.xlsx").lines or ()) == 3
+
+
+def test_a_file_that_hangs_without_computing_is_ended_by_the_clock() -> None:
+    with FileReader(Limits(seconds=1, megabytes=300, clock_factor=3), ODD) as reader:
+        found = said(read(reader, "stuck.xlsx"))
+
+    assert "Reading stuck.xlsx was not done after 3 seconds and was ended" in found
+    assert "shs run --all --source novo" in found
+
+
+def test_a_file_that_waits_for_the_processor_is_read() -> None:
+    with FileReader(Limits(seconds=2, megabytes=300), ODD) as reader:
+        assert len(read(reader, "wait.xlsx").lines or ()) == 3, "it took longer by the clock"
+        assert len(read(reader, "good.xlsx").lines or ()) == 3, "each file has its own time"
 
 
 def test_garbage_that_a_reader_prints_harms_nothing(
@@ -264,8 +278,6 @@ def test_a_run_rejects_such_a_file_and_loads_the_others(zone: Zone) -> None:
     job = zone.job()
     job.files = FileReader(Limits(seconds=3), ODD)
     with job.files:
-        from shs_pipeline.run import run_changed
-
         run_changed(job)
 
     assert set(zone.statuses()) == {
@@ -276,3 +288,8 @@ def test_a_run_rejects_such_a_file_and_loads_the_others(zone: Zone) -> None:
     assert "took longer than 3 seconds" in zone.problem(paths["loop"])
     assert zone.errors(paths["segfault"])
     assert zone.run() == []
+
+    # What the remedy says: nothing of the folder changed, so that only --all reads it again.
+    assert "shs run --all --source novo" in zone.problem(paths["loop"])
+    run_all(zone.job(), only=["novo"])
+    assert dict(zone.statuses())[paths["loop"]] == "loaded"

@@ -1,4 +1,4 @@
-"""The process that reads files: `python -m shs_pipeline.file_reader.child SOCKET MEMORY-MB SECONDS`.
+"""The process that reads files: `python -m shs_pipeline.file_reader.child SOCKET MEGABYTES SECONDS CLOCK`.
 
 It gets one order after another over an inherited socket, ends with its parent, and knows no secret.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import math
 import os
 import resource
 import signal
@@ -28,13 +29,18 @@ from shs_pipeline.file_reader.messages import (
 from shs_pipeline.source import Declaration
 
 _PIECE = 1 << 20
-# The parent ends a child that takes too long. Should it fail to, the system does it this much later.
+# The parent ends a child that hangs. Should it fail to, the system does it this much later.
 _LATER_SECONDS = 10
 _PR_SET_PDEATHSIG = 1
 
 
-def serve(connection: socket.socket, seconds: float) -> None:
-    """Carry out orders until the other end is closed."""
+def serve(connection: socket.socket, seconds: float, clock_seconds: float) -> None:
+    """Carry out orders until the other end is closed.
+
+    Args:
+        seconds: of processor time that one order may take.
+        clock_seconds: by the clock, which the parent watches too.
+    """
     said = _Said()
     logging.getLogger().addHandler(said)
     _send(connection, Frame({"ready": True}))
@@ -43,7 +49,8 @@ def serve(connection: socket.socket, seconds: float) -> None:
         order = reader.feed(piece)
         if order is None:
             continue
-        signal.setitimer(signal.ITIMER_REAL, seconds + _LATER_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, clock_seconds + _LATER_SECONDS)
+        limit_processor_time(seconds)
         # The search for reference cycles takes a seventh of the time of a large file.
         gc.disable()
         try:
@@ -51,6 +58,7 @@ def serve(connection: socket.socket, seconds: float) -> None:
         except MemoryError:
             reply = None
         gc.enable()
+        limit_processor_time(math.inf)
         signal.setitimer(signal.ITIMER_REAL, 0)
         if reply is None:
             # What is left of the memory may be in pieces: another process goes on.
@@ -164,6 +172,20 @@ def limit_memory(megabytes: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
+def limit_processor_time(seconds: float) -> None:
+    """Have the system end this process (SIGXCPU) once it has computed for so many more seconds.
+
+    Not by the clock: on a busy machine a good file waits long and computes little.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = hard
+    if math.isfinite(seconds):
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
+        soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
 def end_with_parent() -> None:
     """Let Linux end this process with its parent, also in the middle of a file; elsewhere at its end."""
     with suppress(OSError, AttributeError):
@@ -172,15 +194,16 @@ def end_with_parent() -> None:
 
 def main() -> NoReturn:
     """Prepare, then serve at the socket whose number the command line names."""
-    number, megabytes, seconds = sys.argv[1:]
+    number, megabytes, seconds, clock_seconds = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's business
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     connection = socket.socket(fileno=int(number))
     end_with_parent()
     with suppress(BrokenPipeError, ConnectionResetError):
         _import_libraries()
         limit_memory(int(megabytes))
-        serve(connection, float(seconds))
+        serve(connection, float(seconds), float(clock_seconds))
     # What libraries would do at the end is of no use to anybody.
     os._exit(0)
 

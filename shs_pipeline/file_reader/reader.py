@@ -56,12 +56,19 @@ class Limits:
     """What one file may take.
 
     Attributes:
-        seconds: by the clock, for reading it; as much again for marking a copy of it.
+        seconds: of processor time, for reading it; as much again for marking a copy of it.
         megabytes: memory beyond that of the libraries.
+        clock_factor: how many times as long it may take by the clock, on a machine that is busy.
     """
 
     seconds: float = 300.0
     megabytes: int = 2048
+    clock_factor: float = 10.0
+
+    @property
+    def clock_seconds(self) -> float:
+        """How long it may take by the clock: longer only takes what hangs without computing."""
+        return self.seconds * self.clock_factor
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,9 @@ class FileReader:
         try:
             return outcome_of(self._asked(asked_to_read(declaration, file, max_bytes, columns), file.name))
         except _TooMuchError as error:
-            return FileOutcome.rejected(Problem(error.problem, error.remedy))
+            # Nothing of the file's folder changes when the limits do, so that a run passes it by.
+            again = f"To have the same file read again: shs run --all --source {declaration}."
+            return FileOutcome.rejected(Problem(error.problem, f"{error.remedy} {again}"))
 
     def guess(self, file: SourceFile, max_bytes: int) -> Guess:
         """Return what a file is.
@@ -199,11 +208,12 @@ class _Child:
         self._is_ready = False
         self._output = b""
         self.peak_share = 0.0
+        told = (str(limits.megabytes), str(limits.seconds), str(limits.clock_seconds))
         self._socket, theirs = socket.socketpair()
         self._output_end, output = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(limits.megabytes), str(limits.seconds)],
+                [*command, str(theirs.fileno()), *told],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -230,7 +240,7 @@ class _Child:
         """
         if not self._is_ready:
             self._wait_until_ready()
-        reply = self._exchange(order, name, self._limits.seconds)
+        reply = self._exchange(order, name, self._limits.clock_seconds)
         if reply.header.get("failed") == "memory":
             raise self._too_much_memory(name)
         return reply
@@ -265,7 +275,8 @@ class _Child:
                 self._watch_memory(name)
             if frame is not None:
                 return frame
-        raise self._too_long(name, seconds)
+        self.end()
+        raise _too_long(name, f"was not done after {seconds:g} seconds")
 
     def _received(self, reader: FrameReader, readable: Sequence[object]) -> Frame | None:
         """Take in what is there to be read; return the answer where it is whole."""
@@ -306,11 +317,14 @@ class _Child:
         code = self._process.returncode
         if any(sign in said for sign in _OUT_OF_MEMORY):
             return self._too_much_memory(name)
+        if code == -signal.SIGXCPU:
+            how_long = f"took longer than {self._limits.seconds:g} seconds of processor time"
+            return _too_long(name, how_long)
         how = _named(-code) if code < 0 else f"exit code {code}"
         if code == -signal.SIGKILL:
             return _TooMuchError(
                 f"The system ended the program that reads {name}, probably for lack of memory.",
-                f"See that this machine has {self._limits.megabytes:,} MB left, then drop it again.",
+                f"See that this machine has {self._limits.megabytes:,} MB left.",
                 may_be_chance=True,
             )
         _log.warning("The process that read %s ended (%s): %s", name, how, said.strip()[-1000:])
@@ -319,13 +333,6 @@ class _Child:
             "the program cannot bear.",
             _AGAIN,
             may_be_chance=True,
-        )
-
-    def _too_long(self, name: str, seconds: float) -> _TooMuchError:
-        self.end()
-        return _TooMuchError(
-            f"Reading {name} took longer than {seconds:g} seconds and was ended.",
-            f"{_AGAIN} If it is a large file that is sound, split it, or have SHS_READ_SECONDS raised.",
         )
 
     def _too_much_memory(self, name: str) -> _TooMuchError:
@@ -345,6 +352,13 @@ class _Child:
         if self._output_end >= 0:
             os.close(self._output_end)
             self._output_end = -1
+
+
+def _too_long(name: str, how: str) -> _TooMuchError:
+    return _TooMuchError(
+        f"Reading {name} {how} and was ended.",
+        f"{_AGAIN} If it is a large file that is sound, split it, or have SHS_READ_SECONDS raised.",
+    )
 
 
 _AGAIN = "Open it in Excel (a PDF: ask the supplier for it again), save it as a new file, and drop that."
