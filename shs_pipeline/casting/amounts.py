@@ -124,11 +124,8 @@ def _refused(text: str, what: str) -> CastError:
     """Return what is wrong with text (in capitals) that is no such number."""
     problem, typed = f"This is not {what}", f"{what}, {EXAMPLES[what]}"
     has_digit = any(sign.isdigit() for sign in text)
-    if has_digit and (currency := _foreign_currency(text)):
-        return CastError(
-            f"{problem} in US dollars: it is in another currency ({currency}).",
-            f"Have the report exported in US dollars, or type {typed}. Nothing is converted here.",
-        )
+    if has_digit and (currency := currency_in(text)):
+        return in_other_currency(currency, what)
     if SHORTENED.search(text):
         return CastError(
             f"{problem} as a whole: Excel shortened it, and its last digits are lost.",
@@ -150,7 +147,17 @@ def _refused(text: str, what: str) -> CastError:
     return CastError(f"{problem}.", f"Type {typed}.")
 
 
-def _foreign_currency(text: str) -> str | None:
-    if match := _FOREIGN.search(text):
+def in_other_currency(currency: str, what: str = AMOUNT) -> CastError:
+    """Return what is wrong with an amount in another currency, typed or shown by the cell's format."""
+    return CastError(
+        f"This is not {what} in US dollars: it is in another currency ({currency}).",
+        f"Have the report exported in US dollars, or type {what}, {EXAMPLES[what]}. "
+        "Nothing is converted here.",
+    )
+
+
+def currency_in(text: str) -> str | None:
+    """Return the sign or name of another currency than US dollars that a text holds."""
+    if match := _FOREIGN.search(text.upper()):
         return match[0]
     return next((sign for sign in text if unicodedata.category(sign) == "Sc" and sign != "$"), None)
