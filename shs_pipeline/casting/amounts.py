@@ -1,8 +1,8 @@
 """Numbers that were typed or printed as text: amounts, counts and percentages.
 
 Read of an amount are `$`, `US$` and `USD` before or behind it, thousands with commas or spaces, and one
-sign: `-5`, `5-`, `(5)`, `+5`, `5 CR`. A credit (CR) is negative, as the sources' own credits are. What
-could mean two amounts is refused: a debit (DR, DB), which some programs print on negative amounts and
+sign: `-5`, `5-`, `(5)`, `+5`, `5.00+`, `5 CR`. A credit (CR) is negative, as the sources' own credits are.
+What could mean two amounts is refused: a debit (DR, DB), which some programs print on negative amounts and
 others on positive ones; a dash alone; a decimal comma; another currency; a number that Excel shortened.
 
 An amount has at most `MOST_WHOLE_DIGITS` digits before the point, so that no sum of a file's lines
@@ -32,7 +32,7 @@ _NUMBER = (
     r"|[0-9]+(?:\.[0-9]+)?E-?[0-9]{1,2})"
 )
 _AMOUNT = re.compile(
-    rf"(?P<before>(?:(?:USD|US ?\$|\$|CR|[-+(]) ?)*){_NUMBER}(?P<after>(?: ?(?:USD|US ?\$|\$|CR|[-)]))*)"
+    rf"(?P<before>(?:(?:USD|US ?\$|\$|CR|[-+(]) ?)*){_NUMBER}(?P<after>(?: ?(?:USD|US ?\$|\$|CR|[-+)]))*)"
 )
 _COUNT = re.compile(rf"(?P<before>[-+(]? ?){_NUMBER}(?P<after> ?[-)]?)")
 _MARK = re.compile(r"USD|US ?\$|\$|CR|[-+()]")
@@ -114,6 +114,8 @@ def _number_from_text(text: str, shape: re.Pattern[str], what: str) -> Decimal |
     marks = [mark.replace(" ", "") for mark in _MARK.findall(match["before"] + match["after"])]
     # One sign says it is a credit; of two nobody knows what they mean together.
     sign = _SIGNS.get("".join(mark for mark in marks if mark in "-+()" or mark == "CR"))
+    if "+" in match["after"] and "." not in match["number"]:
+        raise _refused(plain, what)  # `5+` may be five and more
     if sign is None or sum("$" in mark for mark in marks) > 1 or marks.count("USD") > 1:
         raise _refused(plain, what)
     value = within_digits(Decimal(match["number"].replace(",", "").replace(" ", "")))
