@@ -10,17 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
 
+from shs_pipeline.cell_text import LoadedFile, read_cell_texts
 from shs_pipeline.copy_text import CopyLines
 from shs_pipeline.errors import ShsError, UnreadableFileError
 from shs_pipeline.file_reader.reader import FileReader, Limits
-from shs_pipeline.reading import Everything, Problem, SourceFile
+from shs_pipeline.landing import Landing
+from shs_pipeline.reading import ROW, SHEET, Everything, Problem, SourceFile
 from shs_pipeline.run import run_all, run_changed
 from shs_pipeline.samples import make_sample
 from shs_pipeline.samples.broken import with_bad_cell
@@ -229,6 +232,38 @@ def test_guessing_happens_there_too(reader: FileReader) -> None:
         reader.guess(SourceFile("a.txt", b"x"), MAX_BYTES)
     with pytest.raises(ShsError, match="columns of no source"):
         reader.guess(SourceFile("a.xlsx", write_workbook({"S": [["nothing"]]})), MAX_BYTES)
+
+
+def test_whether_a_file_opens_is_looked_at_there(reader: FileReader) -> None:
+    reader.check_can_be_opened("novo", SourceFile("a.xlsx", NOVO), MAX_BYTES)
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        reader.check_can_be_opened("novo", SourceFile("a.xlsx", NOVO[:500]), MAX_BYTES)
+
+    script = ODD[-1].replace("odd_readers", "odd_marks")
+    with (
+        FileReader(Limits(), (*ODD[:-1], script)) as odd,
+        pytest.raises(UnreadableFileError, match=r"a\.xlsx crashed the program that reads it \(SIGABRT\)"),
+    ):
+        odd.check_can_be_opened("novo", SourceFile("a.xlsx", NOVO), MAX_BYTES)
+
+
+def test_cells_are_shown_from_there_and_a_file_that_crashes_the_library_is_a_sentence(
+    reader: FileReader, odd: FileReader, tmp_path: Path
+) -> None:
+    landing = Landing(tmp_path.as_uri())
+    path = "incoming/novo/2025-03/segfault.xlsx"
+    landing.write(path, NOVO)
+    file = LoadedFile(1, "novo", path, sha256(NOVO).hexdigest(), None, datetime(2025, 4, 1, tzinfo=UTC))
+    read_here = source_named("novo").readers[".xlsx"](SourceFile("a.xlsx", NOVO)).lines
+    place = (str(read_here[SHEET].iat[0]), int(read_here[ROW].iat[0]))
+
+    shown = read_cell_texts(landing, reader, file, [place])
+    crashed = read_cell_texts(landing, odd, file, [place])
+
+    assert shown.trouble == ""
+    assert all(cell.place.endswith(str(place[1])) for cell in shown.cells[place])
+    assert "segfault.xlsx crashed the program that reads it (SIGSEGV)" in crashed.trouble
+    assert not crashed.cells
 
 
 def test_error_workbooks_are_written_there_and_a_file_that_is_too_much_for_it_gets_the_list(

@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ from shs_pipeline.file_reader.messages import (
     Frame,
     FrameReader,
     answer,
+    cells_answer,
     file_of,
     pieces_of,
     problems_of,
@@ -72,9 +74,24 @@ def _carry_out(order: Frame) -> Frame:
         case "read":
             return _read(order)
         case "guess":
-            return _guess(order)
+            return _or_sentence(_guess, order)
+        case "open":
+            return _or_sentence(_open, order)
+        case "cells":
+            return _or_sentence(_cells, order)
         case _:
             return _mark(order)
+
+
+def _or_sentence(do: Callable[[Frame], Frame], order: Frame) -> Frame:
+    """Carry out an order; what a person can fix comes back as sentences."""
+    from shs_pipeline.errors import ShsError, UnreadableFileError
+
+    try:
+        return do(order)
+    except ShsError as error:
+        is_unreadable = isinstance(error, UnreadableFileError)
+        return Frame({"problem": error.problem, "remedy": error.remedy, "is_unreadable": is_unreadable})
 
 
 def _read(order: Frame) -> Frame:
@@ -91,15 +108,25 @@ def _read(order: Frame) -> Frame:
 
 
 def _guess(order: Frame) -> Frame:
-    from shs_pipeline.errors import ShsError, UnreadableFileError
     from shs_pipeline.guess import guess
 
-    try:
-        found = guess(file_of(order), order.header["max_bytes"])
-    except ShsError as error:
-        is_unreadable = isinstance(error, UnreadableFileError)
-        return Frame({"problem": error.problem, "remedy": error.remedy, "is_unreadable": is_unreadable})
+    found = guess(file_of(order), order.header["max_bytes"])
     return Frame({"declaration": found.declaration.name, "found": found.found, "wanted": found.wanted})
+
+
+def _open(order: Frame) -> Frame:
+    from shs_pipeline.source import check_can_be_opened
+
+    declaration = _declared(order.header["declaration"])
+    check_can_be_opened(declaration, file_of(order), order.header["max_bytes"])
+    return Frame({})
+
+
+def _cells(order: Frame) -> Frame:
+    from shs_pipeline.cell_text import cells_of
+
+    places = [(str(sheet), int(row)) for sheet, row in order.header["places"]]
+    return cells_answer(cells_of(order.header["source"], file_of(order), places))
 
 
 def _mark(order: Frame) -> Frame:

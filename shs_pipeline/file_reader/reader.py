@@ -10,18 +10,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from shs_pipeline.cell_text import CellText, Place
 from shs_pipeline.errors import ShsError, UnreadableFileError
 from shs_pipeline.file_reader.messages import (
     Frame,
     FrameReader,
+    asked_for_cells,
     asked_to_guess,
     asked_to_mark,
+    asked_to_open,
     asked_to_read,
+    cells_of_answer,
     outcome_of,
     pieces_of,
 )
@@ -149,14 +153,26 @@ class FileReader:
             UnreadableFileError: the file cannot be opened, whatever it is.
             ShsError: it is like no declaration, or like several; or no process can be started here.
         """
-        try:
-            found = self._asked(asked_to_guess(file, max_bytes), file.name).header
-        except _TooMuchError as error:
-            raise UnreadableFileError(error.problem, error.remedy) from None
-        if "problem" in found:
-            kind = UnreadableFileError if found["is_unreadable"] else ShsError
-            raise kind(found["problem"], found["remedy"])
+        found = self._answered(asked_to_guess(file, max_bytes), file.name).header
         return Guess(found["declaration"], found["found"], found["wanted"])
+
+    def check_can_be_opened(self, declaration: str, file: SourceFile, max_bytes: int) -> None:
+        """Check extension, size and form of a file.
+
+        Raises:
+            UnreadableFileError: it cannot be opened as what it is declared to be.
+            ShsError: no process can be started here.
+        """
+        self._answered(asked_to_open(declaration, file, max_bytes), file.name)
+
+    def cells(self, source: str, file: SourceFile, places: Collection[Place]) -> dict[Place, list[CellText]]:
+        """Return what the cells of some lines hold, by sheet and row.
+
+        Raises:
+            UnreadableFileError: the file cannot be read.
+            ShsError: no process can be started here.
+        """
+        return cells_of_answer(self._answered(asked_for_cells(source, file, places), file.name))
 
     def error_workbook(
         self, name: str, content: bytes, problems: Sequence[Problem], columns: Sequence[str] = ()
@@ -175,6 +191,17 @@ class FileReader:
             Problem(_MARK_ALONE, "Find the cells by sheet, row and column.", severity="warning"),
         ]
         return self._asked(asked_to_mark(name, b"", listed, columns), name).blocks[0]
+
+    def _answered(self, order: Frame, name: str) -> Frame:
+        """Have an order carried out whose failures are sentences."""
+        try:
+            reply = self._asked(order, name)
+        except _TooMuchError as error:
+            raise UnreadableFileError(error.problem, error.remedy) from None
+        if "problem" in reply.header:
+            kind = UnreadableFileError if reply.header["is_unreadable"] else ShsError
+            raise kind(reply.header["problem"], reply.header["remedy"])
+        return reply
 
     def _asked(self, order: Frame, name: str) -> Frame:
         """Have an order carried out; what may have been chance, such as a kill from outside, once more."""
