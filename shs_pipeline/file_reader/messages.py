@@ -211,9 +211,12 @@ def problems_of(listed: Sequence[Sequence[Any]]) -> list[Problem]:
 
 
 def _total(total: PrintedTotal) -> list[Any]:
-    return [total.sheet, total.row, total.label, total.column, str(total.printed), str(total.computed)]
+    return [
+        total.sheet, total.row, total.label, total.column,
+        str(total.printed), str(total.computed), total.covers,
+    ]  # fmt: skip
 
 
 def _total_of(total: Sequence[Any]) -> PrintedTotal:
-    sheet, row, label, column, printed, computed = total
-    return PrintedTotal(sheet, row, label, column, Decimal(printed), Decimal(computed))
+    sheet, row, label, column, printed, computed, covers = total
+    return PrintedTotal(sheet, row, label, column, Decimal(printed), Decimal(computed), covers)
