@@ -21,7 +21,8 @@ import pytest
 from shs_pipeline.cell_text import LoadedFile, read_cell_texts
 from shs_pipeline.copy_text import CopyLines
 from shs_pipeline.errors import ShsError, UnreadableFileError
-from shs_pipeline.file_reader.reader import FileReader, Limits
+from shs_pipeline.file_reader.process import Limits
+from shs_pipeline.file_reader.reader import FileReader
 from shs_pipeline.landing import Landing
 from shs_pipeline.reading import ROW, SHEET, Everything, Problem, SourceFile
 from shs_pipeline.run import run_all, run_changed
@@ -178,7 +179,8 @@ def test_the_process_knows_no_secret(odd: FileReader, monkeypatch: pytest.Monkey
 def test_the_process_ends_with_its_parent(name: str) -> None:
     script = (
         "import sys, threading, time\n"
-        "from shs_pipeline.file_reader.reader import FileReader, Limits\n"
+        "from shs_pipeline.file_reader.process import Limits\n"
+        "from shs_pipeline.file_reader.reader import FileReader\n"
         "from shs_pipeline.reading import SourceFile\n"
         f"reader = FileReader(Limits(seconds=100), {ODD!r})\n"
         "reader.start()\n"
