@@ -21,6 +21,7 @@ from shs_pipeline.sources import source_named
 if TYPE_CHECKING:
     import psycopg
 
+    from shs_pipeline.file_reader.reader import FileReader
     from shs_pipeline.landing import Landing
     from shs_pipeline.source import Source
 
@@ -86,7 +87,9 @@ def loaded_files(connection: psycopg.Connection, file_ids: Collection[int]) -> l
     return [LoadedFile(*row) for row in rows]
 
 
-def read_cell_texts(landing: Landing, file: LoadedFile, places: Collection[Place]) -> FileText:
+def read_cell_texts(
+    landing: Landing, reader: FileReader, file: LoadedFile, places: Collection[Place]
+) -> FileText:
     """Read the cells of some lines of a file in the landing zone.
 
     Raises:
@@ -101,24 +104,36 @@ def read_cell_texts(landing: Landing, file: LoadedFile, places: Collection[Place
             f"{file.path} has changed since it was loaded on {file.loaded_at:%Y-%m-%d %H:%M} UTC: "
             "the cells are those of today's file, not those that were paid."
         )
+    named = SourceFile(PurePosixPath(file.path).name, content, file.revenue_month)
     try:
-        is_pdf = PurePosixPath(file.path).suffix.lower() == ".pdf"
-        cells = _printed_lines(content, file, places) if is_pdf else _cells(content, file, places)
+        return FileText(trouble, reader.cells(file.source, named, places))
     except UnreadableFileError as error:
         return FileText(f"{trouble} {error.problem}".strip())
-    return FileText(trouble, cells)
+
+
+def cells_of(source: str, file: SourceFile, places: Collection[Place]) -> dict[Place, list[CellText]]:
+    """Return the cells of some lines of a file; of those that are not there, nothing.
+
+    Args:
+        source: whose file it is.
+
+    Raises:
+        UnreadableFileError: the file cannot be read.
+    """
+    is_pdf = PurePosixPath(file.name).suffix.lower() == ".pdf"
+    return _printed_lines(file, places) if is_pdf else _cells(source_named(source), file, places)
 
 
 # --- PDF -----------------------------------------------------------------------------------
 
 
-def _printed_lines(
-    content: bytes, file: LoadedFile, places: Collection[Place]
-) -> dict[Place, list[CellText]]:
+def _printed_lines(file: SourceFile, places: Collection[Place]) -> dict[Place, list[CellText]]:
     from shs_pipeline.statement_pdf.coordinates import read_pages
 
     printed = {
-        (page.sheet, line.number): line.text for page in read_pages(content, file.path) for line in page.lines
+        (page.sheet, line.number): line.text
+        for page in read_pages(file.content, file.name)
+        for line in page.lines
     }
     dated = CellText("Revenue date", "", "the month of the statement's date, which is printed at its head")
     return {
@@ -131,10 +146,8 @@ def _printed_lines(
 # --- Excel ---------------------------------------------------------------------------------
 
 
-def _cells(content: bytes, file: LoadedFile, places: Collection[Place]) -> dict[Place, list[CellText]]:
-    source = source_named(file.source)
-    reader = source.readers[PurePosixPath(file.path).suffix.lower()]
-    reading = reader(SourceFile(PurePosixPath(file.path).name, content, file.revenue_month))
+def _cells(source: Source, file: SourceFile, places: Collection[Place]) -> dict[Place, list[CellText]]:
+    reading = source.readers[PurePosixPath(file.name).suffix.lower()](file)
     position_of = {
         (sheet, int(row)): position
         for position, (sheet, row) in enumerate(zip(reading.lines[SHEET], reading.lines[ROW], strict=True))
@@ -143,13 +156,13 @@ def _cells(content: bytes, file: LoadedFile, places: Collection[Place]) -> dict[
     found: dict[Place, list[CellText]] = {}
     for place in sorted(places):
         if place in position_of:
-            grid = grids.setdefault(place[0], _Grid(content, place[0], source))
+            grid = grids.setdefault(place[0], _Grid(file.content, place[0], source))
             found[place] = _line_cells(source, file, reading, grid, place[1], position_of[place])
     return found
 
 
 def _line_cells(
-    source: Source, file: LoadedFile, reading: Reading, grid: _Grid, row: int, position: int
+    source: Source, file: SourceFile, reading: Reading, grid: _Grid, row: int, position: int
 ) -> list[CellText]:
     inputs, formula = _COMPUTED.get(source.name, ((), ""))
     # A folder that names the revenue month says it for lines without a date, or beats the date.

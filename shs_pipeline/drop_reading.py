@@ -93,7 +93,8 @@ class DropReader:
             # Not fetched: its size alone rejects it.
             size, limit = drop.size / 2**20, self.max_bytes / 2**20
             problem = f"{drop.path} has {size:.1f} MB, more than the limit of {limit:.0f} MB."
-            remedy = "Split it into several files, or have SHS_MAX_FILE_MB raised."
+            again = f" and run shs run --all --source {self.folder.name}" if self.folder.name else ""
+            remedy = f"Split it into several files, or have SHS_MAX_FILE_MB raised{again}."
             return ReadDrop(drop, b"", "", _rejected(problem, remedy))
         content = self.landing.read(drop.key or drop.path)
         if content is None:

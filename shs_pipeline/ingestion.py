@@ -26,7 +26,8 @@ from shs_pipeline.database import connect, is_connection_lost, prepare
 from shs_pipeline.drop_reading import DropReader, Known, ReadDrop, of_folder
 from shs_pipeline.errors import ShsError
 from shs_pipeline.faults import explained, is_disk_full, older_tables
-from shs_pipeline.file_reader.reader import FileReader, Limits
+from shs_pipeline.file_reader.process import Limits
+from shs_pipeline.file_reader.reader import FileReader
 from shs_pipeline.landing import Landing, LandingError
 from shs_pipeline.listing import Drop, under_unlisted
 from shs_pipeline.locks import LOAD, advisory_lock, advisory_xact_lock, lock_patiently, session_name

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         secrets: URL of the place for people's passwords, `file:///…` or `aws-secretsmanager://prefix`.
         pg_bin: folder with `initdb`, `pg_ctl` and `postgres`; None takes those of the wheel.
         max_file_mb: largest file that is read, in MiB.
-        read_seconds: longest time that reading one file may take.
+        read_seconds: processor time that reading one file may take; ten times as long by the clock.
         read_memory_mb: memory that reading one file may take, in MiB.
         database_wait_seconds: how long a command waits for a database that is away.
         sensor_seconds: pause between two looks at the landing zone.

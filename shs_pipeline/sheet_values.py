@@ -15,26 +15,32 @@ class SheetNumber(float):
     Attributes:
         shown: how its format shows it where that is another text than its digits, such as `0042`.
         merged: range such as `B5:B6` of the merged cell that holds it, if this is not its first cell.
+        currency: as which its format shows it, such as `€`; empty for dollars and for plain numbers.
     """
 
-    __slots__ = ("merged", "shown")
+    __slots__ = ("currency", "merged", "shown")
     shown: str
     merged: str
+    currency: str
 
-    def __new__(cls, number: float, shown: str = "", merged: str = "") -> Self:
+    def __new__(cls, number: float, shown: str = "", merged: str = "", currency: str = "") -> Self:
         """Make the number."""
         made = super().__new__(cls, number)
-        made.shown, made.merged = shown, merged
+        made.shown, made.merged, made.currency = shown, merged, currency
         return made
 
     def __eq__(self, other: object) -> bool:
         # A column's distinct cells are cast once: 42 and 42 shown as 0042 are two of them.
         if isinstance(other, SheetNumber):
-            return float(self) == float(other) and (self.shown, self.merged) == (other.shown, other.merged)
+            return float(self) == float(other) and self._said == other._said
         return False if isinstance(other, float) else NotImplemented
 
     def __ne__(self, other: object) -> bool:
         return not self == other
+
+    @property
+    def _said(self) -> tuple[str, str, str]:
+        return self.shown, self.merged, self.currency
 
     __hash__ = float.__hash__
 

@@ -163,7 +163,8 @@ def check_can_be_opened(declaration: Declaration, file: SourceFile, max_bytes: i
         raise UnreadableFileError(
             f"{file.name} has {len(file.content) / 2**20:.1f} MB, "
             f"more than the limit of {max_bytes / 2**20:.0f} MB.",
-            "Split it into several files, or have SHS_MAX_FILE_MB raised.",
+            "Split it into several files, or have SHS_MAX_FILE_MB raised and run "
+            f"shs run --all --source {declaration.name}.",
         )
     if extension == ".xlsx":
         check_is_workbook(file, max_bytes)

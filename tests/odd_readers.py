@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,7 @@ ODD: dict[str, Callable[[], object]] = {
     "loop": _loop,
     # In C and with the interpreter's lock held: no Python runs in this process any more.
     "stuck": lambda: ctypes.PyDLL(None).sleep(3600),
+    "wait": lambda: time.sleep(3),
     "memory": _take_memory,
     "exit": lambda: os._exit(3),
     "sysexit": lambda: sys.exit(0),

@@ -27,6 +27,7 @@ from shs_pipeline.explain import (
     rates_in_words,
     rounded_in_words,
 )
+from shs_pipeline.file_reader.reader import FileReader
 from shs_pipeline.samples import make_sample
 from shs_pipeline.sources import NAMES as SOURCES
 from shs_pipeline.sources import source_named
@@ -237,7 +238,16 @@ def texts_of(zone: Zone, connection: psycopg.Connection, path: str) -> FileText:
         [path],
     ).fetchall()
     (file,) = loaded_files(connection, {row[0] for row in rows})
-    return read_cell_texts(zone.landing, file, {(sheet, number) for _, sheet, number in rows})
+    return read_cell_texts(zone.landing, READER, file, {(sheet, number) for _, sheet, number in rows})
+
+
+READER = FileReader()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _end_of_reader() -> Iterator[None]:
+    yield
+    READER.close()
 
 
 def path_of(connection: psycopg.Connection, source: str, month: date = FEBRUARY) -> str:

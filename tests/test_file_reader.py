@@ -10,17 +10,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
 
+from shs_pipeline.cell_text import LoadedFile, read_cell_texts
 from shs_pipeline.copy_text import CopyLines
 from shs_pipeline.errors import ShsError, UnreadableFileError
-from shs_pipeline.file_reader.reader import FileReader, Limits
-from shs_pipeline.reading import Everything, Problem, SourceFile
+from shs_pipeline.file_reader.process import Limits
+from shs_pipeline.file_reader.reader import FileReader
+from shs_pipeline.landing import Landing
+from shs_pipeline.reading import ROW, SHEET, Everything, Problem, SourceFile
+from shs_pipeline.run import run_all, run_changed
 from shs_pipeline.samples import make_sample
 from shs_pipeline.samples.broken import with_bad_cell
 from shs_pipeline.samples.workbook import write_workbook
@@ -98,8 +103,7 @@ def test_problems_come_back_with_their_place(reader: FileReader) -> None:
         ("abort", "abort.xlsx crashed the program that reads it (SIGABRT)", "save it as a new file"),
         ("exit", "exit.xlsx crashed the program that reads it (exit code 3)", "save it as a new file"),
         ("sysexit", "sysexit.xlsx crashed the program that reads it (exit code 0)", "save it as a new file"),
-        ("loop", "Reading loop.xlsx took longer than 4 seconds", "SHS_READ_SECONDS"),
-        ("stuck", "Reading stuck.xlsx took longer than 4 seconds", "SHS_READ_SECONDS"),
+        ("loop", "Reading loop.xlsx took longer than 4 seconds of processor time", "SHS_READ_SECONDS"),
         ("memory", "Reading memory.xlsx needs more than 300 MB of memory", "SHS_READ_MEMORY_MB"),
         ("fault", "failed on fault.xlsx (ZeroDivisionError). This is a bug in shs.", "Report it"),
     ],
@@ -112,6 +116,20 @@ def test_what_happens_to_a_file_is_its_own_rejection_and_the_next_one_is_read(
     assert sentence in found
     assert remedy in found
     assert len(read(odd, "good.xlsx").lines or ()) == 3
+
+
+def test_a_file_that_hangs_without_computing_is_ended_by_the_clock() -> None:
+    with FileReader(Limits(seconds=1, megabytes=300, clock_factor=3), ODD) as reader:
+        found = said(read(reader, "stuck.xlsx"))
+
+    assert "Reading stuck.xlsx was not done after 3 seconds and was ended" in found
+    assert "shs run --all --source novo" in found
+
+
+def test_a_file_that_waits_for_the_processor_is_read() -> None:
+    with FileReader(Limits(seconds=2, megabytes=300), ODD) as reader:
+        assert len(read(reader, "wait.xlsx").lines or ()) == 3, "it took longer by the clock"
+        assert len(read(reader, "good.xlsx").lines or ()) == 3, "each file has its own time"
 
 
 def test_garbage_that_a_reader_prints_harms_nothing(
@@ -161,7 +179,8 @@ def test_the_process_knows_no_secret(odd: FileReader, monkeypatch: pytest.Monkey
 def test_the_process_ends_with_its_parent(name: str) -> None:
     script = (
         "import sys, threading, time\n"
-        "from shs_pipeline.file_reader.reader import FileReader, Limits\n"
+        "from shs_pipeline.file_reader.process import Limits\n"
+        "from shs_pipeline.file_reader.reader import FileReader\n"
         "from shs_pipeline.reading import SourceFile\n"
         f"reader = FileReader(Limits(seconds=100), {ODD!r})\n"
         "reader.start()\n"
@@ -217,6 +236,38 @@ def test_guessing_happens_there_too(reader: FileReader) -> None:
         reader.guess(SourceFile("a.xlsx", write_workbook({"S": [["nothing"]]})), MAX_BYTES)
 
 
+def test_whether_a_file_opens_is_looked_at_there(reader: FileReader) -> None:
+    reader.check_can_be_opened("novo", SourceFile("a.xlsx", NOVO), MAX_BYTES)
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        reader.check_can_be_opened("novo", SourceFile("a.xlsx", NOVO[:500]), MAX_BYTES)
+
+    script = ODD[-1].replace("odd_readers", "odd_marks")
+    with (
+        FileReader(Limits(), (*ODD[:-1], script)) as odd,
+        pytest.raises(UnreadableFileError, match=r"a\.xlsx crashed the program that reads it \(SIGABRT\)"),
+    ):
+        odd.check_can_be_opened("novo", SourceFile("a.xlsx", NOVO), MAX_BYTES)
+
+
+def test_cells_are_shown_from_there_and_a_file_that_crashes_the_library_is_a_sentence(
+    reader: FileReader, odd: FileReader, tmp_path: Path
+) -> None:
+    landing = Landing(tmp_path.as_uri())
+    path = "incoming/novo/2025-03/segfault.xlsx"
+    landing.write(path, NOVO)
+    file = LoadedFile(1, "novo", path, sha256(NOVO).hexdigest(), None, datetime(2025, 4, 1, tzinfo=UTC))
+    read_here = source_named("novo").readers[".xlsx"](SourceFile("a.xlsx", NOVO)).lines
+    place = (str(read_here[SHEET].iat[0]), int(read_here[ROW].iat[0]))
+
+    shown = read_cell_texts(landing, reader, file, [place])
+    crashed = read_cell_texts(landing, odd, file, [place])
+
+    assert shown.trouble == ""
+    assert all(cell.place.endswith(str(place[1])) for cell in shown.cells[place])
+    assert "segfault.xlsx crashed the program that reads it (SIGSEGV)" in crashed.trouble
+    assert not crashed.cells
+
+
 def test_error_workbooks_are_written_there_and_a_file_that_is_too_much_for_it_gets_the_list(
     reader: FileReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,8 +315,6 @@ def test_a_run_rejects_such_a_file_and_loads_the_others(zone: Zone) -> None:
     job = zone.job()
     job.files = FileReader(Limits(seconds=3), ODD)
     with job.files:
-        from shs_pipeline.run import run_changed
-
         run_changed(job)
 
     assert set(zone.statuses()) == {
@@ -276,3 +325,8 @@ def test_a_run_rejects_such_a_file_and_loads_the_others(zone: Zone) -> None:
     assert "took longer than 3 seconds" in zone.problem(paths["loop"])
     assert zone.errors(paths["segfault"])
     assert zone.run() == []
+
+    # What the remedy says: nothing of the folder changed, so that only --all reads it again.
+    assert "shs run --all --source novo" in zone.problem(paths["loop"])
+    run_all(zone.job(), only=["novo"])
+    assert dict(zone.statuses())[paths["loop"]] == "loaded"

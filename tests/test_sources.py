@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import openpyxl
 import pytest
 
 from shs_pipeline.contract import Column, columns_of
@@ -817,3 +819,18 @@ def test_a_cost_that_fits_no_mart_is_refused() -> None:
     assert (error.row, error.column) == (3, "Purchase price")
     (error,) = outcome_of("quickbooks", with_cells("quickbooks", {**cells, "Quantity": 6_000_000})).errors
     assert "too large" in error.problem
+
+
+@pytest.mark.parametrize(("code", "is_refused"), [("[$€-407] #,##0.00", True), ("[$$-409]#,##0.00", False)])
+def test_an_amount_that_excel_shows_in_euros_rejects_the_file(code: str, is_refused: bool) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(file_of("cygnus", good("cygnus"))))
+    column = header_of("cygnus").index("Invoice Total") + 1
+    book.active.cell(2, column).number_format = code  # type: ignore[union-attr]
+    content = io.BytesIO()
+    book.save(content)
+
+    outcome = read("cygnus", content.getvalue())
+
+    assert [(found.row, found.column) for found in outcome.errors] == (
+        [(2, "Invoice Total")] if is_refused else []
+    )

@@ -333,6 +333,56 @@ def test_an_identifier_is_what_its_format_shows_and_an_amount_is_its_number(
     assert cast_amount(first[1]) == Decimal(str(number))
 
 
+OTHER_CURRENCIES = [
+    ("[$€-407] #,##0.00", "€"), ('#,##0.00 "EUR"', "EUR"), ("[$£-809]#,##0.00", "£"), ('"CAD" 0.00', "CAD"),
+    ("[$CHF] #,##0.00", "CHF"), ("¥#,##0", "¥"), (r"\€0.00", "€"), ('0.00 "kr"', "KR"), ('"C$"0.00', "C$"),
+    (r"_-* #,##0.00\ [$€-407]_-;-* #,##0.00\ [$€-407]_-;_-* \"-\"??\ [$€-407]_-;_-@_-", "€"),
+    ("[$zł-415] 0.00", "zł"), ("[$$-1009]#,##0.00", "CA$"), ("[$R$ -416]0.00", "R$"), ("[$CAD]0;-0", "CAD"),
+]  # fmt: skip
+DOLLARS = [
+    "General", "0.00", "#,##0.00;[Red]-#,##0.00", "$#,##0.00", "[$$-409]#,##0.00", "[$-409]#,##0.00", "0%",
+    "[$USD] 0.00", '0.00 "USD"', "[$US$-409]0.00", '_($* #,##0.00_);_($* \\(#,##0.00\\);_($* "-"??_);_(@_)',
+    "_(* #,##0.00_);_(* \\(#,##0.00\\)", '0.00" CR"', "_€0.00", "[>=1000]#,##0.00;0.00",
+]  # fmt: skip
+
+
+def shown_as(code: str, amount: float = 12.5) -> bytes:
+    book = openpyxl.Workbook()
+    for row in (HEADER, ["A", "C", amount], ["B", "D", amount]):
+        book.active.append(row)
+    book.active["C2"].number_format = code
+    return saved(book)
+
+
+@pytest.mark.parametrize(("code", "currency"), OTHER_CURRENCIES)
+@pytest.mark.parametrize("amount", [12.5, 12, -3])
+def test_an_amount_shown_in_another_currency_is_refused_at_its_cell(
+    code: str, currency: str, amount: float
+) -> None:
+    amounts = read(shown_as(code, amount)).lines["Amount"].tolist()
+
+    values, errors = cast_cells(amounts, "amount")
+
+    assert values == [None, Decimal(str(amount))], "the other cell holds the same number, in dollars"
+    assert f"not an amount in US dollars: it is in another currency ({currency})" in errors[0].problem
+    assert errors.keys() == {0}
+
+
+@pytest.mark.parametrize("code", DOLLARS)
+def test_an_amount_shown_in_dollars_or_in_no_currency_is_read(code: str) -> None:
+    amounts = read(shown_as(code)).lines["Amount"].tolist()
+
+    assert cast_cells(amounts, "amount") == ([Decimal("12.5")] * 2, {})
+
+
+def test_the_fast_reader_leaves_other_currencies_to_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shs_pipeline.workbook.table.LARGE", 0)
+
+    amounts = read(shown_as("[$€-407] #,##0.00")).lines["Amount"].tolist()
+
+    assert cast_cells(amounts, "amount")[1].keys() == {0}
+
+
 def test_zeros_and_errors_are_found_where_programs_write_prefixed_elements() -> None:
     book = openpyxl.Workbook()
     for row in (HEADER, [42, "#N/A", 1]):

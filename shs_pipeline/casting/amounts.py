@@ -1,8 +1,8 @@
 """Numbers that were typed or printed as text: amounts, counts and percentages.
 
 Read of an amount are `$`, `US$` and `USD` before or behind it, thousands with commas or spaces, and one
-sign: `-5`, `5-`, `(5)`, `+5`, `5 CR`. A credit (CR) is negative, as the sources' own credits are. What
-could mean two amounts is refused: a debit (DR, DB), which some programs print on negative amounts and
+sign: `-5`, `5-`, `(5)`, `+5`, `5.00+`, `5 CR`. A credit (CR) is negative, as the sources' own credits are.
+What could mean two amounts is refused: a debit (DR, DB), which some programs print on negative amounts and
 others on positive ones; a dash alone; a decimal comma; another currency; a number that Excel shortened.
 
 An amount has at most `MOST_WHOLE_DIGITS` digits before the point, so that no sum of a file's lines
@@ -32,7 +32,7 @@ _NUMBER = (
     r"|[0-9]+(?:\.[0-9]+)?E-?[0-9]{1,2})"
 )
 _AMOUNT = re.compile(
-    rf"(?P<before>(?:(?:USD|US ?\$|\$|CR|[-+(]) ?)*){_NUMBER}(?P<after>(?: ?(?:USD|US ?\$|\$|CR|[-)]))*)"
+    rf"(?P<before>(?:(?:USD|US ?\$|\$|CR|[-+(]) ?)*){_NUMBER}(?P<after>(?: ?(?:USD|US ?\$|\$|CR|[-+)]))*)"
 )
 _COUNT = re.compile(rf"(?P<before>[-+(]? ?){_NUMBER}(?P<after> ?[-)]?)")
 _MARK = re.compile(r"USD|US ?\$|\$|CR|[-+()]")
@@ -114,6 +114,8 @@ def _number_from_text(text: str, shape: re.Pattern[str], what: str) -> Decimal |
     marks = [mark.replace(" ", "") for mark in _MARK.findall(match["before"] + match["after"])]
     # One sign says it is a credit; of two nobody knows what they mean together.
     sign = _SIGNS.get("".join(mark for mark in marks if mark in "-+()" or mark == "CR"))
+    if "+" in match["after"] and "." not in match["number"]:
+        raise _refused(plain, what)  # `5+` may be five and more
     if sign is None or sum("$" in mark for mark in marks) > 1 or marks.count("USD") > 1:
         raise _refused(plain, what)
     value = within_digits(Decimal(match["number"].replace(",", "").replace(" ", "")))
@@ -124,11 +126,8 @@ def _refused(text: str, what: str) -> CastError:
     """Return what is wrong with text (in capitals) that is no such number."""
     problem, typed = f"This is not {what}", f"{what}, {EXAMPLES[what]}"
     has_digit = any(sign.isdigit() for sign in text)
-    if has_digit and (currency := _foreign_currency(text)):
-        return CastError(
-            f"{problem} in US dollars: it is in another currency ({currency}).",
-            f"Have the report exported in US dollars, or type {typed}. Nothing is converted here.",
-        )
+    if has_digit and (currency := currency_in(text)):
+        return in_other_currency(currency, what)
     if SHORTENED.search(text):
         return CastError(
             f"{problem} as a whole: Excel shortened it, and its last digits are lost.",
@@ -150,7 +149,17 @@ def _refused(text: str, what: str) -> CastError:
     return CastError(f"{problem}.", f"Type {typed}.")
 
 
-def _foreign_currency(text: str) -> str | None:
-    if match := _FOREIGN.search(text):
+def in_other_currency(currency: str, what: str = AMOUNT) -> CastError:
+    """Return what is wrong with an amount in another currency, typed or shown by the cell's format."""
+    return CastError(
+        f"This is not {what} in US dollars: it is in another currency ({currency}).",
+        f"Have the report exported in US dollars, or type {what}, {EXAMPLES[what]}. "
+        "Nothing is converted here.",
+    )
+
+
+def currency_in(text: str) -> str | None:
+    """Return the sign or name of another currency than US dollars that a text holds."""
+    if match := _FOREIGN.search(text.upper()):
         return match[0]
     return next((sign for sign in text if unicodedata.category(sign) == "Sc" and sign != "$"), None)

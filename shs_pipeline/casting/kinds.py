@@ -17,6 +17,7 @@ from shs_pipeline.casting.amounts import (
     SHORTENED,
     amount_from_text,
     count_from_text,
+    in_other_currency,
     percent_from_text,
     within_digits,
 )
@@ -104,6 +105,8 @@ def cast_amount(cell: Cell) -> Decimal | None:
         return amount_from_text(cell)
     if isinstance(cell, Decimal):
         return within_digits(cell)
+    if currency := getattr(cell, "currency", ""):
+        raise in_other_currency(currency)
     return _number(cell, AMOUNT)
 
 

@@ -100,7 +100,8 @@ def check(
 
 def file_reader(settings: Settings) -> FileReader:
     """Return what reads files within the limits that the settings say."""
-    from shs_pipeline.file_reader.reader import FileReader, Limits
+    from shs_pipeline.file_reader.process import Limits
+    from shs_pipeline.file_reader.reader import FileReader
 
     return FileReader(Limits(settings.read_seconds, settings.read_memory_mb))
 

@@ -78,7 +78,6 @@ def drop(
     from shs_pipeline.landing import Landing
     from shs_pipeline.reading import SourceFile
     from shs_pipeline.settings import load_settings
-    from shs_pipeline.source import check_can_be_opened
 
     settings = load_settings()
     given = month_typed(month, "--month") if month else None
@@ -88,8 +87,8 @@ def drop(
     landing = Landing(settings.landing)
     with file_reader(settings) as reader:
         target = _target(settings, reader, landing, dropped, source, given)
-    path = path_of(target.declaration, file.name, target.month, target.revenue_month, overlap_ok)
-    check_can_be_opened(target.declaration, dropped, settings.max_file_mb * 2**20)
+        path = path_of(target.declaration, file.name, target.month, target.revenue_month, overlap_ok)
+        reader.check_can_be_opened(target.declaration.name, dropped, settings.max_file_mb * 2**20)
     if target.guessed and not yes:
         _confirm(target, path)
     elif target.guessed:

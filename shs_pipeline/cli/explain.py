@@ -87,12 +87,16 @@ def open_published(settings: Settings, command: str) -> Ingestion:
 
 def _read_files(job: Ingestion, payouts: Sequence[Payout]) -> Texts:
     from shs_pipeline.cell_text import loaded_files, read_cell_texts
+    from shs_pipeline.file_reader.reader import FileReader
 
     places: dict[int, set[tuple[str, int]]] = {}
     for line in (line for payout in payouts for line in payout.lines):
         places.setdefault(line.file_id, set()).add((line.source_sheet, line.source_row))
     files = job.query(lambda connection: loaded_files(connection, list(places)))
-    return {file.file_id: read_cell_texts(job.landing, file, places[file.file_id]) for file in files}
+    with FileReader(job.limits) as reader:
+        return {
+            file.file_id: read_cell_texts(job.landing, reader, file, places[file.file_id]) for file in files
+        }
 
 
 # --- in words ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The process that reads files: `python -m shs_pipeline.file_reader.child SOCKET MEMORY-MB SECONDS`.
+"""The process that reads files: `python -m shs_pipeline.file_reader.child SOCKET MEGABYTES SECONDS CLOCK`.
 
 It gets one order after another over an inherited socket, ends with its parent, and knows no secret.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import math
 import os
 import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +23,7 @@ from shs_pipeline.file_reader.messages import (
     Frame,
     FrameReader,
     answer,
+    cells_answer,
     file_of,
     pieces_of,
     problems_of,
@@ -28,13 +31,18 @@ from shs_pipeline.file_reader.messages import (
 from shs_pipeline.source import Declaration
 
 _PIECE = 1 << 20
-# The parent ends a child that takes too long. Should it fail to, the system does it this much later.
+# The parent ends a child that hangs. Should it fail to, the system does it this much later.
 _LATER_SECONDS = 10
 _PR_SET_PDEATHSIG = 1
 
 
-def serve(connection: socket.socket, seconds: float) -> None:
-    """Carry out orders until the other end is closed."""
+def serve(connection: socket.socket, seconds: float, clock_seconds: float) -> None:
+    """Carry out orders until the other end is closed.
+
+    Args:
+        seconds: of processor time that one order may take.
+        clock_seconds: by the clock, which the parent watches too.
+    """
     said = _Said()
     logging.getLogger().addHandler(said)
     _send(connection, Frame({"ready": True}))
@@ -43,7 +51,8 @@ def serve(connection: socket.socket, seconds: float) -> None:
         order = reader.feed(piece)
         if order is None:
             continue
-        signal.setitimer(signal.ITIMER_REAL, seconds + _LATER_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, clock_seconds + _LATER_SECONDS)
+        limit_processor_time(seconds)
         # The search for reference cycles takes a seventh of the time of a large file.
         gc.disable()
         try:
@@ -51,6 +60,7 @@ def serve(connection: socket.socket, seconds: float) -> None:
         except MemoryError:
             reply = None
         gc.enable()
+        limit_processor_time(math.inf)
         signal.setitimer(signal.ITIMER_REAL, 0)
         if reply is None:
             # What is left of the memory may be in pieces: another process goes on.
@@ -64,9 +74,24 @@ def _carry_out(order: Frame) -> Frame:
         case "read":
             return _read(order)
         case "guess":
-            return _guess(order)
+            return _or_sentence(_guess, order)
+        case "open":
+            return _or_sentence(_open, order)
+        case "cells":
+            return _or_sentence(_cells, order)
         case _:
             return _mark(order)
+
+
+def _or_sentence(do: Callable[[Frame], Frame], order: Frame) -> Frame:
+    """Carry out an order; what a person can fix comes back as sentences."""
+    from shs_pipeline.errors import ShsError, UnreadableFileError
+
+    try:
+        return do(order)
+    except ShsError as error:
+        is_unreadable = isinstance(error, UnreadableFileError)
+        return Frame({"problem": error.problem, "remedy": error.remedy, "is_unreadable": is_unreadable})
 
 
 def _read(order: Frame) -> Frame:
@@ -83,15 +108,25 @@ def _read(order: Frame) -> Frame:
 
 
 def _guess(order: Frame) -> Frame:
-    from shs_pipeline.errors import ShsError, UnreadableFileError
     from shs_pipeline.guess import guess
 
-    try:
-        found = guess(file_of(order), order.header["max_bytes"])
-    except ShsError as error:
-        is_unreadable = isinstance(error, UnreadableFileError)
-        return Frame({"problem": error.problem, "remedy": error.remedy, "is_unreadable": is_unreadable})
+    found = guess(file_of(order), order.header["max_bytes"])
     return Frame({"declaration": found.declaration.name, "found": found.found, "wanted": found.wanted})
+
+
+def _open(order: Frame) -> Frame:
+    from shs_pipeline.source import check_can_be_opened
+
+    declaration = _declared(order.header["declaration"])
+    check_can_be_opened(declaration, file_of(order), order.header["max_bytes"])
+    return Frame({})
+
+
+def _cells(order: Frame) -> Frame:
+    from shs_pipeline.cell_text import cells_of
+
+    places = [(str(sheet), int(row)) for sheet, row in order.header["places"]]
+    return cells_answer(cells_of(order.header["source"], file_of(order), places))
 
 
 def _mark(order: Frame) -> Frame:
@@ -164,6 +199,20 @@ def limit_memory(megabytes: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
+def limit_processor_time(seconds: float) -> None:
+    """Have the system end this process (SIGXCPU) once it has computed for so many more seconds.
+
+    Not by the clock: on a busy machine a good file waits long and computes little.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = hard
+    if math.isfinite(seconds):
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
+        soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
 def end_with_parent() -> None:
     """Let Linux end this process with its parent, also in the middle of a file; elsewhere at its end."""
     with suppress(OSError, AttributeError):
@@ -172,15 +221,16 @@ def end_with_parent() -> None:
 
 def main() -> NoReturn:
     """Prepare, then serve at the socket whose number the command line names."""
-    number, megabytes, seconds = sys.argv[1:]
+    number, megabytes, seconds, clock_seconds = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's business
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     connection = socket.socket(fileno=int(number))
     end_with_parent()
     with suppress(BrokenPipeError, ConnectionResetError):
         _import_libraries()
         limit_memory(int(megabytes))
-        serve(connection, float(seconds))
+        serve(connection, float(seconds), float(clock_seconds))
     # What libraries would do at the end is of no use to anybody.
     os._exit(0)
 

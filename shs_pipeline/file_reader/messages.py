@@ -6,12 +6,13 @@ Nothing that comes back is code or an object: a file that took over the child co
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from shs_pipeline.cell_text import CellText, Place
 from shs_pipeline.copy_text import CopyLines
 from shs_pipeline.reading import Everything, PrintedTotal, Problem, SourceFile
 from shs_pipeline.source import FileOutcome
@@ -86,6 +87,18 @@ def asked_to_read(declaration: str, file: SourceFile, max_bytes: int, columns: S
 def asked_to_guess(file: SourceFile, max_bytes: int) -> Frame:
     """Return the order to say what a file is."""
     return Frame({"do": "guess", "max_bytes": max_bytes} | _described(file), [file.content])
+
+
+def asked_to_open(declaration: str, file: SourceFile, max_bytes: int) -> Frame:
+    """Return the order to look whether a file can be opened."""
+    header = {"do": "open", "declaration": declaration, "max_bytes": max_bytes}
+    return Frame(header | _described(file), [file.content])
+
+
+def asked_for_cells(source: str, file: SourceFile, places: Collection[Place]) -> Frame:
+    """Return the order to say what the cells of some lines hold."""
+    header = {"do": "cells", "source": source, "places": [list(place) for place in places]}
+    return Frame(header | _described(file), [file.content])
 
 
 def asked_to_mark(name: str, content: bytes, problems: Sequence[Problem], columns: Sequence[str]) -> Frame:
@@ -169,6 +182,20 @@ def outcome_of(frame: Frame) -> FileOutcome:
         totals=[_total_of(total) for total in header["totals"]],
         problems=problems_of(header["problems"]),
     )
+
+
+def cells_answer(cells: Mapping[Place, Sequence[CellText]]) -> Frame:
+    """Return what the cells of some lines hold."""
+    listed = [
+        [sheet, row, [[cell.column, cell.place, cell.text, cell.remark] for cell in found]]
+        for (sheet, row), found in cells.items()
+    ]
+    return Frame({"cells": listed})
+
+
+def cells_of_answer(frame: Frame) -> dict[Place, list[CellText]]:
+    """Return what the cells of some lines hold, by sheet and row."""
+    return {(sheet, row): [CellText(*cell) for cell in found] for sheet, row, found in frame.header["cells"]}
 
 
 def _listed(problems: Sequence[Problem]) -> list[list[Any]]:

@@ -3,65 +3,33 @@
 from __future__ import annotations
 
 import logging
-import os
-import select
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
+from shs_pipeline.cell_text import CellText, Place
 from shs_pipeline.errors import ShsError, UnreadableFileError
 from shs_pipeline.file_reader.messages import (
     Frame,
-    FrameReader,
+    asked_for_cells,
     asked_to_guess,
     asked_to_mark,
+    asked_to_open,
     asked_to_read,
+    cells_of_answer,
     outcome_of,
-    pieces_of,
 )
+from shs_pipeline.file_reader.process import Limits, ReadingProcess, TooMuchError
 from shs_pipeline.reading import Problem, SourceFile
 from shs_pipeline.source import FileOutcome
 
 _log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-P", "-m", "shs_pipeline.file_reader.child")
-# All that a reading process is told of the environment: where programs, libraries and temporary files are.
-_TOLD = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "HOME", "TZ")
-_CODE = Path(__file__).parents[2]
-_STARTING_SECONDS = 120.0
-_PIECE = 1 << 20
-_LOOK_SECONDS = 0.25
-_TAIL = 4000
-# What a child says last where it could not get memory: Rust, C++, C and Python.
-_OUT_OF_MEMORY = (
-    "memory allocation of",
-    "capacity overflow",
-    "bad_alloc",
-    "annot allocate memory",
-    "MemoryError",
-)
 # A child that once needed this share of its memory may be left with less than another file needs.
 _KEPT_SHARE = 0.5
 _MARK_ALONE = "The file was too much for the program that marks cells, so this list stands alone."
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one file may take.
-
-    Attributes:
-        seconds: by the clock, for reading it; as much again for marking a copy of it.
-        megabytes: memory beyond that of the libraries.
-    """
-
-    seconds: float = 300.0
-    megabytes: int = 2048
 
 
 @dataclass(frozen=True)
@@ -71,16 +39,6 @@ class Guess:
     declaration: str
     found: int
     wanted: int
-
-
-class _TooMuchError(Exception):
-    """A file ended the reading process, or had to be ended with it."""
-
-    def __init__(self, problem: str, remedy: str, *, may_be_chance: bool = False) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.remedy = remedy
-        self.may_be_chance = may_be_chance
 
 
 @dataclass
@@ -96,7 +54,7 @@ class FileReader:
 
     limits: Limits = field(default_factory=Limits)
     command: Sequence[str] = COMMAND
-    _child: _Child | None = field(default=None, init=False, repr=False)
+    _child: ReadingProcess | None = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +65,7 @@ class FileReader:
     def start(self) -> None:
         """Start the process, so that it imports its libraries while the caller does something else."""
         if self._child is None:
-            self._child = _Child(self.command, self.limits)
+            self._child = ReadingProcess(self.command, self.limits)
 
     def close(self) -> None:
         """End the process."""
@@ -130,8 +88,10 @@ class FileReader:
         """
         try:
             return outcome_of(self._asked(asked_to_read(declaration, file, max_bytes, columns), file.name))
-        except _TooMuchError as error:
-            return FileOutcome.rejected(Problem(error.problem, error.remedy))
+        except TooMuchError as error:
+            # Nothing of the file's folder changes when the limits do, so that a run passes it by.
+            again = f"To have the same file read again: shs run --all --source {declaration}."
+            return FileOutcome.rejected(Problem(error.problem, f"{error.remedy} {again}"))
 
     def guess(self, file: SourceFile, max_bytes: int) -> Guess:
         """Return what a file is.
@@ -140,14 +100,26 @@ class FileReader:
             UnreadableFileError: the file cannot be opened, whatever it is.
             ShsError: it is like no declaration, or like several; or no process can be started here.
         """
-        try:
-            found = self._asked(asked_to_guess(file, max_bytes), file.name).header
-        except _TooMuchError as error:
-            raise UnreadableFileError(error.problem, error.remedy) from None
-        if "problem" in found:
-            kind = UnreadableFileError if found["is_unreadable"] else ShsError
-            raise kind(found["problem"], found["remedy"])
+        found = self._answered(asked_to_guess(file, max_bytes), file.name).header
         return Guess(found["declaration"], found["found"], found["wanted"])
+
+    def check_can_be_opened(self, declaration: str, file: SourceFile, max_bytes: int) -> None:
+        """Check extension, size and form of a file.
+
+        Raises:
+            UnreadableFileError: it cannot be opened as what it is declared to be.
+            ShsError: no process can be started here.
+        """
+        self._answered(asked_to_open(declaration, file, max_bytes), file.name)
+
+    def cells(self, source: str, file: SourceFile, places: Collection[Place]) -> dict[Place, list[CellText]]:
+        """Return what the cells of some lines hold, by sheet and row.
+
+        Raises:
+            UnreadableFileError: the file cannot be read.
+            ShsError: no process can be started here.
+        """
+        return cells_of_answer(self._answered(asked_for_cells(source, file, places), file.name))
 
     def error_workbook(
         self, name: str, content: bytes, problems: Sequence[Problem], columns: Sequence[str] = ()
@@ -159,13 +131,24 @@ class FileReader:
         """
         try:
             return self._asked(asked_to_mark(name, content, problems, columns), name).blocks[0]
-        except _TooMuchError as error:
+        except TooMuchError as error:
             _log.warning("No marked copy of %s: %s", name, error.problem)
         listed = [
             *problems,
             Problem(_MARK_ALONE, "Find the cells by sheet, row and column.", severity="warning"),
         ]
         return self._asked(asked_to_mark(name, b"", listed, columns), name).blocks[0]
+
+    def _answered(self, order: Frame, name: str) -> Frame:
+        """Have an order carried out whose failures are sentences."""
+        try:
+            reply = self._asked(order, name)
+        except TooMuchError as error:
+            raise UnreadableFileError(error.problem, error.remedy) from None
+        if "problem" in reply.header:
+            kind = UnreadableFileError if reply.header["is_unreadable"] else ShsError
+            raise kind(reply.header["problem"], reply.header["remedy"])
+        return reply
 
     def _asked(self, order: Frame, name: str) -> Frame:
         """Have an order carried out; what may have been chance, such as a kill from outside, once more."""
@@ -174,7 +157,7 @@ class FileReader:
             assert self._child is not None
             try:
                 reply = self._child.ask(order, name)
-            except _TooMuchError as error:
+            except TooMuchError as error:
                 self.close()
                 if is_last or not error.may_be_chance:
                     raise
@@ -189,201 +172,3 @@ class FileReader:
                 _log.log(level, "%s", text)
             return reply
         raise AssertionError("the last try returns or raises")
-
-
-class _Child:
-    """One reading process."""
-
-    def __init__(self, command: Sequence[str], limits: Limits) -> None:
-        self._limits = limits
-        self._is_ready = False
-        self._output = b""
-        self.peak_share = 0.0
-        self._socket, theirs = socket.socketpair()
-        self._output_end, output = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(limits.megabytes), str(limits.seconds)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=_environment(),
-                process_group=0,  # a Ctrl-C at the terminal ends the run, which ends this
-            )
-        except OSError as error:
-            self._socket.close()
-            os.close(self._output_end)
-            raise _cannot_start(str(error)) from None
-        finally:
-            theirs.close()
-            os.close(output)
-        os.set_blocking(self._output_end, False)
-        self._socket.setblocking(False)
-
-    def ask(self, order: Frame, name: str) -> Frame:
-        """Send an order and return what comes back.
-
-        Raises:
-            _TooMuchError: the process crashed, took too long or too much memory.
-            ShsError: the process did not even begin.
-        """
-        if not self._is_ready:
-            self._wait_until_ready()
-        reply = self._exchange(order, name, self._limits.seconds)
-        if reply.header.get("failed") == "memory":
-            raise self._too_much_memory(name)
-        return reply
-
-    def _wait_until_ready(self) -> None:
-        try:
-            self._exchange(None, "", _STARTING_SECONDS)
-        except _TooMuchError as error:
-            said = self._output.decode(errors="replace").strip().splitlines()
-            raise _cannot_start(said[-1] if said else error.problem) from None
-        self._is_ready = True
-
-    def _exchange(self, order: Frame | None, name: str, seconds: float) -> Frame:
-        """Send an order piece by piece while the process works, and take in what it says."""
-        deadline = looked = time.monotonic()
-        deadline += seconds
-        pieces = iter(pieces_of(order)) if order else iter(())
-        pending = memoryview(next(pieces, b""))
-        reader = FrameReader()
-        while (now := time.monotonic()) < deadline:
-            writing = [self._socket] if pending else []
-            wait = min(deadline - now, _LOOK_SECONDS)
-            readable, writable, _ = select.select([self._socket, self._output_end], writing, [], wait)
-            try:
-                if writable:
-                    pending = pending[self._socket.send(pending) :] or memoryview(next(pieces, b""))
-                frame = self._received(reader, readable)
-            except (BrokenPipeError, ConnectionResetError):
-                raise self._ended(name) from None
-            if frame is not None or now - looked > _LOOK_SECONDS:
-                looked = now
-                self._watch_memory(name)
-            if frame is not None:
-                return frame
-        raise self._too_long(name, seconds)
-
-    def _received(self, reader: FrameReader, readable: Sequence[object]) -> Frame | None:
-        """Take in what is there to be read; return the answer where it is whole."""
-        if self._output_end in readable:
-            self._keep_output()
-        if self._socket not in readable:
-            return None
-        try:
-            piece = self._socket.recv(_PIECE)
-        except BlockingIOError:
-            return None
-        if not piece:
-            raise ConnectionResetError
-        return reader.feed(piece)
-
-    def _keep_output(self) -> None:
-        try:
-            self._output = (self._output + os.read(self._output_end, _PIECE))[-_TAIL:]
-        except BlockingIOError:
-            return
-
-    def _watch_memory(self, name: str) -> None:
-        """Look how much memory the process has, beyond what it had when it was ready.
-
-        Raises:
-            _TooMuchError: more than it may have.
-        """
-        held = resident_megabytes(self._process.pid)
-        self.peak_share = held / self._limits.megabytes
-        if held > self._limits.megabytes + _OF_THE_LIBRARIES:
-            self.end()
-            raise self._too_much_memory(name)
-
-    def _ended(self, name: str) -> _TooMuchError:
-        self._process.wait()
-        self._keep_output()
-        said = self._output.decode(errors="replace")
-        code = self._process.returncode
-        if any(sign in said for sign in _OUT_OF_MEMORY):
-            return self._too_much_memory(name)
-        how = _named(-code) if code < 0 else f"exit code {code}"
-        if code == -signal.SIGKILL:
-            return _TooMuchError(
-                f"The system ended the program that reads {name}, probably for lack of memory.",
-                f"See that this machine has {self._limits.megabytes:,} MB left, then drop it again.",
-                may_be_chance=True,
-            )
-        _log.warning("The process that read %s ended (%s): %s", name, how, said.strip()[-1000:])
-        return _TooMuchError(
-            f"{name} crashed the program that reads it ({how}): the file is damaged, or made in a way that "
-            "the program cannot bear.",
-            _AGAIN,
-            may_be_chance=True,
-        )
-
-    def _too_long(self, name: str, seconds: float) -> _TooMuchError:
-        self.end()
-        return _TooMuchError(
-            f"Reading {name} took longer than {seconds:g} seconds and was ended.",
-            f"{_AGAIN} If it is a large file that is sound, split it, or have SHS_READ_SECONDS raised.",
-        )
-
-    def _too_much_memory(self, name: str) -> _TooMuchError:
-        return _TooMuchError(
-            f"Reading {name} needs more than {self._limits.megabytes:,} MB of memory: a cell far below or to "
-            "the right of the others is a usual cause.",
-            "Delete the empty rows and columns behind the data (in Excel, Ctrl-End shows the last cell), "
-            "save it and drop it again. If it is a large file that is sound, split it, or have "
-            "SHS_READ_MEMORY_MB raised.",
-        )
-
-    def end(self) -> None:
-        """End the process at once; nothing that it does is worth waiting for."""
-        self._process.kill()
-        self._process.wait()
-        self._socket.close()
-        if self._output_end >= 0:
-            os.close(self._output_end)
-            self._output_end = -1
-
-
-_AGAIN = "Open it in Excel (a PDF: ask the supplier for it again), save it as a new file, and drop that."
-# Resident memory of the imported libraries, in megabytes, with some room.
-_OF_THE_LIBRARIES = 300
-
-
-def resident_megabytes(pid: int) -> float:
-    """Return how much memory a process has; 0 where that is not known."""
-    statm = Path(f"/proc/{pid}/statm")
-    try:
-        if Path("/proc/self/statm").exists():
-            return int(statm.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-        said = subprocess.run(
-            ["ps", "-o", "rss=", "-p", str(pid)], check=False, capture_output=True, text=True
-        ).stdout
-        return int(said or 0) / 1024
-    except (OSError, ValueError, IndexError):
-        return 0.0
-
-
-def _named(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _environment() -> Mapping[str, str]:
-    told = {name: os.environ[name] for name in _TOLD if name in os.environ}
-    # The code that runs here, wherever it was imported from.
-    told["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_CODE), told.get("PYTHONPATH"))))
-    # One thread computes; more would each reserve memory.
-    return told | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
-
-
-def _cannot_start(why: str) -> ShsError:
-    return ShsError(
-        f"The program that reads files does not start here: {why}",
-        "Look at the memory and the number of processes that this machine has left, then run again; "
-        "shs doctor looks at the rest.",
-    )

@@ -22,7 +22,13 @@ from shs_pipeline.reading import SourceFile
 from shs_pipeline.sheet_values import SheetNumber
 from shs_pipeline.workbook.archive import damaged, local
 from shs_pipeline.workbook.book import Book, parser_of, unescaped
-from shs_pipeline.workbook.number_format import is_date, is_elapsed, shown, shows_digits
+from shs_pipeline.workbook.number_format import (
+    is_date,
+    is_elapsed,
+    other_currency,
+    shown,
+    shows_digits,
+)
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
 """Rows and columns of a sheet of Excel."""
@@ -296,7 +302,8 @@ class _Reader:
 class _Values:
     """Makes a cell's value from its text: a number, a text, a date, a boolean or an error.
 
-    A number with a format that shows it otherwise than by its digits is a `SheetNumber`.
+    A number with a format that shows it otherwise than by its digits, or in another currency than US
+    dollars, is a `SheetNumber`.
     """
 
     def __init__(self, book: Book) -> None:
@@ -353,14 +360,15 @@ class _Values:
     def _shaper(self, code: str) -> Callable[[float], Any] | None:
         if is_date(code):
             return self._duration if is_elapsed(code) else self._moment
-        if not shows_digits(code):
+        currency = other_currency(code)
+        if not shows_digits(code) and not currency:
             return None
 
-        def with_text(number: float) -> float:
+        def as_shown(number: float) -> float:
             text = shown(number, code)
-            return SheetNumber(number, text) if text else number
+            return SheetNumber(number, text, currency=currency) if text or currency else number
 
-        return with_text
+        return as_shown
 
     def _moment(self, number: float) -> float | date | datetime | time:
         if not 0 <= number < _LAST_DAY:

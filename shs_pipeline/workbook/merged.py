@@ -101,5 +101,5 @@ def _copy(value: Any, found: Range) -> Any:
     if isinstance(value, str):
         return MergedText(value, name)
     if isinstance(value, float):
-        return SheetNumber(value, getattr(value, "shown", ""), name)
+        return SheetNumber(value, getattr(value, "shown", ""), name, getattr(value, "currency", ""))
     return value

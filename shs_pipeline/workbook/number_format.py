@@ -1,10 +1,12 @@
-"""What a number format makes of a number: a date, or digits with leading zeros and marks between."""
+"""What a number format makes of a number: a date, an amount in another currency, or digits with marks."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
 from functools import cache
+
+from shs_pipeline.casting.amounts import currency_in
 
 BUILT_IN = {1: "0", 14: "m/d/yyyy", 18: "h:mm", 22: "m/d/yyyy h:mm", 46: "[h]:mm:ss"}
 BUILT_IN |= dict.fromkeys((15, 16, 17), BUILT_IN[14])
@@ -15,6 +17,14 @@ _DIGITS = "0#?"
 # Excel shows these as they are, without quotes around them.
 _LITERAL = frozenset("$-+():!^&'~{}<>= ")
 _ELAPSED = frozenset("hms")
+_DOLLARS = frozenset(("$", "US$", "USD", "USD$", "$US", "$USD"))
+# Countries whose own dollar or peso is written $, by their number or name in a format: `[$$-1009]`.
+_OTHER_DOLLARS = {
+    "CA$": "1009 C0C EN-CA FR-CA", "A$": "C09 EN-AU", "NZ$": "1409 EN-NZ", "S$": "1004 4809 EN-SG ZH-SG",
+    "HK$": "C04 3C09 EN-HK ZH-HK", "NT$": "404 ZH-TW", "MX$": "80A ES-MX", "AR$": "2C0A ES-AR",
+    "CL$": "340A ES-CL", "CO$": "240A ES-CO",
+}  # fmt: skip
+_DOLLAR_OF = {country: name for name, countries in _OTHER_DOLLARS.items() for country in countries.split()}
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -49,6 +59,34 @@ def is_elapsed(code: str) -> bool:
 def shows_digits(code: str) -> bool:
     """Whether the format shows whole numbers otherwise than by their digits alone."""
     return any(shown(number, code) for number in (1, 123456, -1, 0))
+
+
+@cache
+def other_currency(code: str) -> str:
+    """Return the currency in which the format shows numbers, empty for US dollars and for none.
+
+    One section that names it is enough: `[$€-407]0;-0` means euros below zero too.
+    """
+    return next(filter(None, map(_currency_of, _sections(code))), "")
+
+
+def _currency_of(section: list[Token]) -> str:
+    words = ""
+    for kind, text in section:
+        if kind != "bracket":
+            words += "0" if kind == "code" and text in _DIGITS else text
+        elif text.startswith("$") and (currency := _in_bracket(text[1:])):
+            return currency
+    return currency_in(words) or ""
+
+
+def _in_bracket(text: str) -> str:
+    """Return what other currency `€-407` (currency and country) or `-407` (country alone) names."""
+    symbol, _, country = text.partition("-")
+    symbol = symbol.strip()
+    if symbol == "$":
+        return _DOLLAR_OF.get(country.upper(), "")
+    return "" if symbol.upper().replace(" ", "") in _DOLLARS else symbol
 
 
 def shown(number: float, code: str) -> str:

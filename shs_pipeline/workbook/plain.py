@@ -22,7 +22,7 @@ from python_calamine import CalamineSheet, CalamineWorkbook
 
 from shs_pipeline.workbook.book import Book, SheetEntry
 from shs_pipeline.workbook.cells import LAST_COLUMN, LAST_ROW, Range, read_cells
-from shs_pipeline.workbook.number_format import shows_digits
+from shs_pipeline.workbook.number_format import other_currency, shows_digits
 
 LARGE = 2_000_000
 """Bytes of a sheet's XML from which on the proof is worth its time."""
@@ -99,8 +99,10 @@ class PlainCells:
 
 def read_plain(book: Book, entry: SheetEntry, xml: bytes) -> PlainCells | None:
     """Read a sheet by calamine, if it is proven to be plain; None if our own reader has to."""
-    if book.part != "xl/workbook.xml" or any(map(shows_digits, book.formats)):
+    if book.part != "xl/workbook.xml":
         return None
+    if any(shows_digits(code) or other_currency(code) for code in book.formats):
+        return None  # Calamine does not tell how a cell is shown.
     end = _end_of_plain_rows(xml, len(book.formats))
     if end is None:
         return None

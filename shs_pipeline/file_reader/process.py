@@ -1,0 +1,268 @@
+"""One reading process: started without secrets, watched, and ended when a file is too much for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shs_pipeline.errors import ShsError
+from shs_pipeline.file_reader.messages import Frame, FrameReader, pieces_of
+
+_log = logging.getLogger(__name__)
+
+# All that a reading process is told of the environment: where programs, libraries and temporary files are.
+_TOLD = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "HOME", "TZ")
+_CODE = Path(__file__).parents[2]
+_STARTING_SECONDS = 120.0
+_PIECE = 1 << 20
+_LOOK_SECONDS = 0.25
+_TAIL = 4000
+# What a child says last where it could not get memory: Rust, C++, C and Python.
+_OUT_OF_MEMORY = (
+    "memory allocation of",
+    "capacity overflow",
+    "bad_alloc",
+    "annot allocate memory",
+    "MemoryError",
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one file may take.
+
+    Attributes:
+        seconds: of processor time, for reading it; as much again for marking a copy of it.
+        megabytes: memory beyond that of the libraries.
+        clock_factor: how many times as long it may take by the clock, on a machine that is busy.
+    """
+
+    seconds: float = 300.0
+    megabytes: int = 2048
+    clock_factor: float = 10.0
+
+    @property
+    def clock_seconds(self) -> float:
+        """How long it may take by the clock: longer only takes what hangs without computing."""
+        return self.seconds * self.clock_factor
+
+
+class TooMuchError(Exception):
+    """A file ended the reading process, or had to be ended with it."""
+
+    def __init__(self, problem: str, remedy: str, *, may_be_chance: bool = False) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.may_be_chance = may_be_chance
+
+
+class ReadingProcess:
+    """One reading process."""
+
+    def __init__(self, command: Sequence[str], limits: Limits) -> None:
+        self._limits = limits
+        self._is_ready = False
+        self._output = b""
+        self.peak_share = 0.0
+        told = (str(limits.megabytes), str(limits.seconds), str(limits.clock_seconds))
+        self._socket, theirs = socket.socketpair()
+        self._output_end, output = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno()), *told],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(),
+                process_group=0,  # a Ctrl-C at the terminal ends the run, which ends this
+            )
+        except OSError as error:
+            self._socket.close()
+            os.close(self._output_end)
+            raise _cannot_start(str(error)) from None
+        finally:
+            theirs.close()
+            os.close(output)
+        os.set_blocking(self._output_end, False)
+        self._socket.setblocking(False)
+
+    def ask(self, order: Frame, name: str) -> Frame:
+        """Send an order and return what comes back.
+
+        Raises:
+            TooMuchError: the process crashed, took too long or too much memory.
+            ShsError: the process did not even begin.
+        """
+        if not self._is_ready:
+            self._wait_until_ready()
+        reply = self._exchange(order, name, self._limits.clock_seconds)
+        if reply.header.get("failed") == "memory":
+            raise self._too_much_memory(name)
+        return reply
+
+    def _wait_until_ready(self) -> None:
+        try:
+            self._exchange(None, "", _STARTING_SECONDS)
+        except TooMuchError as error:
+            said = self._output.decode(errors="replace").strip().splitlines()
+            raise _cannot_start(said[-1] if said else error.problem) from None
+        self._is_ready = True
+
+    def _exchange(self, order: Frame | None, name: str, seconds: float) -> Frame:
+        """Send an order piece by piece while the process works, and take in what it says."""
+        deadline = looked = time.monotonic()
+        deadline += seconds
+        pieces = iter(pieces_of(order)) if order else iter(())
+        pending = memoryview(next(pieces, b""))
+        reader = FrameReader()
+        while (now := time.monotonic()) < deadline:
+            writing = [self._socket] if pending else []
+            wait = min(deadline - now, _LOOK_SECONDS)
+            readable, writable, _ = select.select([self._socket, self._output_end], writing, [], wait)
+            try:
+                if writable:
+                    pending = pending[self._socket.send(pending) :] or memoryview(next(pieces, b""))
+                frame = self._received(reader, readable)
+            except (BrokenPipeError, ConnectionResetError):
+                raise self._ended(name) from None
+            if frame is not None or now - looked > _LOOK_SECONDS:
+                looked = now
+                self._watch_memory(name)
+            if frame is not None:
+                return frame
+        self.end()
+        raise _too_long(name, f"was not done after {seconds:g} seconds")
+
+    def _received(self, reader: FrameReader, readable: Sequence[object]) -> Frame | None:
+        """Take in what is there to be read; return the answer where it is whole."""
+        if self._output_end in readable:
+            self._keep_output()
+        if self._socket not in readable:
+            return None
+        try:
+            piece = self._socket.recv(_PIECE)
+        except BlockingIOError:
+            return None
+        if not piece:
+            raise ConnectionResetError
+        return reader.feed(piece)
+
+    def _keep_output(self) -> None:
+        try:
+            self._output = (self._output + os.read(self._output_end, _PIECE))[-_TAIL:]
+        except BlockingIOError:
+            return
+
+    def _watch_memory(self, name: str) -> None:
+        """Look how much memory the process has, beyond what it had when it was ready.
+
+        Raises:
+            TooMuchError: more than it may have.
+        """
+        held = resident_megabytes(self._process.pid)
+        self.peak_share = held / self._limits.megabytes
+        if held > self._limits.megabytes + _OF_THE_LIBRARIES:
+            self.end()
+            raise self._too_much_memory(name)
+
+    def _ended(self, name: str) -> TooMuchError:
+        self._process.wait()
+        self._keep_output()
+        said = self._output.decode(errors="replace")
+        code = self._process.returncode
+        if any(sign in said for sign in _OUT_OF_MEMORY):
+            return self._too_much_memory(name)
+        if code == -signal.SIGXCPU:
+            how_long = f"took longer than {self._limits.seconds:g} seconds of processor time"
+            return _too_long(name, how_long)
+        how = _named(-code) if code < 0 else f"exit code {code}"
+        if code == -signal.SIGKILL:
+            return TooMuchError(
+                f"The system ended the program that reads {name}, probably for lack of memory.",
+                f"See that this machine has {self._limits.megabytes:,} MB left.",
+                may_be_chance=True,
+            )
+        _log.warning("The process that read %s ended (%s): %s", name, how, said.strip()[-1000:])
+        return TooMuchError(
+            f"{name} crashed the program that reads it ({how}): the file is damaged, or made in a way that "
+            "the program cannot bear.",
+            _AGAIN,
+            may_be_chance=True,
+        )
+
+    def _too_much_memory(self, name: str) -> TooMuchError:
+        return TooMuchError(
+            f"Reading {name} needs more than {self._limits.megabytes:,} MB of memory: a cell far below or to "
+            "the right of the others is a usual cause.",
+            "Delete the empty rows and columns behind the data (in Excel, Ctrl-End shows the last cell), "
+            "save it and drop it again. If it is a large file that is sound, split it, or have "
+            "SHS_READ_MEMORY_MB raised.",
+        )
+
+    def end(self) -> None:
+        """End the process at once; nothing that it does is worth waiting for."""
+        self._process.kill()
+        self._process.wait()
+        self._socket.close()
+        if self._output_end >= 0:
+            os.close(self._output_end)
+            self._output_end = -1
+
+
+def _too_long(name: str, how: str) -> TooMuchError:
+    return TooMuchError(
+        f"Reading {name} {how} and was ended.",
+        f"{_AGAIN} If it is a large file that is sound, split it, or have SHS_READ_SECONDS raised.",
+    )
+
+
+_AGAIN = "Open it in Excel (a PDF: ask the supplier for it again), save it as a new file, and drop that."
+# Resident memory of the imported libraries, in megabytes, with some room.
+_OF_THE_LIBRARIES = 300
+
+
+def resident_megabytes(pid: int) -> float:
+    """Return how much memory a process has; 0 where that is not known."""
+    statm = Path(f"/proc/{pid}/statm")
+    try:
+        if Path("/proc/self/statm").exists():
+            return int(statm.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        said = subprocess.run(
+            ["ps", "-o", "rss=", "-p", str(pid)], check=False, capture_output=True, text=True
+        ).stdout
+        return int(said or 0) / 1024
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def _named(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _environment() -> Mapping[str, str]:
+    told = {name: os.environ[name] for name in _TOLD if name in os.environ}
+    # The code that runs here, wherever it was imported from.
+    told["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_CODE), told.get("PYTHONPATH"))))
+    # One thread computes; more would each reserve memory.
+    return told | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+
+
+def _cannot_start(why: str) -> ShsError:
+    return ShsError(
+        f"The program that reads files does not start here: {why}",
+        "Look at the memory and the number of processes that this machine has left, then run again; "
+        "shs doctor looks at the rest.",
+    )
