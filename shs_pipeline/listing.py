@@ -136,7 +136,14 @@ def list_folder(root: Path, under: str = "") -> Iterator[Drop]:
             return
     if not under:
         os.scandir(root).close()
-    yield from _walk(root, under, frozenset())
+    yield from _walk(root, under, _above(root, under))
+
+
+def _above(root: Path, under: str) -> frozenset[tuple[int, int]]:
+    """Return the folders in which one lies: a link to any of them is a loop wherever the listing begins."""
+    parents = (root / under, *(root / under).parents)[1:] if under else ()
+    found = [place.stat() for place in parents if place == root or root in place.parents]
+    return frozenset((each.st_dev, each.st_ino) for each in found)
 
 
 _DEEPEST = 40  # folders within folders; the deepest that is read is four
