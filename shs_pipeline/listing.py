@@ -85,17 +85,21 @@ def _left_over(drop: Drop) -> Drop:
 
 def _told(drop: Drop) -> Drop:
     """Return a drop under the name that people see, with what is wrong with its name."""
-    path = shown(drop.key)
-    problem = drop.problem or _problem_of(drop.key, path)
-    return replace(drop, path=path, problem=problem, remedy=drop.remedy or (_RENAME if problem else ""))
+    problem, remedy = (drop.problem, drop.remedy) if drop.problem else name_refused(drop.key) or ("", "")
+    return replace(drop, path=shown(drop.key), problem=problem, remedy=remedy)
 
 
-def _problem_of(key: str, path: str) -> str:
+def name_refused(key: str) -> tuple[str, str] | None:
+    """Return why a file of this name can never be read, and the remedy; None for a name that is fine."""
+    path = shown(key)
     if any(part in ("", ".", "..") for part in key.split("/")):
-        return f"The key {path} begins with a slash, or holds //, /./ or /../, by which no file can be read."
+        problem = (
+            f"The key {path} begins with a slash, or holds //, /./ or /../, by which no file can be read."
+        )
+        return problem, _RENAME
     if _UNTELLABLE.search(key):
-        return f"The name of {path} holds characters that cannot be printed, or is no UTF-8."
-    return ""
+        return f"The name of {path} holds characters that cannot be printed, or is no UTF-8.", _RENAME
+    return None
 
 
 def shown(key: str) -> str:
