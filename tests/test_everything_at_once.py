@@ -183,7 +183,8 @@ def _the_dashboards_count_the_same(system: System) -> None:
         answer = ask(connection, card, {})
         everybody = connection.execute("select count(distinct rep_name) from marts.harmonised_sales")
         assert everybody.fetchone() > (3,)
-    assert (answer.fault, {row[0] for row in answer.rows}, len(answer.rows)) == (None, bad, len(bad))
+    # A file with errors of several kinds has a row for each kind.
+    assert (answer.fault, {row[0] for row in answer.rows}) == (None, bad)
     with rep.reading() as connection:
         for mart in ("harmonised_sales", "commission_payouts", "payout_explanations"):
             names = connection.execute(f"select distinct rep_name from marts.{mart}".encode()).fetchall()
