@@ -85,17 +85,21 @@ def _left_over(drop: Drop) -> Drop:
 
 def _told(drop: Drop) -> Drop:
     """Return a drop under the name that people see, with what is wrong with its name."""
-    path = shown(drop.key)
-    problem = drop.problem or _problem_of(drop.key, path)
-    return replace(drop, path=path, problem=problem, remedy=drop.remedy or (_RENAME if problem else ""))
+    problem, remedy = (drop.problem, drop.remedy) if drop.problem else name_refused(drop.key) or ("", "")
+    return replace(drop, path=shown(drop.key), problem=problem, remedy=remedy)
 
 
-def _problem_of(key: str, path: str) -> str:
+def name_refused(key: str) -> tuple[str, str] | None:
+    """Return why a file of this name can never be read, and the remedy; None for a name that is fine."""
+    path = shown(key)
     if any(part in ("", ".", "..") for part in key.split("/")):
-        return f"The key {path} begins with a slash, or holds //, /./ or /../, by which no file can be read."
+        problem = (
+            f"The key {path} begins with a slash, or holds //, /./ or /../, by which no file can be read."
+        )
+        return problem, _RENAME
     if _UNTELLABLE.search(key):
-        return f"The name of {path} holds characters that cannot be printed, or is not UTF-8."
-    return ""
+        return f"The name of {path} holds characters that cannot be printed, or is not UTF-8.", _RENAME
+    return None
 
 
 def shown(key: str) -> str:
@@ -136,7 +140,14 @@ def list_folder(root: Path, under: str = "") -> Iterator[Drop]:
             return
     if not under:
         os.scandir(root).close()
-    yield from _walk(root, under, frozenset())
+    yield from _walk(root, under, _above(root, under))
+
+
+def _above(root: Path, under: str) -> frozenset[tuple[int, int]]:
+    """Return the folders in which one lies: a link to any of them is a loop wherever the listing begins."""
+    parents = (root / under, *(root / under).parents)[1:] if under else ()
+    found = [place.stat() for place in parents if place == root or root in place.parents]
+    return frozenset((each.st_dev, each.st_ino) for each in found)
 
 
 _DEEPEST = 40  # folders within folders; the deepest that is read is four

@@ -623,6 +623,28 @@ def test_a_file_in_the_landing_zone_is_checked_as_its_place_says(bare: System) -
     assert "checked as novo (it is in that folder)" in result.output
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("incoming/nobody/2025-03/lost.xlsx", "there is no source called 'nobody'"),
+        ("incoming/cygnus/March/lost.xlsx", "'March' is not a commission month"),
+        (f"incoming/cygnus/{MONTH:%Y-%m}/bell\x07.xlsx", "cannot be printed"),
+    ],
+)
+def test_a_file_that_no_run_would_load_from_its_place_is_checked_as_rejected(
+    bare: System, monkeypatch: pytest.MonkeyPatch, path: str, said: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+
+    refused = bare.shs("check", bare.put(path, sample()))
+    elsewhere = bare.shs("check", bare.put("../elsewhere.xlsx", sample()))
+
+    assert refused.exit_code == EXIT_REJECTED
+    assert said in refused.output
+    assert "1 error." in refused.output
+    assert (elsewhere.exit_code, said in elsewhere.output) == (0, False)
+
+
 def test_a_reference_workbook_is_checked_too(bare: System, report: Path) -> None:
     report.write_bytes(reference_workbooks(MONTH, MONTH, 10)["reference/sales_reps.xlsx"])
 

@@ -216,6 +216,20 @@ def test_what_a_mac_leaves_in_folders_with_an_icon_is_litter(landing: Landing) -
     assert [drop.path for drop in landing.drops()] == [GOOD]
 
 
+@pytest.mark.parametrize("up", ["..", "../..", "../../.."])
+def test_a_link_to_a_folder_further_up_is_one_loop_wherever_the_listing_begins(
+    landing: Landing, up: str
+) -> None:
+    place = put(landing, GOOD)
+    (place.parent / "loop").symlink_to(up)
+    folder = GOOD.rpartition("/")[0]
+
+    found = landing.drops(folder)
+
+    assert [drop.path for drop in found] == [GOOD, f"{folder}/loop"]
+    assert found == landing.drops()
+
+
 def test_a_loop_of_links_a_dead_link_and_a_pipe_are_told_and_the_others_listed(landing: Landing) -> None:
     place = put(landing, GOOD)
     (place.parent / "loop").symlink_to(place.parent)

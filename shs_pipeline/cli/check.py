@@ -91,6 +91,8 @@ def check(
             outcome = _judged(console, settings, reader, subject, dropped)
         except UnreadableFileError as error:
             outcome = FileOutcome.rejected(Problem(error.problem, error.remedy))
+        if source is None and (refusal := _refusal_of_place(settings, file)):
+            outcome = replace(outcome, problems=[refusal, *outcome.problems])
         _show_outcome(console, subject, outcome)
         if errors_to is not None:
             _write_errors(console, reader, errors_to, dropped, outcome)
@@ -159,14 +161,35 @@ def _subject(
 
 def _place_in_landing(settings: Settings, path: Path) -> Place | None:
     """Return what the place of a file in the landing zone says; None for a file elsewhere."""
-    from shs_pipeline.cli.terminal import shown_address
     from shs_pipeline.landing import place_of
+
+    key = _key_in_landing(settings, path)
+    return None if key is None else place_of(key)
+
+
+def _key_in_landing(settings: Settings, path: Path) -> str | None:
+    from shs_pipeline.cli.terminal import shown_address
 
     root = Path(shown_address(settings.landing))
     try:
-        return place_of(path.resolve().relative_to(root.resolve()).as_posix())
+        return path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
         return None
+
+
+def _refusal_of_place(settings: Settings, path: Path) -> Problem | None:
+    """Return why a file of the landing zone is rejected where it lies, whatever it holds."""
+    from shs_pipeline.landing import is_of_an_admin, place_of
+    from shs_pipeline.listing import name_refused
+    from shs_pipeline.reading import Problem
+
+    key = _key_in_landing(settings, path)
+    if key is None or not is_of_an_admin(key):
+        return None
+    if refused := name_refused(key):
+        return Problem(*refused)
+    place = place_of(key)
+    return Problem(place.problem, place.remedy) if place.kind == "unknown" else None
 
 
 def _stand_in_month(declaration: Declaration, name: str) -> date | None:

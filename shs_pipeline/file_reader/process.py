@@ -195,7 +195,7 @@ class ReadingProcess:
         _log.warning("The process that read %s ended (%s): %s", name, how, said.strip()[-1000:])
         return TooMuchError(
             f"{name} crashed the program that reads it ({how}): the file is damaged, or made in a way that "
-            "the program cannot bear.",
+            "the program cannot handle.",
             _AGAIN,
             may_be_chance=True,
         )
