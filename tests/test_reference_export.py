@@ -182,7 +182,7 @@ def test_leading_zeros_stay() -> None:
 
 
 def test_an_amount_that_excel_would_round_stays_exact() -> None:
-    rows = [THRESHOLD | {"commission_tier_threshold": Decimal("123456789012345.91")}]
+    rows = [THRESHOLD | {"commission_tier_threshold": Decimal("1234567890.1234567")}]
 
     assert read("tier_thresholds", export("tier_thresholds", rows)) == rows
 
@@ -298,7 +298,7 @@ def test_any_rates_read_back_exactly(rows: list[tuple[Decimal, Decimal | None, d
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.decimals(0, 10**15 - 1, places=2), min_size=1, max_size=8))
+@given(st.lists(st.decimals(0, 10**10 - 1, places=2), min_size=1, max_size=8))
 def test_any_amounts_read_back_exactly(amounts: list[Decimal]) -> None:
     rows = [
         THRESHOLD | {"year": 2000 + place, "commission_tier_threshold": value}
