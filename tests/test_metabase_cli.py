@@ -36,7 +36,7 @@ def test_plan_apply_links_and_destroy_say_what_they_do(house: House) -> None:
     applied = shs("apply")
 
     assert "changes made in" in applied
-    assert "Hand each address below to its person only" in applied
+    assert "Give each address below to its person only" in applied
     assert "/auth/reset_password/" in applied
     assert "Metabase is as it should be." in shs("plan")
     assert "Metabase is as it should be." in shs("apply")
