@@ -257,6 +257,8 @@ def _is_about_a_name(error: Exception) -> bool:
     from obstore.exceptions import InvalidPathError
 
     said = str(error).lower()
+    if "<code>" in said:
+        return False  # The store itself refused, in its XML.
     return isinstance(error, InvalidPathError) or any(
         sign in said for sign in ("path", "segment", "xml", "deserial", "invalid list response", "utf-8")
     )

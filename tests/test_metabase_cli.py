@@ -38,8 +38,8 @@ def test_plan_apply_links_and_destroy_say_what_they_do(house: House) -> None:
     assert "changes made in" in applied
     assert "Give each address below to its person only" in applied
     assert "/auth/reset_password/" in applied
-    assert "Metabase is as it should be." in shs("plan")
-    assert "Metabase is as it should be." in shs("apply")
+    assert "Metabase is up to date." in shs("plan")
+    assert "Metabase is up to date." in shs("apply")
     assert "/auth/reset_password/" in shs("links", "Dana Whitfield")
     assert "removed" in shs("destroy", "--yes")
     assert house.fake.dashboards == {}
