@@ -11,6 +11,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -128,7 +129,11 @@ def _run_sql(details: dict[str, Any], sql: str) -> list[list[Any]]:
 
 
 @pytest.mark.slow
-def test_every_card_of_every_rep_answers_with_own_rows_in_the_database(zone: Zone) -> None:
+def test_every_card_of_every_rep_answers_with_own_rows_in_the_database(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As the end of a version's security fixes comes near, apply adds a note.
+    monkeypatch.setattr(provisioning, "today", lambda: date(2026, 10, 1))
     store = FileSecrets(zone.folder.parent / "secrets.json")
     with serving(FakeMetabase()) as fake:
         fake.run_sql = _run_sql

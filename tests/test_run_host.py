@@ -57,6 +57,11 @@ def start(host: Path, run: str, *command: str) -> dict[str, Any]:
     return ask(host, {"do": "start", "run": run, "command": command})
 
 
+def state_of(pid: int) -> str:
+    """The letter that the kernel gives for what a process does: T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def look(host: Path, run: str) -> dict[str, Any]:
     return ask(host, {"do": "look", "run": run})
 
@@ -91,6 +96,8 @@ def test_a_run_ends_when_asked_and_the_others_go_on(host: Path) -> None:
 def test_a_suspended_run_is_killed_when_it_is_told_to_end_and_does_not(host: Path) -> None:
     pid = start(host, "a", "sleep", "60")["pid"]
     os.kill(pid, signal.SIGSTOP)
+    # Of two signals that wait, the lower number comes first: SIGTERM would win.
+    until(lambda: state_of(pid) == "T")
 
     ask(host, {"do": "end", "run": "a"})
 

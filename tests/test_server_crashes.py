@@ -164,11 +164,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def fill(disk: Path) -> Path:
     path = disk / "home" / "filling"
-    with path.open("wb") as handle:
+    # Unbuffered: what a buffer still holds would fail once more when the file is closed.
+    with path.open("wb", buffering=0) as handle:
         try:
             while True:
                 handle.write(b"\0" * (1 << 16))
-                handle.flush()
         except OSError:
             return path
 
