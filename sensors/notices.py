@@ -1,9 +1,5 @@
 """The sensor behind the notices: it tells what happened, failed runs included."""
 
-import json
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
@@ -33,47 +29,35 @@ def notices_sensor() -> dg.SensorDefinition:
     )
     def look(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
         log_to_stderr()
-        after, seen = _load(context.cursor)
-        records = context.instance.get_run_records(
-            dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after),
+        after = _after(context)
+        changes = context.instance.fetch_run_status_changes(
+            dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=after),
             limit=_RUNS_AT_ONCE,
-            order_by="update_timestamp",
             ascending=True,
-        )
-        fresh = [record for record in records if record.dagster_run.run_id not in seen]
-        failed = [_failed_run(context.instance, record) for record in fresh if not _is_retried(record)]
-        unmoved = context.cursor or _dump(after, ())
+        ).records
+        found = [context.instance.get_run_record_by_id(change.run_id) for change in changes]
+        failed = [
+            _failed_run(context.instance, record) for record in found if record and not _is_retried(record)
+        ]
         try:
             told = warehouse.tell(failed, _SENDING_SECONDS)
         except ShsError as error:
-            return dg.SensorResult(skip_reason=str(error), cursor=unmoved)
-        cursor = _after(records) if records else unmoved
+            return dg.SensorResult(skip_reason=str(error), cursor=str(after))
+        cursor = str(changes[-1].storage_id if changes else after)
         return dg.SensorResult(skip_reason=_said(told.recorded, told.mailed, told.trouble), cursor=cursor)
 
     return look
 
 
-def _load(cursor: str | None) -> tuple[datetime, frozenset[str]]:
-    """Return after when a failed run was not told so far, and those of just then that were.
+def _after(context: dg.SensorEvaluationContext) -> int:
+    """Return the number of the last event that was looked at; a clock that steps back changes no number.
 
     At first nothing of the past is told: the first look only begins.
     """
-    try:
-        stored = json.loads(cursor or "")
-        return datetime.fromisoformat(stored["after"]), frozenset(stored["seen"])
-    except (ValueError, TypeError, KeyError):
-        return datetime.now(UTC), frozenset()
-
-
-def _dump(after: datetime, seen: Iterable[str]) -> str:
-    return json.dumps({"after": after.isoformat(), "seen": list(seen)})
-
-
-def _after(records: Sequence[dg.RunRecord]) -> str:
-    """Return the cursor behind these runs; another one may have ended in the instant of the last."""
-    last = max(record.update_timestamp for record in records)
-    seen = [record.dagster_run.run_id for record in records if record.update_timestamp == last]
-    return _dump(last - timedelta(microseconds=1), seen)
+    if context.cursor and context.cursor.isdecimal():
+        return int(context.cursor)
+    last = context.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
+    return last[0].storage_id if last else 0
 
 
 def _is_retried(record: dg.RunRecord) -> bool:

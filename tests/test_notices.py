@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -924,6 +925,11 @@ def probe() -> None:
     breaks()
 
 
+@dg.job
+def other_probe() -> None:
+    breaks()
+
+
 def test_the_sensor_tells_failed_runs_each_once(installed: Zone, inbox: Inbox) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         probe.execute_in_process(instance=instance, raise_on_error=False)
@@ -952,6 +958,36 @@ def test_the_sensor_forgets_no_failed_run_while_the_database_is_away(
         look(instance, second.cursor)
 
     assert "does not answer" in second.skip_reason.skip_message
+    assert len(inbox.mails) == 2
+
+
+@pytest.mark.usefixtures("installed", "inbox")
+def test_a_failed_run_is_told_though_the_clock_stepped_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = look(instance, None)
+        with monkeypatch.context() as ahead:
+            ahead.setattr(time, "time", lambda real=time.time: real() + 7200)
+            ahead.setattr("dagster._core.storage.runs.sql_run_storage.get_current_datetime", two_hours_ahead)
+            probe.execute_in_process(instance=instance, raise_on_error=False)
+        second = look(instance, first.cursor)
+        other_probe.execute_in_process(instance=instance, raise_on_error=False)
+        third = look(instance, second.cursor)
+
+    assert all("1 new notices" in each.skip_reason.skip_message for each in (second, third))
+
+
+def two_hours_ahead() -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(hours=2)
+
+
+@pytest.mark.parametrize("cursor", ['{"after": "2026-01-01T00:00:00+00:00", "seen": []}', "x", ""])
+def test_a_cursor_that_is_no_number_begins_anew(installed: Zone, inbox: Inbox, cursor: str) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        probe.execute_in_process(instance=instance, raise_on_error=False)
+        first = look(instance, cursor)
+        probe.execute_in_process(instance=instance, raise_on_error=False)
+        look(instance, first.cursor)
+
     assert len(inbox.mails) == 2
 
 
