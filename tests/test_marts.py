@@ -142,6 +142,8 @@ def test_the_upload_status_tells_loaded_rejected_and_missing_months(
 ) -> None:
     bad = zone.drop("incoming/ternio/2025-02/broken.xlsx", b"no workbook")
     only_bad = zone.drop("incoming/ternio/2025-04/broken.xlsx", b"no workbook either")
+    # A source is waited for from its first loaded month on, as in shs status.
+    before_all = zone.drop("incoming/ternio/2024-10/broken.xlsx", b"no workbook at all")
     zone.run()
 
     build(zone)
@@ -152,6 +154,7 @@ def test_the_upload_status_tells_loaded_rejected_and_missing_months(
         ).fetchall()
     )
     assert {f"{month:%m}": state for month, state in states.items()} == {
+        "10": "rejected",
         "01": "loaded",
         "02": "rejected",
         "03": "loaded",
@@ -165,6 +168,7 @@ def test_the_upload_status_tells_loaded_rejected_and_missing_months(
     assert detail == (1, 8, 1, True)
     zone.delete(bad)
     zone.delete(only_bad)
+    zone.delete(before_all)
     zone.run()
 
 

@@ -43,11 +43,11 @@ slices as (
 
 ),
 
--- A source is waited for from its own first month on.
+-- A source is waited for from its own first loaded month on, as shs status waits for it.
 due as (
 
     select first_months.source, months.month::date as month
-    from (select source, min(month) as month from files group by source) as first_months
+    from (select source, min(month) as month from files where files > 0 group by source) as first_months
     cross join lateral generate_series(
         first_months.month, '{{ var("last_due_month") }}'::date, interval '1 month'
     ) as months (month)
