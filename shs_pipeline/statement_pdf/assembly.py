@@ -13,7 +13,8 @@ from decimal import Decimal
 
 from shs_pipeline.reading import Problem
 from shs_pipeline.statement_pdf.coordinates import SEND_PIVOT
-from shs_pipeline.statement_pdf.names import TEXT, Names
+from shs_pipeline.statement_pdf.names import Names
+from shs_pipeline.statement_pdf.naming import TEXT
 from shs_pipeline.statement_pdf.printed import (
     CLIENT,
     COMMISSION,
@@ -59,9 +60,9 @@ class _Builder:
     def __init__(self, lines: Sequence[CellLine]) -> None:
         self.lines = lines
         self.statement = Statement()
-        self.names = Names(self.statement, is_block=_is_in_blocks(lines))
+        self.names = Names(self.statement, lines, is_block=_is_in_blocks(lines))
         self._repeated = _repeated_at_edges(lines)
-        self._shapes: set[str] = set()
+        self._codes: set[str] = set()  # agency codes seen, and the form of those that hold a number
         self._label = ""  # of a total whose amounts stand on the next line
         self._page = 0
 
@@ -73,16 +74,16 @@ class _Builder:
         if line.is_huge:
             self.statement.left_out[WATERMARK] += 1
         elif is_furniture(line.text) and not _MONEY.search(line.text):
-            self.statement.left_out[FURNITURE] += 1
+            self._leave_out(line, FURNITURE, is_sure=any(char.isdigit() for char in line.text))
         elif _has_amounts(line):
             self._take_amounts(line, label)
         elif place := _place(line):
             self.names.take_place(line, place)
-        elif index in self._repeated:
-            self.statement.left_out[FURNITURE] += 1
+        elif index in self._repeated or line.is_title:
+            self._leave_out(line, "" if line.is_title else FURNITURE)
         elif _is_broken_sale(line):
             self._take_sale(line)
-        elif is_total(line.text) and not self.names.is_waiting:
+        elif is_total(line.text) and self._is_label(index):
             self._label = line.text
         elif is_first and self._is_section(index):
             self._take_first(line)
@@ -94,6 +95,18 @@ class _Builder:
         self.names.finish()
         return self.statement
 
+    def _leave_out(self, line: CellLine, reason: str, *, is_sure: bool = False) -> None:
+        """Leave out what belongs to the page, but for a text that may be the rest of a name."""
+        if (is_sure or not self.names.take_doubtful(line, reason)) and reason:
+            self.statement.left_out[reason] += 1
+
+    def _is_label(self, index: int) -> bool:
+        """Whether the text that calls itself a total stands above the amounts, and in no name."""
+        if not self.names.is_waiting:
+            return True
+        below = self.lines[index + 1 : index + 2]
+        return any(_has_amounts(line) and not line[INVOICE] for line in below)
+
     def _take_heading(self, line: CellLine) -> None:
         """A text that may name what follows, or says nothing of it."""
         self.statement.headings.add(line.text.casefold())
@@ -101,18 +114,23 @@ class _Builder:
 
     def _take_first(self, line: CellLine) -> None:
         """The first line of a page: the agency's code, on the first page or where it was seen before."""
-        if line.page == self.lines[0].page or shape_of(line.text) in self._shapes:
+        if line.page == self.lines[0].page or self._is_code(line):
             self.statement.headings.add(line.text.casefold())
-            self._shapes.add(shape_of(line.text))
+            self._codes.add(line.text.casefold())
+            if any(char.isdigit() for char in line.text):
+                self._codes.add(shape_of(line.text))
         else:
             self._take_heading(line)
+
+    def _is_code(self, line: CellLine) -> bool:
+        return line.text.casefold() in self._codes or shape_of(line.text) in self._codes
 
     def _is_section(self, index: int) -> bool:
         """Whether a page's first line is a rep code, and not part of a client's name."""
         line = self.lines[index]
         if self.names.is_block and index + 1 < len(self.lines):
             return not self.names.is_next(line, self.lines[index + 1])
-        return not self.names.is_waiting or shape_of(line.text) in self._shapes
+        return not self.names.is_waiting or self._is_code(line)
 
     def _take_amounts(self, line: CellLine, label: str) -> None:
         text = tidy(" ".join(line[column] for column in (CLIENT, PLACE, INVOICE, ITEM)))
@@ -146,7 +164,7 @@ class _Builder:
         self.names.take_sale(Sale(line, "", net_sales, commission, section=len(self.statement.headings)))
 
     def _take_total(self, line: CellLine, label: str, *, is_named: bool) -> None:
-        self.names.take_total()
+        self.names.take_total(line, label)
         amounts = {}
         for column in _AMOUNTS:
             amount = amount_of(line[column])

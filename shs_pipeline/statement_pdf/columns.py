@@ -117,7 +117,7 @@ class Columns:
         name = next(
             (cells[i] for i, band in enumerate(self.bands) if band.meaning == CLIENT and i in cells), None
         )
-        limit = self._end_of_names()
+        limit, left = self._end_of_names(), line.runs[0].x0
         return CellLine(
             page,
             line.number,
@@ -126,6 +126,8 @@ class Columns:
             line.y,
             size,
             is_flush=name is not None and abs(name[0].word.x0 - self._client().left) <= size,
+            is_inside=left >= self._client().left - size and line.runs[-1].x1 <= limit + size,
+            x0=left,
             has_room=limit - name[-1].word.x1 if name else 0.0,
             width_of_first=line.runs[0].words[0].x1 - line.runs[0].words[0].x0,
             is_huge=line.is_huge,

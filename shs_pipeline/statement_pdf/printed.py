@@ -127,8 +127,11 @@ class CellLine:
         cells: text by column (`CLIENT` …); columns that hold nothing are left out.
         text: the whole line, for messages.
         is_flush: whether it begins where the clients' names begin.
+        is_inside: whether it begins and ends within the column of the clients' names.
+        x0: left edge, points.
         has_room: points between the end of the client's text and the next column.
         width_of_first: width of the line's first word, points.
+        is_title: whether a title or heading printed elsewhere has the same words.
         is_muddled: whether texts that were drawn apart lie over each other.
     """
 
@@ -139,10 +142,13 @@ class CellLine:
     y: float = 0.0
     size: float = 1.0
     is_flush: bool = True
+    is_inside: bool = True
+    x0: float = 0.0
     has_room: float = 0.0
     width_of_first: float = 0.0
     is_huge: bool = False
     is_muddled: bool = False
+    is_title: bool = False
 
     def __getitem__(self, column: str) -> str:
         """The cell's text, blank where nothing is printed."""

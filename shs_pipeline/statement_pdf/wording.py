@@ -20,21 +20,24 @@ _TOTAL_AT_END = re.compile(r"\b(?:sub[- ]?)?totals?:?(?: \(?\d+ \w+\)?)?:?$", re
 _FURNITURE = re.compile(
     r"page:? *#?\d+\b.*|(?:pg|p)\.? ?\d+(?: ?(?:of|/) ?\d+)?|- ?\d+ ?-|\d+ ?(?:/|of) ?\d+|"
     r".*\b(?:printed|print date|run date|generated|created)\b.*\d.*|.*\bpage:? \d+(?: (?:of|/) \S+)?|"
-    r".*\bconfidential\b.*|\(?continued\b.*|.*\(?continued\)?\.*|\*+ ?end of .*|"
+    r".*\bconfidential\b.*|\(?continued\)?(?: (?:on|from|next|overleaf)\b.*)?\.*|.*\(?continued\)?\.*|\*+ ?end of .*|"
     r"end of (?:report|statement).*|[-_=*. ]+",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
-    r"\d+[A-Za-z]? .*[A-Za-z].*|p\.? ?o\.? box \d+.*|(?:suite|ste|floor|bldg|unit|room)\.? #?\w+",
+    r"\d+[A-Za-z]?,? (?:\S+ ){0,4}(?:st|street|ave?|avenue|rd|road|dr|drive|blvd|boulevard|ln|lane|pkwy|parkway|"
+    r"hwy|highway|way|ct|court|pl|place|plaza|sq|square|cir|circle|ter|terrace|trail|trl|loop|fwy|freeway)\b\.?,?"
+    r"(?: (?:n|s|e|w|ne|nw|se|sw)\.?)?(?:,? (?:suite|ste|floor|bldg|unit|room|apt)?\.? ?#?\w+)?|"
+    r"p\.? ?o\.? box \d+.*|(?:suite|ste|floor|bldg|unit|room)\.? #?\d\w*",
     re.IGNORECASE,
 )
 _NOTE = re.compile(
-    r"[*†‡#>].*|(?:note|remark|comment|memo|ref|re|attn|p\.?o)\b[.:#]? .*|n\.?b\.? .*", re.IGNORECASE
+    r"[*†‡>].*|(?:note|remark|comment|memo|ref|re|attn|p\.?o)s?[.:#]+ .*|n\.b\. .*", re.IGNORECASE
 )
 _NOTE_WORDS = re.compile(
     r"\b(?:note|see|per|adjust\w*|credit\w*|re-?bill\w*|correct\w*|revers\w*|return\w*|pric\w+|invoice\w*|inv|order\w*|"
     r"commission\w*|rate|paid|pay\w*|ship\w*|effective|agreement|contract\w*|split|rep|void\w*|dup\w*|due|"
-    r"refund\w*|previous\w*|prior|statement|freight|back-?order\w*|attached|approved|dispute\w*)\b"
+    r"refund\w*|previous\w*|prior|statement|freight|back-?order\w*|thank|thanks|questions?|overleaf|attached|approved|dispute\w*)\b"
     r"|\d{3}|\d[/-]\d|[:;!?%$@]",
     re.IGNORECASE,
 )
