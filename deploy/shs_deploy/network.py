@@ -103,7 +103,7 @@ class Network(Stack):
         if "0.0.0.0/0" in self._config.allowed_networks:
             accept(
                 balancer,
-                "Reps reach Metabase from anywhere, by TLS and its login; allowed_networks narrows it.",
+                "The environment's settings say in so many words that it is reached from everywhere.",
                 "EC23",
             )
         pairs = [
@@ -118,7 +118,7 @@ class Network(Stack):
             ("metabase", "metabase_database", POSTGRES),
             *((name, "endpoints", HTTPS) for name in _TASKS),
         ]
-        if self._config.oidc:
+        if self._config.dagster_host:
             pairs.append(("balancer", "webserver", ec2.Port.tcp(WEB_PORT)))
         if self._config.mail:
             pairs += [(name, "endpoints", SMTP) for name in ("code", "runs", "metabase")]

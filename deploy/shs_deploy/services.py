@@ -26,6 +26,8 @@ from shs_deploy.right import Right, as_found, give
 RUN_CONTAINER = "run"
 LISTING_MINUTES = 15
 _DAGSTER_CONFIG = "/app/deploy/dagster.ecs.yaml"
+# Dagster's own behind a look at the group of whoever asks: sensors/webserver.py.
+_GUARDED_WEBSERVER = "/app/deploy/dagster-webserver"
 _SMTP_PORT = "587"
 # Java takes a quarter of a container by itself, too little with a connection per rep.
 _METABASE_HEAP = "-XX:MaxRAMPercentage=70"
@@ -309,6 +311,7 @@ class Services(Stack):
             repository,
             size.webserver,
             [*rights.read_run_logs(data), *rights.know_run_task(), *rights.end_runs(cluster)],
+            self._gate_of_webserver(),
             # Whom IAM lets, reaches the UI and the databases through it, without a bastion.
             enable_execute_command=True,
         )
@@ -317,6 +320,15 @@ class Services(Stack):
         # Started before the code server answers, they look for it again only after a minute.
         for name in ("webserver", "daemon"):
             self.services[name].node.add_dependency(self.services["code"])
+
+    def _gate_of_webserver(self) -> dict[str, str]:
+        group = self._config.dagster_group
+        return {"DAGSTER_UI_GROUP": group.name, "DAGSTER_UI_GROUP_CLAIM": group.claim} if group else {}
+
+    def _command(self, name: str) -> list[str]:
+        program, *words = _COMMANDS[name]
+        is_guarded = name == "webserver" and self._config.dagster_group
+        return [_GUARDED_WEBSERVER if is_guarded else program, *words]
 
     def _accept_sessions(self, name: str) -> None:
         sessions = as_found(self, f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:")
@@ -362,7 +374,7 @@ class Services(Stack):
             self._image(repository),
             {**self._environment(self.run.task_definition_arn), **own, **(environment or {})},
             self._secrets(has_mail=name == "code"),
-            command=_COMMANDS[name],
+            command=self._command(name),
             # ECS does not read the one of the image.
             health_check=ecs.HealthCheck(
                 command=["CMD", "python", "-m", "shs_pipeline.health"],
