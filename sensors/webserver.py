@@ -94,11 +94,11 @@ def main() -> None:
         sys.exit(f"{GROUP} is not set. Name the group that may use Dagster's UI.")
     claim = os.environ.get(CLAIM) or "groups"
 
-    class GuardedWebserver(app.DagsterWebserver):  # type: ignore[misc, name-defined]
+    class GuardedWebserver(app.DagsterWebserver):
         """Dagster's webserver with the gate in front of everything."""
 
         def build_middleware(self) -> list[Middleware]:
             return [Middleware(GroupOnly, group=group, claim=claim), *super().build_middleware()]
 
-    app.DagsterWebserver = GuardedWebserver  # type: ignore[attr-defined, misc]
+    app.DagsterWebserver = GuardedWebserver  # type: ignore[misc]
     cli.main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
@@ -25,7 +26,8 @@ LANDING = "landing"
 _EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 # Not `rejected/`, where the system itself writes.
 _WATCHED = ("incoming", "reference")
-_OWNER = "shs_owner"
+WAREHOUSE_OWNER, METABASE_OWNER = "shs_owner", "metabase"
+"""To whom the databases belong; two logins stand for each (`shs_pipeline/database_logins.py`)."""
 
 
 class Data(Stack):
@@ -39,16 +41,13 @@ class Data(Stack):
         self.dead_arrivals, self.arrivals = self._make_queues()
         self.landing = self._make_landing()
         self.run_logs = self._make_run_logs()
-        self.warehouse = self._postgres(
-            "Warehouse", "warehouse", database="shs", owner=_OWNER, size=config.size.warehouse
-        )
+        self.warehouse = self._postgres("Warehouse", "warehouse", database="shs", size=config.size.warehouse)
         replica = config.size.replica
         self.replica = self.warehouse.replica(replica) if replica else None
         self.metabase_database = self._postgres(
             "MetabaseDatabase",
             "metabase",
             database="metabase",
-            owner="metabase",
             size=config.size.metabase_database,
         )
         self.metabase_key = self._secret(
@@ -61,6 +60,8 @@ class Data(Stack):
             "metabase-admin",
             f"First password of Metabase's administrator {config.admin_mail}.",
         )
+        self.warehouse_login = self._login("WarehouseLogin", "warehouse-login", WAREHOUSE_OWNER)
+        self.metabase_login = self._login("MetabaseLogin", "metabase-login", METABASE_OWNER)
         self.mail = MailIdentity(self, config.prefix, config.mail, config.zone) if config.mail else None
         self._make_policy_of_admins()
         CfnOutput(self, "LandingUrl", value=f"s3://{self.landing.bucket_name}/{LANDING}")
@@ -223,7 +224,25 @@ class Data(Stack):
             **options,
         )
 
-    def _secret(self, construct: str, name: str, description: str) -> secretsmanager.Secret:
+    def _login(self, construct: str, name: str, owner: str) -> secretsmanager.Secret:
+        """Return the secret of the login in force, at first the first one of the owner's two."""
+        return self._secret(
+            construct,
+            name,
+            f"Login that works as {owner} at present; changed every month by the task logins.",
+            template=json.dumps({"username": f"{owner}_a"}),
+            why="The task logins changes it every month, without a function of Lambda.",
+        )
+
+    def _secret(
+        self,
+        construct: str,
+        name: str,
+        description: str,
+        template: str | None = None,
+        why: str = "Nothing else would learn of a change: Metabase keeps what was made with it.",
+    ) -> secretsmanager.Secret:
+        """Return a secret with a random text, which is its password where it has a template of JSON."""
         secret = secretsmanager.Secret(
             self,
             construct,
@@ -231,11 +250,15 @@ class Data(Stack):
             description=description,
             encryption_key=self.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                password_length=40, exclude_punctuation=True, require_each_included_type=True
+                password_length=40,
+                exclude_punctuation=True,
+                require_each_included_type=True,
+                secret_string_template=template,
+                generate_string_key="password" if template else None,
             ),
             removal_policy=RemovalPolicy.RETAIN,
         )
-        accept(secret, "Nothing else would learn of a change: Metabase keeps what was made with it.", "SMG4")
+        accept(secret, why, "SMG4")
         return secret
 
     def _make_policy_of_admins(self) -> None:

@@ -17,6 +17,7 @@ from constructs import Construct
 
 from shs_deploy.accept import accept, accept_lint
 from shs_deploy.config import Config
+from shs_deploy.database import CERTIFICATES
 from shs_deploy.registry import Registry
 from shs_deploy.right import as_found
 
@@ -32,9 +33,16 @@ _TEST = [
 _LOG_IN = 'aws ecr get-login-password | docker login --username AWS --password-stdin "$REGISTRY"'
 # A tag never moves: built again, a version is what it was.
 _IS_THERE = 'aws ecr describe-images --repository-name "{}" --image-ids "imageTag={}" >/dev/null 2>&1'
+# Tasks cannot fetch it, and do not connect without it.
+_HAS_CERTIFICATES = (
+    'docker run --rm --network none --entrypoint python "$REGISTRY/$TRACKER:$TAG"'
+    f" -c \"import ssl; ssl.create_default_context(cafile='{CERTIFICATES}')\""
+)
 _BUILD = " && ".join(
     [
+        "bash deploy/rds_certificates.sh",
         'docker build --build-arg "REVISION=$TAG" --tag "$REGISTRY/$TRACKER:$TAG" .',
+        _HAS_CERTIFICATES,
         'docker push "$REGISTRY/$TRACKER:$TAG"',
     ]
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from aws_cdk.assertions import Match
 
@@ -143,7 +145,8 @@ def test_passwords_of_databases_are_made_kept_and_changed_by_aws(each: Written) 
         assert properties["ManageMasterUserPassword"] is True
         assert text(properties["MasterUserSecret"]["KmsKeyId"]).startswith("<Key")
         assert "MasterUserPassword" not in properties
-    assert databases(each)["warehouse"]["Properties"]["MasterUsername"] == "shs_owner"
+        # Not the owner of any database: shs_pipeline/database_logins.py.
+        assert properties["MasterUsername"] == "shs_master"
 
 
 def test_a_second_zone_stands_ready_in_larger_sizes(small: Written, medium: Written) -> None:
@@ -168,7 +171,7 @@ def test_generated_secrets_are_long_and_encrypted_with_our_key(each: Written) ->
     by_name = {
         one["Properties"]["Name"].removeprefix(f"{each.prefix}/"): one["Properties"] for one in found.values()
     }
-    for name in ("metabase-encryption-key", "metabase-admin"):
+    for name in ("metabase-encryption-key", "metabase-admin", "warehouse-login", "metabase-login"):
         assert by_name[name]["GenerateSecretString"]["PasswordLength"] == 40
         assert text(by_name[name]["KmsKeyId"]).startswith("<Key")
 
@@ -222,3 +225,13 @@ def test_mail_is_sent_by_a_user_who_can_send_from_one_address_only(small: Writte
 def test_signatures_are_published_in_the_hosted_zone(large: Written) -> None:
     records = large.resources("AWS::Route53::RecordSet", "data").values()
     assert [one["Properties"]["Type"] for one in records] == ["CNAME"] * 3
+
+
+def test_the_secret_of_a_login_names_one_of_its_owners_two_from_the_start(each: Written) -> None:
+    found = {
+        one["Properties"]["Name"].removeprefix(f"{each.prefix}/"): one["Properties"]["GenerateSecretString"]
+        for one in each.resources("AWS::SecretsManager::Secret").values()
+    }
+    for name, first in (("warehouse-login", "shs_owner_a"), ("metabase-login", "metabase_a")):
+        assert json.loads(found[name]["SecretStringTemplate"]) == {"username": first}
+        assert found[name]["GenerateStringKey"] == "password"
