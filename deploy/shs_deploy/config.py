@@ -52,6 +52,8 @@ KEYS = frozenset(
         "branch",
         "approval",
         "docker_hub_secret",
+        "keep_years",
+        "backup_region",
         "oidc_scope",
         *(f"oidc_{part}" for part in entry.OIDC),
     }
@@ -90,6 +92,8 @@ class Config:
 
     Attributes:
         allowed_networks: CIDR blocks that reach the load balancer, `0.0.0.0/0` alone for everywhere.
+        keep_years: how long overwritten and deleted files are kept.
+        backup_region: where backups and secrets are copied to; empty for nowhere.
         dagster_group: None where nobody reaches Dagster's UI by the load balancer, or where the provider
             itself lets in assigned people only.
     """
@@ -116,6 +120,8 @@ class Config:
     repository: Repository | None = None
     needs_approval: bool = False
     docker_hub_secret: str = ""
+    keep_years: int = 10
+    backup_region: str = ""
 
     @property
     def prefix(self) -> str:
@@ -185,6 +191,8 @@ def load_config(get: Callable[[str], Any], folder: Path = ENVIRONMENTS) -> Confi
         repository=_repository(context),
         needs_approval=flag(context, "approval"),
         docker_hub_secret=str(context.get("docker_hub_secret", "")),
+        keep_years=int(matching("keep_years", str(context.get("keep_years", 10)), r"[1-9]\d?")),
+        backup_region=_backup_region(context),
     )
 
 
@@ -285,3 +293,8 @@ def _repository(context: Mapping[str, Any]) -> Repository | None:
     form = r"arn:aws[\w-]*:code(star-)?connections:[\w-]+:\d{12}:connection/[\w-]+"
     arn = matching("connection_arn", str(context["connection_arn"]), form)
     return Repository(arn, name, str(context.get("branch", "main")))
+
+
+def _backup_region(context: Mapping[str, Any]) -> str:
+    region = str(context.get("backup_region", ""))
+    return matching("backup_region", region, r"[a-z]{2}(-[a-z]+)+-\d") if region else ""

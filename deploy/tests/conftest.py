@@ -62,6 +62,8 @@ CONTEXTS: dict[str, dict[str, object]] = {
         "environment": "prod",
         "size": "large",
         "metabase_oidc": True,
+        "backup_region": "eu-west-1",
+        "keep_years": 12,
         "oidc_scope": "openid groups",
         "zones": "us-east-1a,us-east-1b",
         "approval": "true",

@@ -57,9 +57,27 @@ def test_the_landing_zone_keeps_every_version_and_no_rule_deletes_a_current_file
     for rule in rules:
         if "ExpirationInDays" in rule:
             assert rule["Prefix"] == "landing/rejected/"
-    versions = next(rule for rule in rules if "NoncurrentVersionExpiration" in rule)
-    assert versions["NoncurrentVersionExpiration"]["NoncurrentDays"] == 400
+    (versions,) = [rule for rule in rules if "Prefix" not in rule]
     assert versions["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7
+
+
+def test_what_was_overwritten_or_deleted_is_kept_for_years_and_after_one_in_a_cheaper_class(
+    small: Written, large: Written
+) -> None:
+    for system, years in ((small, 10), (large, 12)):
+        _, resource = bucket(system, "landing")
+        rules = resource["Properties"]["LifecycleConfiguration"]["Rules"]
+        (versions,) = [rule for rule in rules if "Prefix" not in rule]
+        days = versions["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        assert years * 365.25 <= days < years * 365.25 + 1
+        moved = {
+            one["StorageClass"]: one["TransitionInDays"] for one in versions["NoncurrentVersionTransitions"]
+        }
+        assert moved == {"STANDARD_IA": 30, "GLACIER_IR": 365}
+        # A shorter rule of the same bucket is about what we made ourselves only.
+        for rule in rules:
+            if rule is not versions:
+                assert rule["Prefix"] == "landing/rejected/"
 
 
 def test_arrivals_and_removals_are_told_to_the_queue_and_what_the_system_writes_is_not(each: Written) -> None:
@@ -177,7 +195,7 @@ def test_generated_secrets_are_long_and_encrypted_with_our_key(each: Written) ->
 
 
 def test_the_keys_turn_every_year_and_serve_this_account_and_its_alarms(each: Written) -> None:
-    keys = each.resources("AWS::KMS::Key")
+    keys = each.resources("AWS::KMS::Key", "data", "pipeline")
     assert len(keys) == 2
     for key in keys.values():
         assert key["Properties"]["EnableKeyRotation"] is True
@@ -185,7 +203,7 @@ def test_the_keys_turn_every_year_and_serve_this_account_and_its_alarms(each: Wr
             if "AWS" in statement["Principal"]:
                 assert text(statement["Principal"]["AWS"]).endswith(":iam::<AWS::AccountId>:root")
             else:
-                allowed = {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+                allowed = {*("cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com")}
                 assert set(several(statement["Principal"]["Service"])) == allowed
                 assert set(statement["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey*"}
 

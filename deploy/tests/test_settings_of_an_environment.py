@@ -45,6 +45,8 @@ def test_what_is_needed_and_missing_is_named_with_where_to_set_it(key: str) -> N
         ({"allowed_networks": "0.0.0.0/0"}, "say everywhere if that is what you mean"),
         ({"allowed_networks": "0.0.0.0/1,128.0.0.0/1"}, "a large part of the internet"),
         ({"allowed_networks": "everywhere,203.0.113.0/24"}, "Keep either the word or the networks"),
+        ({"keep_years": 0}, "keep_years is '0'"),
+        ({"backup_region": "Ireland"}, "backup_region is 'Ireland'"),
         ({"due_day": 31}, "due_day is '31'"),
         ({"zones": "us-east-1a"}, "Name two or more"),
         ({"max_runs": 0}, "max_runs is '0'"),
