@@ -211,7 +211,11 @@ def _exists(connection: psycopg.Connection, table: str) -> bool:
 
 def unpublished_since(connection: psycopg.Connection) -> datetime | None:
     """Return since when something has been in the books for a day and not in a publication, if it has."""
-    row = connection.execute("select to_regclass('marts.publications') is not null").fetchone()
+    # An older installation has the table without the column until its next publication.
+    row = connection.execute(
+        "select exists (select from pg_attribute where attrelid = to_regclass('marts.publications')"
+        " and attname = 'books_version')"
+    ).fetchone()
     last = None
     if row and row[0]:
         last = connection.execute(
