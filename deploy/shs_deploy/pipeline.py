@@ -29,6 +29,7 @@ _TEST = [
     "CI=1 make check",
     "CI=1 make test",
     "bash scripts/deploy_check.sh",
+    "bash scripts/audit.sh",
 ]
 _LOG_IN = 'aws ecr get-login-password | docker login --username AWS --password-stdin "$REGISTRY"'
 # A tag never moves: built again, a version is what it was.

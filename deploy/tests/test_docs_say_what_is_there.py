@@ -1,4 +1,4 @@
-"""Somebody plays the account: what docs/deploy.md names is what the templates make, and the other way round."""
+"""Somebody plays the account: what docs/deploy.md names is what the templates make, and the reverse."""
 
 from __future__ import annotations
 
