@@ -13,11 +13,13 @@ COPY deploy/image-tools.lock deploy/
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
         --require-hashes --only-binary :all: --requirement deploy/image-tools.lock \
     && python -m venv --without-pip /opt/venv
-COPY requirements.lock ./
+# requirements-local.lock adds the database server and the charts of `shs preview`; the cloud has no use for them.
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-local.lock ./
 # Wheels with the hashes of the lock file, nothing else: no package is compiled or may run a script here.
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --python /opt/venv/bin/python --link-mode copy --compile-bytecode \
-        --require-hashes --only-binary :all: --requirements requirements.lock
+        --require-hashes --only-binary :all: --requirements "$LOCK"
 COPY . .
 # The project stays in its folder, since its models and configuration lie beside the package. The definitions
 # are loaded here once: they leave the parsed models there, where nothing can be written when it runs.

@@ -1,6 +1,6 @@
 # The commands of this project; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test fast check infra bench smoke docs lock browser clean
+.PHONY: help setup demo up down test fast check infra audit bench smoke docs lock browser clean
 
 SHS := .venv/bin/shs
 PYTHON_IN_VENV := .venv/bin/python
@@ -38,6 +38,9 @@ check: setup ## Run the linters
 
 infra: setup ## Check the infrastructure: templates, their assertions, cdk-nag, cfn-lint
 	@bash scripts/deploy_check.sh
+
+audit: ## Hold the locked packages against known vulnerabilities; asks PyPI
+	@bash scripts/audit.sh
 
 bench: setup ## Measure the speed; prints ratios
 	@$(PYTHON_IN_VENV) scripts/bench.py

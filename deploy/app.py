@@ -16,7 +16,7 @@ def main() -> None:
     # Before anything of the CDK is imported.
     use_node_of_this_environment()
     from shs_deploy.build import build_app
-    from shs_deploy.config import ConfigError
+    from shs_deploy.context import ConfigError
 
     try:
         app = build_app()

@@ -82,14 +82,16 @@ def prepare(settings: Settings) -> Databases:
 
 
 def server_url(settings: Settings) -> SecretStr | None:
-    """Return `SHS_DATABASE_URL` with the password that is given apart from it; None when it is not set."""
+    """Return `SHS_DATABASE_URL` with user and password that are given apart from it, None without it."""
     url, password = settings.database_url, settings.database_password
-    if url is None or password is None:
+    if url is None or (password is None and not settings.database_user):
         return url
     parts = urlsplit(_text(url))
-    user, _, host = parts.netloc.rpartition("@")
-    encoded = quote(password.get_secret_value(), safe="")
-    return SecretStr(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{encoded}@{host}")))
+    named, _, host = parts.netloc.rpartition("@")
+    user = quote(settings.database_user, safe="") or named.partition(":")[0]
+    if password is not None:
+        user = f"{user}:{quote(password.get_secret_value(), safe='')}"
+    return SecretStr(urlunsplit(parts._replace(netloc=f"{user}@{host}")))
 
 
 def connect(url: str | SecretStr, wait_seconds: float = 0, name: str = "shs") -> psycopg.Connection:
@@ -334,7 +336,9 @@ def _prepare_server(url: SecretStr, wait_seconds: float) -> Databases:
     with connect(url, wait_seconds) as connection:
         connection.autocommit = True
         _check_version(connection)
-        name, user = f"{connection.info.dbname}_dagster", connection.info.user
+        # Not the one who logged in, who may stand for the owner: deploy/shs_deploy/logins.py.
+        row = connection.execute("select current_user").fetchone()
+        name, user = f"{connection.info.dbname}_dagster", str(row[0]) if row else connection.info.user
         try:
             if _create_database(connection, name, user):
                 connection.execute(

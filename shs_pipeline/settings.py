@@ -58,6 +58,7 @@ class Settings(BaseSettings):
         home: folder of all state (database, secrets, logs, Dagster).
         landing: URL of the landing zone, `file:///…` or `s3://bucket/prefix`.
         database_url: owner's URL of the warehouse database; None runs the embedded server.
+        database_user: who logs in, where the URL names nobody.
         database_password: the owner's password, where the URL holds none.
         secrets: URL of the place for people's passwords, `file:///…` or `aws-secretsmanager://prefix`.
         pg_bin: folder with `initdb`, `pg_ctl` and `postgres`; None takes those of the wheel.
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: project_root() / "var")
     landing: str = ""
     database_url: SecretStr | None = None
+    database_user: str = ""
     database_password: SecretStr | None = None
     secrets: str = ""
     pg_bin: Path | None = None
@@ -229,15 +231,20 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _one_database_password(self) -> Settings:
+    def _one_database_user_and_password(self) -> Settings:
+        url = self.database_url
+        parts = urlsplit(url.get_secret_value() if url else "")
+        if self.database_user and url is None:
+            raise _of_setting("database_user", "is set, and SHS_DATABASE_URL is not")
+        if self.database_user and unquote(parts.username or self.database_user) != self.database_user:
+            raise _of_setting("database_user", "is set, and SHS_DATABASE_URL names another user")
         if self.database_password is None:
             return self
-        if self.database_url is None:
+        if url is None:
             raise _of_setting("database_password", "is set, and SHS_DATABASE_URL is not")
-        parts = urlsplit(self.database_url.get_secret_value())
         if parts.password:
             raise _of_setting("database_password", "is set, and SHS_DATABASE_URL holds a password too")
-        if not parts.username:
+        if not parts.username and not self.database_user:
             raise _of_setting("database_url", "names no user to whom SHS_DATABASE_PASSWORD belongs")
         return self
 

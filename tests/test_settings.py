@@ -266,6 +266,16 @@ def test_the_password_of_the_database_joins_its_url(url: str, complete: str) -> 
     assert server_url(Settings(database_url=URL, database_password=None)) == SecretStr(URL)
 
 
+def test_the_user_of_the_database_joins_its_url() -> None:
+    url = "postgresql://db.example.com:5433/shs?sslmode=require"
+    settings = Settings(database_url=url, database_user="shs@a", database_password="a@b")
+
+    assert server_url(settings) == SecretStr(url.replace("//", "//shs%40a:a%40b@"))
+    assert server_url(Settings(database_url=url, database_user="shs_a", database_password=None)) == SecretStr(
+        url.replace("//", "//shs_a@")
+    )
+
+
 _MAIL = {"SMTP_HOST": "smtp.example.com", "SMTP_SENDER": "a@example.com"}
 _WITH_PASSWORD = "postgresql://me:hush@host/shs"
 
@@ -278,6 +288,8 @@ _WITH_PASSWORD = "postgresql://me:hush@host/shs"
             "SHS_DATABASE_URL holds a password too",
         ),
         ({"DATABASE_URL": "postgresql://host/shs", "DATABASE_PASSWORD": "hush"}, "names no user"),
+        ({"DATABASE_URL": URL, "DATABASE_USER": "me"}, "SHS_DATABASE_URL names another user"),
+        ({"DATABASE_USER": "me"}, "SHS_DATABASE_URL is not"),
         ({"SMTP_HOST": "smtp.example.com"}, "SHS_SMTP_SENDER is not set"),
         ({**_MAIL, "SMTP_USER": "me"}, "SHS_SMTP_PASSWORD is not set"),
         ({**_MAIL, "SMTP_PASSWORD": "hush"}, "SHS_SMTP_USER is not set"),

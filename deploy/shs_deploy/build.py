@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from shs_deploy.backup import Copies
 from shs_deploy.config import Config, load_config
 from shs_deploy.data import Data
 from shs_deploy.front import Front
@@ -67,7 +68,14 @@ def make_stacks(app: cdk.App, config: Config) -> dict[str, cdk.Stack]:
         app, config, data, services, front, registry, redeploy, description=f"{title}: alarms"
     )
     pipeline = Pipeline(app, config, registry, description=f"{title}: from a commit to what runs")
+    copies: dict[str, cdk.Stack] = {}
+    if config.backup_region:
+        there = cdk.Environment(region=config.backup_region)
+        copies["copies"] = Copies(app, config, env=there, description=f"{title}: copies of the backups")
+        # A copy needs the vault it goes to.
+        data.add_stack_dependency(copies["copies"])
     return {
+        **copies,
         "network": network,
         "data": data,
         "registry": registry,

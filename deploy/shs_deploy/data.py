@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
@@ -12,7 +14,9 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from shs_deploy import sizes
 from shs_deploy.accept import accept
+from shs_deploy.backup import Backups
 from shs_deploy.config import Config
 from shs_deploy.database import Postgres, retention
 from shs_deploy.mail import MailIdentity
@@ -25,7 +29,9 @@ LANDING = "landing"
 _EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 # Not `rejected/`, where the system itself writes.
 _WATCHED = ("incoming", "reference")
-_OWNER = "shs_owner"
+_DAYS_OF_YEAR = 365.25
+WAREHOUSE_OWNER, METABASE_OWNER = "shs_owner", "metabase"
+"""To whom the databases belong; two logins stand for each (`shs_pipeline/database_logins.py`)."""
 
 
 class Data(Stack):
@@ -39,16 +45,14 @@ class Data(Stack):
         self.dead_arrivals, self.arrivals = self._make_queues()
         self.landing = self._make_landing()
         self.run_logs = self._make_run_logs()
-        self.warehouse = self._postgres(
-            "Warehouse", "warehouse", database="shs", owner=_OWNER, size=config.size.warehouse
-        )
+        self.warehouse = self._postgres("Warehouse", "warehouse", database="shs", size=config.size.warehouse)
         replica = config.size.replica
         self.replica = self.warehouse.replica(replica) if replica else None
+        self.replica_size = sizes.Database(replica, config.size.warehouse.storage_gib, 0) if replica else None
         self.metabase_database = self._postgres(
             "MetabaseDatabase",
             "metabase",
             database="metabase",
-            owner="metabase",
             size=config.size.metabase_database,
         )
         self.metabase_key = self._secret(
@@ -61,7 +65,12 @@ class Data(Stack):
             "metabase-admin",
             f"First password of Metabase's administrator {config.admin_mail}.",
         )
+        self.warehouse_login = self._login("WarehouseLogin", "warehouse-login", WAREHOUSE_OWNER)
+        self.metabase_login = self._login("MetabaseLogin", "metabase-login", METABASE_OWNER)
         self.mail = MailIdentity(self, config.prefix, config.mail, config.zone) if config.mail else None
+        databases = (self.warehouse, self.metabase_database)
+        backed_up = [self.landing_arn, *(database.instance.attr_db_instance_arn for database in databases)]
+        self.vault = Backups(self, config, self.key, backed_up).vault
         self._make_policy_of_admins()
         CfnOutput(self, "LandingUrl", value=f"s3://{self.landing.bucket_name}/{LANDING}")
 
@@ -90,7 +99,7 @@ class Data(Stack):
             removal_policy=RemovalPolicy.RETAIN,
         )
         # Alarms and rules write to the topic, which is encrypted with it; who may, says the topic's policy.
-        for service in ("cloudwatch", "events"):
+        for service in ("cloudwatch", "events", "events.rds"):
             key.add_to_resource_policy(
                 iam.PolicyStatement(
                     principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
@@ -163,7 +172,9 @@ class Data(Stack):
         return dead, arrivals
 
     def _make_landing(self) -> s3.Bucket:
-        bucket = self._make_private("Landing", "landing", _rules_of_landing(), versioned=True)
+        bucket = self._make_private(
+            "Landing", "landing", _rules_of_landing(self._config.keep_years), versioned=True
+        )
         resource = bucket.node.default_child
         assert isinstance(resource, s3.CfnBucket)
         # Written with the resource itself: the construct would bring a Lambda function with wide rights.
@@ -223,7 +234,26 @@ class Data(Stack):
             **options,
         )
 
-    def _secret(self, construct: str, name: str, description: str) -> secretsmanager.Secret:
+    def _login(self, construct: str, name: str, owner: str) -> secretsmanager.Secret:
+        """Return the secret of the login in force, at first the first one of the owner's two."""
+        return self._secret(
+            construct,
+            name,
+            f"Login that works as {owner} at present; changed every month by the task logins.",
+            template=json.dumps({"username": f"{owner}_a"}),
+            why="The task logins changes it every month, without a function of Lambda.",
+        )
+
+    def _secret(
+        self,
+        construct: str,
+        name: str,
+        description: str,
+        template: str | None = None,
+        why: str = "Nothing else would learn of a change: Metabase keeps what was made with it.",
+    ) -> secretsmanager.Secret:
+        """Return a secret with a random text, which is its password where it has a template of JSON."""
+        second = self._config.backup_region
         secret = secretsmanager.Secret(
             self,
             construct,
@@ -231,11 +261,16 @@ class Data(Stack):
             description=description,
             encryption_key=self.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                password_length=40, exclude_punctuation=True, require_each_included_type=True
+                password_length=40,
+                exclude_punctuation=True,
+                require_each_included_type=True,
+                secret_string_template=template,
+                generate_string_key="password" if template else None,
             ),
+            replica_regions=[secretsmanager.ReplicaRegion(region=second)] if second else None,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        accept(secret, "Nothing else would learn of a change: Metabase keeps what was made with it.", "SMG4")
+        accept(secret, why, "SMG4")
         return secret
 
     def _make_policy_of_admins(self) -> None:
@@ -260,19 +295,29 @@ class Data(Stack):
             right.accept_wildcards(policy)
 
 
-def _rules_of_landing() -> list[s3.LifecycleRule]:
-    """Return what happens to files with time: nothing, while they are the current version."""
+def _rules_of_landing(keep_years: int) -> list[s3.LifecycleRule]:
+    """Return what happens to files with time: nothing, while they are the current version.
+
+    What was overwritten or deleted is the record of what was once paid by. After a year it is put where it
+    costs a fraction and can still be read at once.
+    """
+    classes = ((30, s3.StorageClass.INFREQUENT_ACCESS), (365, s3.StorageClass.GLACIER_INSTANT_RETRIEVAL))
     return [
         s3.LifecycleRule(
             id="superseded-and-deleted-versions",
             noncurrent_version_transitions=[
-                s3.NoncurrentVersionTransition(
-                    storage_class=s3.StorageClass.INFREQUENT_ACCESS, transition_after=Duration.days(30)
-                )
+                s3.NoncurrentVersionTransition(storage_class=name, transition_after=Duration.days(days))
+                for days, name in classes
             ],
-            noncurrent_version_expiration=Duration.days(400),
+            noncurrent_version_expiration=Duration.days(math.ceil(keep_years * _DAYS_OF_YEAR)),
             expired_object_delete_marker=True,
             abort_incomplete_multipart_upload_after=Duration.days(7),
         ),
-        s3.LifecycleRule(id="error-workbooks", prefix=f"{LANDING}/rejected/", expiration=Duration.days(400)),
+        # Made by us from what is kept above.
+        s3.LifecycleRule(
+            id="error-workbooks",
+            prefix=f"{LANDING}/rejected/",
+            expiration=Duration.days(400),
+            noncurrent_version_expiration=Duration.days(30),
+        ),
     ]

@@ -1,4 +1,4 @@
-"""An RDS PostgreSQL whose password AWS makes, keeps and changes."""
+"""An RDS PostgreSQL; AWS makes, keeps and changes the password of its administrator."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ from shs_deploy import sizes
 from shs_deploy.accept import accept, accept_lint
 
 VERSION = "16"
+ADMINISTRATOR = "shs_master"
+"""The master user of RDS, as whom nothing works but what makes the logins (`logins.py`)."""
+
+CERTIFICATES = "/app/deploy/rds-certificates.pem"
+"""RDS's authorities in our image; the build puts the file there (`deploy/rds_certificates.sh`)."""
+
+TLS = f"sslmode=verify-full&sslrootcert={CERTIFICATES}"
+"""How our tasks connect: encrypted, and to nobody but the server of that name."""
+
 _ENGINE = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_16)
 # Statements that wait or run long are written down; connections are not, there are too many.
 _PARAMETERS = {"rds.force_ssl": "1", "log_min_duration_statement": "5000", "log_lock_waits": "1"}
@@ -24,10 +33,10 @@ class Postgres(Construct):
     """One database server, encrypted, backed up, not public, only with TLS.
 
     Written with the resource itself, since the construct above it does not know passwords that RDS
-    manages. The owner's password is in a secret that RDS makes and changes every seven days.
+    manages. The administrator's is in a secret that RDS makes and changes every seven days.
 
     Attributes:
-        secret_arn: of the owner's secret, JSON with `username` and `password`.
+        secret_arn: of the administrator's secret, JSON with `username` and `password`.
         host: its address inside the network.
     """
 
@@ -38,7 +47,6 @@ class Postgres(Construct):
         *,
         identifier: str,
         database: str,
-        owner: str,
         size: sizes.Database,
         key: kms.IKey,
         vpc: ec2.IVpc,
@@ -63,7 +71,7 @@ class Postgres(Construct):
         )
         self._parameter_group = parameters.bind_to_instance().parameter_group_name
         written = [self._log_group(kind, log_retention) for kind in ("postgresql", "upgrade")]
-        self.instance = self._make(database, owner)
+        self.instance = self._make(database)
         for log_group in written:
             self.instance.node.add_dependency(log_group)
         self.secret_arn = self.instance.attr_master_user_secret_secret_arn
@@ -79,7 +87,7 @@ class Postgres(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
 
-    def _make(self, database: str, owner: str) -> rds.CfnDBInstance:
+    def _make(self, database: str) -> rds.CfnDBInstance:
         instance = rds.CfnDBInstance(
             self,
             "Instance",
@@ -89,7 +97,7 @@ class Postgres(Construct):
             auto_minor_version_upgrade=True,
             db_instance_class=self.size.instance,
             db_name=database,
-            master_username=owner,
+            master_username=ADMINISTRATOR,
             manage_master_user_password=True,
             master_user_secret=rds.CfnDBInstance.MasterUserSecretProperty(kms_key_id=self._key.key_arn),
             allocated_storage=str(self.size.storage_gib),

@@ -9,6 +9,7 @@ from __future__ import annotations
 RUN_FAILED = "SHS-EVENT run_failed"
 SOURCE_STALE = "SHS-EVENT source_stale"
 MAIL_FAILED = "SHS-EVENT mail_failed"
+NOT_PUBLISHED = "SHS-EVENT not_published"
 
 NAMESPACE = "SalesTracker"
 """The namespace of our own metrics in CloudWatch."""

@@ -1,4 +1,4 @@
-"""The way in: a load balancer with TLS; Metabase for everybody, Dagster's UI for whom OIDC lets in."""
+"""The way in: a load balancer with TLS; Metabase by its login, Dagster's UI behind OIDC."""
 
 from __future__ import annotations
 
@@ -54,10 +54,15 @@ class Front(Construct):
         )
         self.targets = {"metabase": self._target(services, "metabase", METABASE_PORT, "/api/health")}
         self._close_paths(listener, config.metabase_host)
-        self._pass_on(listener, "metabase", config.metabase_host, 10, self.targets["metabase"])
-        if config.oidc:
+        if config.has_metabase_oidc:
+            # A page that asks for data cannot follow a redirect to the provider: it gets a 401 instead.
+            self._pass_on(listener, "metabase", config.metabase_host, 9, only=["/api/*"])
+        self._pass_on(listener, "metabase", config.metabase_host, 10)
+        self._name(config.metabase_host, "metabase")
+        if config.dagster_host:
             self.targets["webserver"] = self._target(services, "webserver", WEB_PORT, "/server_info")
-            self._pass_on(listener, "webserver", config.dagster_host, 20, self.targets["webserver"])
+            self._pass_on(listener, "webserver", config.dagster_host, 20)
+            self._name(config.dagster_host, "webserver")
         CfnOutput(services, "BalancerName", value=self.balancer.load_balancer_dns_name)
 
     def _make_balancer(self, network: Network, data: Data) -> elb.ApplicationLoadBalancer:
@@ -83,7 +88,7 @@ class Front(Construct):
         if self._config.certificate_arns:
             return [elb.ListenerCertificate.from_arn(arn) for arn in self._config.certificate_arns]
         assert self._zone
-        others = [self._config.dagster_host] if self._config.oidc else []
+        others = [self._config.dagster_host] if self._config.dagster_host else []
         issued = acm.Certificate(
             self,
             "Certificate",
@@ -132,30 +137,43 @@ class Front(Construct):
         name: str,
         host: str,
         priority: int,
-        group: elb.ApplicationTargetGroup,
+        only: list[str] | None = None,
     ) -> None:
-        action = elb.ListenerAction.forward([group])
+        """Pass what is for a host on to its service, behind OIDC where the settings say so.
+
+        Args:
+            only: patterns of paths, whose callers are refused without a session, not sent to log in.
+        """
+        action = elb.ListenerAction.forward([self.targets[name]])
+        if name == "webserver" or self._config.has_metabase_oidc:
+            refused, asked = elb.UnauthenticatedAction.DENY, elb.UnauthenticatedAction.AUTHENTICATE
+            action = self._behind_oidc(action, refused if only else asked)
+        conditions = [elb.ListenerCondition.host_headers([host])]
+        if only:
+            conditions.append(elb.ListenerCondition.path_patterns(only))
+        title = f"{name.capitalize()}{'Data' if only else ''}"
+        listener.add_action(f"{title}Rule", priority=priority, conditions=conditions, action=action)
+
+    def _behind_oidc(
+        self, action: elb.ListenerAction, unauthenticated: elb.UnauthenticatedAction
+    ) -> elb.ListenerAction:
         oidc = self._config.oidc
-        if name == "webserver":
-            assert oidc
-            action = elb.ListenerAction.authenticate_oidc(
-                issuer=oidc.issuer,
-                authorization_endpoint=oidc.authorization_endpoint,
-                token_endpoint=oidc.token_endpoint,
-                user_info_endpoint=oidc.user_info_endpoint,
-                client_id=oidc.client_id,
-                client_secret=SecretValue.secrets_manager(oidc.secret),
-                session_timeout=Duration.hours(_SESSION_HOURS),
-                on_unauthenticated_request=elb.UnauthenticatedAction.AUTHENTICATE,
-                allow_https_outbound=False,
-                next=action,
-            )
-        listener.add_action(
-            f"{name.capitalize()}Rule",
-            priority=priority,
-            conditions=[elb.ListenerCondition.host_headers([host])],
-            action=action,
+        assert oidc
+        return elb.ListenerAction.authenticate_oidc(
+            issuer=oidc.issuer,
+            authorization_endpoint=oidc.authorization_endpoint,
+            token_endpoint=oidc.token_endpoint,
+            user_info_endpoint=oidc.user_info_endpoint,
+            client_id=oidc.client_id,
+            client_secret=SecretValue.secrets_manager(oidc.secret),
+            scope=oidc.scope,
+            session_timeout=Duration.hours(_SESSION_HOURS),
+            on_unauthenticated_request=unauthenticated,
+            allow_https_outbound=False,
+            next=action,
         )
+
+    def _name(self, host: str, name: str) -> None:
         if self._zone:
             route53.ARecord(
                 self,

@@ -48,7 +48,7 @@ class Network(Stack):
         self.groups = {name: self._group(name, text) for name, text in _GROUPS.items()}
         self._let_each_other_in()
         self._make_endpoints()
-        self._show_where_runs_are()
+        self._show_where_tasks_are()
 
     def _make_vpc(self) -> ec2.Vpc:
         public, isolated = ec2.SubnetType.PUBLIC, ec2.SubnetType.PRIVATE_ISOLATED
@@ -103,7 +103,7 @@ class Network(Stack):
         if "0.0.0.0/0" in self._config.allowed_networks:
             accept(
                 balancer,
-                "Reps reach Metabase from anywhere, by TLS and its login; allowed_networks narrows it.",
+                "The environment's settings say in so many words that it is reached from everywhere.",
                 "EC23",
             )
         pairs = [
@@ -116,9 +116,11 @@ class Network(Stack):
             ("runs", "warehouse", POSTGRES),
             ("metabase", "warehouse", POSTGRES),
             ("metabase", "metabase_database", POSTGRES),
+            # Where the logins of both databases are made, before the code server starts.
+            ("code", "metabase_database", POSTGRES),
             *((name, "endpoints", HTTPS) for name in _TASKS),
         ]
-        if self._config.oidc:
+        if self._config.dagster_host:
             pairs.append(("balancer", "webserver", ec2.Port.tcp(WEB_PORT)))
         if self._config.mail:
             pairs += [(name, "endpoints", SMTP) for name in ("code", "runs", "metabase")]
@@ -134,18 +136,18 @@ class Network(Stack):
         self.groups[from_].add_egress_rule(self.groups[to], port, f"To {to}")
         self.groups[to].add_ingress_rule(self.groups[from_], port, f"From {from_}")
 
-    def _show_where_runs_are(self) -> None:
-        """Show what `deploy/run.sh` reads to start a command in a task of its own."""
-        place = {
-            "awsvpcConfiguration": {
-                "subnets": self.vpc.select_subnets(subnet_group_name="tasks").subnet_ids,
-                "securityGroups": [self.groups["runs"].security_group_id],
-                "assignPublicIp": "DISABLED",
+    def _show_where_tasks_are(self) -> None:
+        """Show the networks to be named when a task is started by hand; `deploy/run.sh` reads one."""
+        places = (("RunNetwork", "runs", "a run's task"), ("LoginsNetwork", "code", "the task logins"))
+        for output, group, what in places:
+            place = {
+                "awsvpcConfiguration": {
+                    "subnets": self.vpc.select_subnets(subnet_group_name="tasks").subnet_ids,
+                    "securityGroups": [self.groups[group].security_group_id],
+                    "assignPublicIp": "DISABLED",
+                }
             }
-        }
-        CfnOutput(
-            self, "RunNetwork", value=self.to_json_string(place), description="Where a run's task is put"
-        )
+            CfnOutput(self, output, value=self.to_json_string(place), description=f"Where {what} is put")
 
     def _make_endpoints(self) -> None:
         gateway = self.vpc.add_gateway_endpoint(

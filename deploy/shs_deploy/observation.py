@@ -8,8 +8,6 @@ from aws_cdk import Aws, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_elasticloadbalancingv2 as elb
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -19,23 +17,23 @@ from constructs import Construct
 
 from shs_deploy.config import Config
 from shs_deploy.data import Data
-from shs_deploy.database import Postgres
-from shs_deploy.events import MAIL_FAILED, NAMESPACE, RUN_FAILED, SOURCE_STALE, pattern
+from shs_deploy.events import MAIL_FAILED, NAMESPACE, NOT_PUBLISHED, RUN_FAILED, SOURCE_STALE, pattern
 from shs_deploy.front import Front
+from shs_deploy.happenings import tell_events
 from shs_deploy.registry import Registry
 from shs_deploy.services import RUN_CONTAINER, Services
+from shs_deploy.watched_databases import of_database, watch_databases
 
 # Which of the tasks write the events; each event is written by one of them, once.
 _WRITERS = ("code", "daemon", RUN_CONTAINER)
-_FIVE_MINUTES = Duration.minutes(5)
+FIVE_MINUTES = Duration.minutes(5)
 _MISSING = cloudwatch.TreatMissingData
 _OVER = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-_UNDER = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+UNDER = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+# In per cent of what the task has.
+_MOST_MEMORY = 90
 # The queue is drained every few seconds; what waits so long shows that nobody does it.
 _QUEUE_SECONDS = 1800
-_GIB = 1024**3
-# RDS enlarges a disk of which a tenth is free; less than that shows that it does not.
-_LITTLE = 0.05
 
 
 class Observation(Stack):
@@ -58,11 +56,10 @@ class Observation(Stack):
         self._notify = actions.SnsAction(self.topic)
         self._watch_work()
         self._watch_queues()
-        self._watch_database("Warehouse", data.warehouse)
-        self._watch_database("MetabaseDatabase", data.metabase_database)
+        watch_databases(self, data)
         self._watch_services(redeploy)
         self._watch_front()
-        self._tell_events(registry)
+        tell_events(self, config, data, registry)
         self._make_dashboard()
 
     def _make_topic(self) -> sns.Topic:
@@ -88,11 +85,22 @@ class Observation(Stack):
                 },
             )
         )
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("events.rds.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={
+                    "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:rds:{Aws.REGION}:{Aws.ACCOUNT_ID}:*"},
+                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                },
+            )
+        )
         for address in config.alarm_mail:
             topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic
 
-    def _alarm(
+    def alarm(
         self,
         name: str,
         description: str,
@@ -103,6 +111,7 @@ class Observation(Stack):
         periods: int = 1,
         missing: cloudwatch.TreatMissingData = _MISSING.NOT_BREACHING,
     ) -> None:
+        """Add an alarm that tells the topic when it begins and when it ends."""
         alarm = cloudwatch.Alarm(
             self,
             name,
@@ -123,6 +132,12 @@ class Observation(Stack):
         events_of_work = [
             ("FailedRuns", RUN_FAILED, 0, "A run failed for good. Dagster's UI names it and the reason."),
             ("StaleSources", SOURCE_STALE, 0, "A file is missing after its due day: shs status names it."),
+            (
+                "NotPublished",
+                NOT_PUBLISHED,
+                0,
+                "What was loaded has not been published for a day: shs status.",
+            ),
         ]
         if self._config.mail:
             # A mail server may be away for a moment; each try of it counts.
@@ -131,7 +146,7 @@ class Observation(Stack):
             )
         self.work = {name: self._count(name, text) for name, text, _, _ in events_of_work}
         for name, _, most, what in events_of_work:
-            self._alarm(name, what, self.work[name], most)
+            self.alarm(name, what, self.work[name], most)
 
     def _count(self, name: str, text: str) -> cloudwatch.Metric:
         """Return how often a line of the log was written."""
@@ -146,168 +161,88 @@ class Observation(Stack):
                 metric_name=name,
                 metric_value="1",
             )
-        return cloudwatch.Metric(namespace=namespace, metric_name=name, statistic="Sum", period=_FIVE_MINUTES)
+        return cloudwatch.Metric(namespace=namespace, metric_name=name, statistic="Sum", period=FIVE_MINUTES)
 
     def _watch_queues(self) -> None:
-        self._alarm(
+        self.alarm(
             "QueueAge",
             "Notices of arrivals stay in their queue: is the code server up, is the sensor switched on?",
             self._data.arrivals.metric_approximate_age_of_oldest_message(
-                period=_FIVE_MINUTES, statistic="Maximum"
+                period=FIVE_MINUTES, statistic="Maximum"
             ),
             _QUEUE_SECONDS,
         )
-        self._alarm(
+        self.alarm(
             "DeadArrivals",
             "A notice of an arrival could not be read ten times. The listing finds the file all the same.",
             self._data.dead_arrivals.metric_approximate_number_of_messages_visible(
-                period=_FIVE_MINUTES, statistic="Maximum"
+                period=FIVE_MINUTES, statistic="Maximum"
             ),
             0,
         )
-
-    # --- the databases --------------------------------------------------------------------
-
-    def _of_database(self, identifier: str, name: str, statistic: str) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace="AWS/RDS",
-            metric_name=name,
-            dimensions_map={"DBInstanceIdentifier": identifier},
-            statistic=statistic,
-            period=_FIVE_MINUTES,
-        )
-
-    def _watch_database(self, name: str, database: Postgres) -> None:
-        identifier, size = database.identifier, database.size
-        self._alarm(
-            f"{name}Storage",
-            "The disk is full and grows no more. See most_storage_gib in sizes.py.",
-            self._of_database(identifier, "FreeStorageSpace", "Minimum"),
-            size.storage_gib * _GIB * _LITTLE,
-            comparison=_UNDER,
-            periods=2,
-        )
-        self._alarm(
-            f"{name}Connections",
-            "Four fifths of the connections that the database takes are in use.",
-            self._of_database(identifier, "DatabaseConnections", "Maximum"),
-            int(size.max_connections * 0.8),
-            periods=2,
-        )
-        self._alarm(
-            f"{name}Processor",
-            "The database has been busy for half an hour.",
-            self._of_database(identifier, "CPUUtilization", "Average"),
-            90,
-            periods=6,
-        )
-        if name == "Warehouse" and self._data.replica:
-            self._alarm(
-                "ReplicaLag",
-                "Metabase shows figures that are more than ten minutes old: the replica does not keep up.",
-                self._of_database(f"{identifier}-replica", "ReplicaLag", "Maximum"),
-                600,
-                periods=2,
-            )
 
     # --- the services ---------------------------------------------------------------------
 
     def _watch_services(self, redeploy: lambda_.IFunction) -> None:
         for name in self._services.services:
-            # Each running task reports once a minute; this number is free, unlike Container Insights.
-            reports = cloudwatch.Metric(
-                namespace="AWS/ECS",
-                metric_name="CPUUtilization",
-                dimensions_map={"ClusterName": self._config.prefix, "ServiceName": name},
-                statistic="SampleCount",
-                period=_FIVE_MINUTES,
-            )
-            self._alarm(
+            # Each running task reports once a minute; these are free, unlike Container Insights.
+            reports = self._of_service(name, "CPUUtilization", "SampleCount")
+            self.alarm(
                 f"{name.capitalize()}Down",
                 f"No task of {name} has run for ten minutes. Its log and the service's events say why.",
                 reports,
                 1,
-                comparison=_UNDER,
+                comparison=UNDER,
                 periods=2,
                 missing=_MISSING.BREACHING,
             )
-        self._alarm(
+            self.alarm(
+                f"{name.capitalize()}Memory",
+                f"{name} uses most of its memory; at its end the task is killed. See sizes.py.",
+                self._of_service(name, "MemoryUtilization", "Maximum"),
+                _MOST_MEMORY,
+                periods=3,
+            )
+        self.alarm(
             "Redeploy",
             "Services could not be started anew after a secret changed; they may be using an old password.",
             redeploy.metric_errors(period=Duration.minutes(15), statistic="Sum"),
             0,
         )
 
+    def _of_service(self, name: str, metric: str, statistic: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/ECS",
+            metric_name=metric,
+            dimensions_map={"ClusterName": self._config.prefix, "ServiceName": name},
+            statistic=statistic,
+            period=FIVE_MINUTES,
+        )
+
     def _watch_front(self) -> None:
         balancer = self._front.balancer.metrics
-        self._alarm(
+        self.alarm(
             "BalancerErrors",
             "The load balancer itself answers with errors: no healthy task behind it?",
-            balancer.http_code_elb(elb.HttpCodeElb.ELB_5XX_COUNT, period=_FIVE_MINUTES, statistic="Sum"),
+            balancer.http_code_elb(elb.HttpCodeElb.ELB_5XX_COUNT, period=FIVE_MINUTES, statistic="Sum"),
             10,
         )
         for name, group in self._front.targets.items():
-            self._alarm(
+            self.alarm(
                 f"{name.capitalize()}Errors",
                 f"{name} answers with errors (5xx). Its log says which.",
                 group.metrics.http_code_target(
-                    elb.HttpCodeTarget.TARGET_5XX_COUNT, period=_FIVE_MINUTES, statistic="Sum"
+                    elb.HttpCodeTarget.TARGET_5XX_COUNT, period=FIVE_MINUTES, statistic="Sum"
                 ),
                 10,
             )
-            self._alarm(
+            self.alarm(
                 f"{name.capitalize()}Unhealthy",
                 f"The load balancer finds a task of {name} unhealthy.",
-                group.metrics.unhealthy_host_count(period=_FIVE_MINUTES, statistic="Maximum"),
+                group.metrics.unhealthy_host_count(period=FIVE_MINUTES, statistic="Maximum"),
                 0,
                 periods=3,
             )
-
-    # --- events ---------------------------------------------------------------------------
-
-    def _tell_events(self, registry: Registry) -> None:
-        topic = targets.SnsTopic(self.topic)
-        service = f"arn:{Aws.PARTITION}:ecs:{Aws.REGION}:{Aws.ACCOUNT_ID}:service/{self._config.prefix}/"
-        events.Rule(
-            self,
-            "DeploymentFailed",
-            description="A deployment was taken back",
-            event_pattern=events.EventPattern(
-                source=["aws.ecs"],
-                detail_type=["ECS Deployment State Change"],
-                detail={"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
-                resources=events.Match.prefix(service),
-            ),
-            targets=[topic],
-        )
-        events.Rule(
-            self,
-            "PipelineFailed",
-            description="A version was not delivered",
-            event_pattern=events.EventPattern(
-                source=["aws.codepipeline"],
-                detail_type=["CodePipeline Pipeline Execution State Change"],
-                detail={"pipeline": [self._config.prefix], "state": ["FAILED"]},
-            ),
-            targets=[topic],
-        )
-        self._tell_scans(registry, topic)
-
-    def _tell_scans(self, registry: Registry, topic: targets.SnsTopic) -> None:
-        events.Rule(
-            self,
-            "ImageVulnerable",
-            description="The scan of an image found something critical",
-            event_pattern=events.EventPattern(
-                source=["aws.ecr"],
-                detail_type=["ECR Image Scan"],
-                detail={
-                    "repository-name": [registry.tracker.repository_name, registry.metabase.repository_name],
-                    "finding-severity-counts": {"CRITICAL": [{"numeric": [">", 0]}]},
-                },
-            ),
-            targets=[topic],
-        )
 
     def _make_dashboard(self) -> None:
         page = cloudwatch.Dashboard(self, "Page", dashboard_name=self._config.prefix)
@@ -324,8 +259,8 @@ class Observation(Stack):
         page.add_widgets(
             graph(
                 title="Warehouse: free disk, connections",
-                left=[self._of_database(identifier, "FreeStorageSpace", "Minimum")],
-                right=[self._of_database(identifier, "DatabaseConnections", "Maximum")],
+                left=[of_database(identifier, "FreeStorageSpace", "Minimum")],
+                right=[of_database(identifier, "DatabaseConnections", "Maximum")],
                 width=12,
             ),
             graph(

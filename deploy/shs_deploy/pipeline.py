@@ -17,8 +17,9 @@ from constructs import Construct
 
 from shs_deploy.accept import accept, accept_lint
 from shs_deploy.config import Config
+from shs_deploy.database import CERTIFICATES
 from shs_deploy.registry import Registry
-from shs_deploy.right import as_found
+from shs_deploy.right import Right, as_found
 
 SOURCE_KEY = "source.zip"
 _DEPLOYED = ("network", "data", "registry", "services", "observation")
@@ -28,13 +29,21 @@ _TEST = [
     "CI=1 make check",
     "CI=1 make test",
     "bash scripts/deploy_check.sh",
+    "bash scripts/audit.sh",
 ]
 _LOG_IN = 'aws ecr get-login-password | docker login --username AWS --password-stdin "$REGISTRY"'
 # A tag never moves: built again, a version is what it was.
 _IS_THERE = 'aws ecr describe-images --repository-name "{}" --image-ids "imageTag={}" >/dev/null 2>&1'
+# Tasks cannot fetch it, and do not connect without it.
+_HAS_CERTIFICATES = (
+    'docker run --rm --network none --entrypoint python "$REGISTRY/$TRACKER:$TAG"'
+    f" -c \"import ssl; ssl.create_default_context(cafile='{CERTIFICATES}')\""
+)
 _BUILD = " && ".join(
     [
+        "bash deploy/rds_certificates.sh",
         'docker build --build-arg "REVISION=$TAG" --tag "$REGISTRY/$TRACKER:$TAG" .',
+        _HAS_CERTIFICATES,
         'docker push "$REGISTRY/$TRACKER:$TAG"',
     ]
 )
@@ -232,26 +241,53 @@ class Pipeline(Stack):
 
     def _make_deploy(self) -> codebuild.PipelineProject:
         """Return the build that deploys; what it may do, the roles of `cdk bootstrap` do for it."""
-        prefix = self._config.prefix
-        stacks = " ".join(f"{prefix}-{name}" for name in _DEPLOYED)
-        command = (
+        config, prefix = self._config, self._config.prefix
+        copies = ("copies",) if config.backup_region else ()
+        stacks = " ".join(f"{prefix}-{name}" for name in (*copies, *_DEPLOYED))
+        snapshot = f'bash deploy/snapshot_before.sh {prefix} "$METABASE_VERSION"'
+        deploy = (
             f"bash deploy/cdk.sh deploy {stacks} --require-approval never --concurrency 1"
-            f" -c name={self._config.name} -c environment={self._config.environment}"
+            f" -c name={config.name} -c environment={config.environment}"
             f' --parameters "{prefix}-services:ImageTag=$TAG"'
         )
-        project = self._project("Deploy", [command], minutes=120)
+        version = codebuild.BuildEnvironmentVariable(value=config.metabase_version)
+        project = self._project(
+            "Deploy", [snapshot, deploy], minutes=180, variables={"METABASE_VERSION": version}
+        )
         roles = ("deploy-role", "file-publishing-role")
+        regions = (Aws.REGION, *([config.backup_region] if config.backup_region else []))
         project.add_to_role_policy(
             iam.PolicyStatement(
                 sid="DeployAsBootstrapSays",
                 actions=["sts:AssumeRole"],
                 resources=[
-                    f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/cdk-{_QUALIFIER}-{role}-{Aws.ACCOUNT_ID}-{Aws.REGION}"
+                    f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/cdk-{_QUALIFIER}-{role}-{Aws.ACCOUNT_ID}-{region}"
+                    for region in regions
                     for role in roles
                 ],
             )
         )
+        self._let_take_snapshots(project)
         return project
+
+    def _let_take_snapshots(self, project: codebuild.PipelineProject) -> None:
+        """Let the deployment take a snapshot of Metabase's database, and nothing else of RDS."""
+        at = f"arn:{Aws.PARTITION}:rds:{Aws.REGION}:{Aws.ACCOUNT_ID}"
+        name = f"{self._config.prefix}-metabase"
+        snapshots = f"{at}:snapshot:{name}-before-*"
+        taking = Right(
+            ["rds:CreateDBSnapshot", "rds:DescribeDBSnapshots", "rds:AddTagsToResource"],
+            [f"{at}:db:{name}", snapshots],
+            "Each snapshot is named after the version that comes after it.",
+        )
+        looking = Right(
+            ["ecs:DescribeTaskDefinition"],
+            ["*"],
+            "AWS knows this right for everything only; it changes nothing.",
+        )
+        for right in (taking, looking):
+            project.add_to_role_policy(right.statement())
+            right.accept_wildcards(project)
 
     def _accept_rights(self, pipeline: codepipeline.Pipeline) -> None:
         """Accept what the CDK's own rights for a pipeline hold."""

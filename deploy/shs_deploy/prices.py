@@ -29,10 +29,11 @@ BALANCER_HOUR, BALANCER_UNIT_HOUR, ADDRESS_HOUR = D("0.0225"), D("0.008"), D("0.
 ENDPOINT_HOUR = D("0.01")
 KEY, SECRET, ALARM, LOG_GB, METRIC = D(1), D("0.40"), D("0.10"), D("0.50"), D("0.30")
 S3_GB, IMAGE_GB, BUILD_MINUTE = D("0.023"), D("0.10"), D("0.01")
+DATABASE_BACKUP_GB, S3_BACKUP_GB = D("0.095"), D("0.05")
 
 ENDPOINTS = 9
 """Interface endpoints with mail; `network.py` makes them."""
-FIXED_SECRETS, KEYS, ALARMS, TASK_METRICS, IMAGES_GB, BUILD_MINUTES = 5, 2, 20, 60, 10, 90
+FIXED_SECRETS, KEYS, ALARMS, TASK_METRICS, IMAGES_GB, BUILD_MINUTES = 7, 2, 29, 60, 10, 90
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _databases(size: Size) -> Iterator[Line]:
     for name, database in named:
         yield _database(name, database)
     if size.replica:
-        copy = Database(size.replica, 0, size.warehouse.storage_gib, 0)
+        copy = Database(size.replica, size.warehouse.storage_gib, 0)
         yield _database("Read replica", copy)
 
 
@@ -143,6 +144,13 @@ def _rest(size: Size) -> Iterator[Line]:
         "Files and images",
         f"{use.file_gb} GB x {S3_GB} + {IMAGES_GB} GB x {IMAGE_GB}",
         use.file_gb * S3_GB + IMAGES_GB * IMAGE_GB,
+    )
+    # As much as the disks were made for: what is on them, and what changes of it.
+    disks = size.warehouse.storage_gib + size.metabase_database.storage_gib
+    yield Line(
+        "Backups in the vault",
+        f"{disks} GB x {DATABASE_BACKUP_GB} + {use.file_gb} GB x {S3_BACKUP_GB}",
+        disks * DATABASE_BACKUP_GB + use.file_gb * S3_BACKUP_GB,
     )
     yield Line(
         "Pipeline",

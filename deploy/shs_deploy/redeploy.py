@@ -11,7 +11,7 @@ from typing import Any
 
 
 def handler(event: object, context: object) -> list[str]:
-    """Look at every service; called when a secret was rotated, and every ten minutes."""
+    """Look at every service; called every ten minutes."""
     import boto3
 
     known = json.loads(os.environ["SERVICES"])

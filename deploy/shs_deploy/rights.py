@@ -49,6 +49,19 @@ def keep_people(data: Data) -> list[Right]:
     ]
 
 
+def change_logins(data: Data) -> list[Right]:
+    """Return the rights to write the login in force into the secrets of the two databases."""
+    secrets = [data.warehouse_login.secret_arn, data.metabase_login.secret_arn]
+    return [
+        Right(["secretsmanager:PutSecretValue"], secrets),
+        Right(
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            [data.key.key_arn],
+            conditions=by_service("secretsmanager"),
+        ),
+    ]
+
+
 def write_run_logs(data: Data) -> list[Right]:
     """Return the rights to keep what the steps of a run print."""
     return [

@@ -19,10 +19,9 @@ _CODE = Path(__file__).with_name("redeploy.py")
 
 
 def redeploy_after_rotation(services: Services, config: Config) -> lambda_.Function:
-    """Add the function that starts services anew, called at each rotation and every ten minutes.
+    """Add the function that starts services anew, called every ten minutes.
 
-    The event of a rotation comes by CloudTrail, which not every account has; looking now and then costs
-    nothing and finds what the event missed.
+    That is soon enough: of a database, the login of before stays valid for a month (`logins.py`).
     """
     known = {name: services.secrets[name] for name in services.services}
     secrets = sorted({arn for arns in known.values() for arn in arns})
@@ -30,19 +29,8 @@ def redeploy_after_rotation(services: Services, config: Config) -> lambda_.Funct
     target = targets.LambdaFunction(function, retry_attempts=3, max_event_age=Duration.hours(1))
     events.Rule(
         services,
-        "SecretRotated",
-        description="A secret of ours was rotated",
-        event_pattern=events.EventPattern(
-            source=["aws.secretsmanager"],
-            detail_type=["AWS Service Event via CloudTrail"],
-            detail={"eventName": ["RotationSucceeded"], "additionalEventData": {"SecretId": secrets}},
-        ),
-        targets=[target],
-    )
-    events.Rule(
-        services,
         "SecretsNowAndThen",
-        description="What an event of a rotation did not tell",
+        description="Whether a secret has changed",
         schedule=events.Schedule.rate(Duration.minutes(10)),
         targets=[target],
     )

@@ -16,19 +16,23 @@ from constructs import Construct
 
 from shs_deploy import rights, sizes
 from shs_deploy.accept import accept
-from shs_deploy.config import Config, address_of
+from shs_deploy.config import Config
 from shs_deploy.data import LANDING, Data
-from shs_deploy.database import retention
+from shs_deploy.database import TLS, retention
+from shs_deploy.logins import change_every_month, make_before
+from shs_deploy.metabase import SMTP_PORT, make_metabase
 from shs_deploy.network import CODE_PORT, METABASE_PORT, WEB_PORT, Network
 from shs_deploy.registry import Registry
 from shs_deploy.right import Right, as_found, give
 
 RUN_CONTAINER = "run"
+SETUP = "setup"
+"""The task that knows the first password of Metabase's administrator; started once, by a person."""
+
 LISTING_MINUTES = 15
 _DAGSTER_CONFIG = "/app/deploy/dagster.ecs.yaml"
-_SMTP_PORT = "587"
-# Java takes a quarter of a container by itself, too little with a connection per rep.
-_METABASE_HEAP = "-XX:MaxRAMPercentage=70"
+# Dagster's own behind a look at the group of whoever asks: sensors/webserver.py.
+_GUARDED_WEBSERVER = "/app/deploy/dagster-webserver"
 # As in docker-compose.yml.
 _COMMANDS = {
     "webserver": ["dagster-webserver", "-h", "0.0.0.0", "-p", str(WEB_PORT)],  # noqa: S104 - in its container
@@ -46,6 +50,7 @@ _COMMANDS = {
     ],
     "daemon": ["dagster-daemon", "run"],
     RUN_CONTAINER: ["shs", "status"],
+    SETUP: ["shs", "metabase", "apply"],
 }
 
 
@@ -53,6 +58,7 @@ class Services(Stack):
     """The cluster, its services and the task of a run.
 
     Attributes:
+        network: where all of it is.
         log_groups: by the name of the task.
         services: by the name of the task; a run is none.
         secrets: by the name of the task, the ARNs of those secrets that it reads when it starts.
@@ -68,7 +74,8 @@ class Services(Stack):
         **options: Any,
     ) -> None:
         super().__init__(scope, f"{config.prefix}-services", **options)
-        self._config, self._network, self._data = config, network, data
+        self.network = network
+        self._config, self._data = config, data
         self.log_groups: dict[str, logs.LogGroup] = {}
         self.services: dict[str, ecs.FargateService] = {}
         self.secrets: dict[str, list[str]] = {}
@@ -82,9 +89,11 @@ class Services(Stack):
         self.names = servicediscovery.PrivateDnsNamespace(
             self, "Names", name=f"{config.prefix}.internal", vpc=network.vpc
         )
-        self.run = self._make_run(registry.tracker)
+        self.run = self._make_run(registry.tracker, RUN_CONTAINER)
+        self._make_run(registry.tracker, SETUP)
         self._make_dagster(registry.tracker)
-        self._make_metabase(registry.metabase)
+        change_every_month(self, data, self._image(registry.tracker))
+        make_metabase(self, config, data, registry.metabase)
 
     # --- the cluster ----------------------------------------------------------------------
 
@@ -95,12 +104,12 @@ class Services(Stack):
             self,
             "Cluster",
             cluster_name=self._config.prefix,
-            vpc=self._network.vpc,
+            vpc=self.network.vpc,
             container_insights_v2=insights.ENABLED if is_watched else insights.DISABLED,
             execute_command_configuration=ecs.ExecuteCommandConfiguration(
                 logging=ecs.ExecuteCommandLogging.OVERRIDE,
                 log_configuration=ecs.ExecuteCommandLogConfiguration(
-                    cloud_watch_log_group=self._log_group("sessions")
+                    cloud_watch_log_group=self.log_group("sessions")
                 ),
             ),
         )
@@ -112,7 +121,10 @@ class Services(Stack):
             )
         return cluster
 
-    def _log_group(self, name: str) -> logs.LogGroup:
+    def log_group(self, name: str) -> logs.LogGroup:
+        """Return the log of a task, made where it is not there yet."""
+        if name in self.log_groups:
+            return self.log_groups[name]
         group = logs.LogGroup(
             self,
             f"{name.capitalize()}Log",
@@ -125,7 +137,7 @@ class Services(Stack):
 
     # --- the tasks ------------------------------------------------------------------------
 
-    def _task(self, name: str, size: sizes.Task, given: list[Right]) -> ecs.FargateTaskDefinition:
+    def task(self, name: str, size: sizes.Task, given: list[Right]) -> ecs.FargateTaskDefinition:
         """Return a task definition with roles of its own: what its code may do, and what starts it."""
         principal = iam.ServicePrincipal(
             "ecs-tasks.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
@@ -154,7 +166,7 @@ class Services(Stack):
         task.node.add_dependency(starter.node.find_child("DefaultPolicy"))
         return task
 
-    def _container(
+    def container(
         self,
         task: ecs.FargateTaskDefinition,
         name: str,
@@ -163,6 +175,7 @@ class Services(Stack):
         secrets: dict[str, ecs.Secret],
         **options: Any,
     ) -> ecs.ContainerDefinition:
+        """Add what a task is for, and note which secrets it reads when it starts."""
         accept(task, "Nothing secret is in these variables; secrets come from Secrets Manager.", "ECS2")
         self.secrets[name] = sorted({re.sub(r":\w+::$", "", secret.arn) for secret in secrets.values()})
         return task.add_container(
@@ -171,7 +184,7 @@ class Services(Stack):
             essential=True,
             environment=environment,
             secrets=secrets,
-            logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=self._log_group(name)),
+            logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=self.log_group(name)),
             linux_parameters=ecs.LinuxParameters(
                 self, f"{name.capitalize()}Linux", init_process_enabled=True
             ),
@@ -179,14 +192,15 @@ class Services(Stack):
             **options,
         )
 
-    def _service(self, name: str, task: ecs.FargateTaskDefinition, **options: Any) -> ecs.FargateService:
+    def service(self, name: str, task: ecs.FargateTaskDefinition, **options: Any) -> ecs.FargateService:
+        """Add a service that keeps a task running."""
         service = ecs.FargateService(
             self,
             f"{name.capitalize()}Service",
             service_name=name,
             cluster=self.cluster,
             task_definition=task,
-            vpc_subnets=self._network.tasks,
+            vpc_subnets=self.network.tasks,
             assign_public_ip=False,
             # A version that does not become healthy is taken back, and the deployment fails with it.
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
@@ -205,7 +219,7 @@ class Services(Stack):
         return {
             "AWS_REGION": Aws.REGION,
             "AWS_DEFAULT_REGION": Aws.REGION,
-            "SHS_DATABASE_URL": f"postgresql://shs_owner@{warehouse.host}:5432/shs?sslmode=require",
+            "SHS_DATABASE_URL": f"postgresql://{warehouse.host}:5432/shs?{TLS}",
             "SHS_DAGSTER_CONFIG": _DAGSTER_CONFIG,
             "SHS_LOG_BUCKET": self._data.run_logs.bucket_name,
             "SHS_ECS_RUN_TASK": run_task,
@@ -224,29 +238,30 @@ class Services(Stack):
         if self._config.mail:
             found |= {
                 "SHS_SMTP_HOST": f"email-smtp.{Aws.REGION}.amazonaws.com",
-                "SHS_SMTP_PORT": _SMTP_PORT,
+                "SHSSMTP_PORT": SMTP_PORT,
                 "SHS_SMTP_TLS": "starttls",
                 "SHS_SMTP_SENDER": self._config.mail.sender,
             }
         return found
 
     def _secrets(self, *, has_mail: bool = False) -> dict[str, ecs.Secret]:
+        login = self._data.warehouse_login.secret_arn
         found = {
-            "SHS_DATABASE_PASSWORD": self._secret(
-                "WarehouseOwner", self._data.warehouse.secret_arn, "password"
-            )
+            "SHS_DATABASE_USER": self.secret("WarehouseLogin", login, "username"),
+            "SHS_DATABASE_PASSWORD": self.secret("WarehouseLogin", login, "password"),
         }
         if has_mail:
-            found |= self._secrets_of_mail("SHS_SMTP_USER", "SHS_SMTP_PASSWORD")
+            found |= self.secrets_of_mail("SHS_SMTP_USER", "SHS_SMTP_PASSWORD")
         return found
 
-    def _secrets_of_mail(self, user: str, password: str) -> dict[str, ecs.Secret]:
+    def secrets_of_mail(self, user: str, password: str) -> dict[str, ecs.Secret]:
+        """Return user and password of the mail server by the names of two variables, if there is mail."""
         if self._data.mail is None:
             return {}
         arn = self._data.mail.secret.secret_arn
-        return {user: self._secret("Smtp", arn, "username"), password: self._secret("Smtp", arn, "password")}
+        return {user: self.secret("Smtp", arn, "username"), password: self.secret("Smtp", arn, "password")}
 
-    def _secret(self, name: str, arn: str, field: str | None = None) -> ecs.Secret:
+    def secret(self, name: str, arn: str, field: str | None = None) -> ecs.Secret:
         """Return a secret for a task; known by its ARN alone, so that its key is not told of our roles."""
         known = self.node.try_find_child(name) or secretsmanager.Secret.from_secret_complete_arn(
             self, name, arn
@@ -256,10 +271,11 @@ class Services(Stack):
     def _image(self, repository: ecr.Repository) -> ecs.ContainerImage:
         return ecs.ContainerImage.from_ecr_repository(repository, self._tag)
 
-    def _make_run(self, repository: ecr.Repository) -> ecs.FargateTaskDefinition:
+    def _make_run(self, repository: ecr.Repository, name: str) -> ecs.FargateTaskDefinition:
+        """Make the task of a run, or the same one with the password that sets Metabase up."""
         data = self._data
-        task = self._task(
-            RUN_CONTAINER,
+        task = self.task(
+            name,
             self._config.size.run,
             [
                 *rights.read_landing(data),
@@ -271,9 +287,12 @@ class Services(Stack):
         )
         replica = data.replica
         host = replica.attr_endpoint_address if replica else data.warehouse.host
-        self._container(
+        secrets = self._secrets(has_mail=True)
+        if name == SETUP:
+            secrets["SHS_METABASE_PASSWORD"] = self.secret("MetabaseAdmin", data.metabase_admin.secret_arn)
+        self.container(
             task,
-            RUN_CONTAINER,
+            name,
             self._image(repository),
             {
                 **self._environment(f"{self._config.prefix}-{RUN_CONTAINER}"),
@@ -282,11 +301,8 @@ class Services(Stack):
                 "SHS_METABASE_USER": self._config.admin_mail,
                 "SHS_METABASE_WAREHOUSE": f"{host}:5432",
             },
-            {
-                **self._secrets(has_mail=True),
-                "SHS_METABASE_PASSWORD": self._secret("MetabaseAdmin", data.metabase_admin.secret_arn),
-            },
-            command=_COMMANDS[RUN_CONTAINER],
+            secrets,
+            command=_COMMANDS[name],
         )
         return task
 
@@ -302,13 +318,14 @@ class Services(Stack):
                 "SHS_ARRIVALS_QUEUE": data.arrivals.queue_url,
                 "SHS_LISTING_MINUTES": str(LISTING_MINUTES),
             },
-            cloud_map_options=self._name("code"),
+            cloud_map_options=self.named("code"),
         )
         self._dagster_service(
             "webserver",
             repository,
             size.webserver,
             [*rights.read_run_logs(data), *rights.know_run_task(), *rights.end_runs(cluster)],
+            self._gate_of_webserver(),
             # Whom IAM lets, reaches the UI and the databases through it, without a bastion.
             enable_execute_command=True,
         )
@@ -317,6 +334,15 @@ class Services(Stack):
         # Started before the code server answers, they look for it again only after a minute.
         for name in ("webserver", "daemon"):
             self.services[name].node.add_dependency(self.services["code"])
+
+    def _gate_of_webserver(self) -> dict[str, str]:
+        group = self._config.dagster_group
+        return {"DAGSTER_UI_GROUP": group.name, "DAGSTER_UI_GROUP_CLAIM": group.claim} if group else {}
+
+    def _command(self, name: str) -> list[str]:
+        program, *words = _COMMANDS[name]
+        is_guarded = name == "webserver" and self._config.dagster_group
+        return [_GUARDED_WEBSERVER if is_guarded else program, *words]
 
     def _accept_sessions(self, name: str) -> None:
         sessions = as_found(self, f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:")
@@ -354,15 +380,15 @@ class Services(Stack):
         environment: dict[str, str] | None = None,
         **options: Any,
     ) -> None:
-        task = self._task(name, size, given)
+        task = self.task(name, size, given)
         own = {"SHS_CODE_SERVER": f"code.{self.names.namespace_name}:{CODE_PORT}"} if name != "code" else {}
-        container = self._container(
+        container = self.container(
             task,
             name,
             self._image(repository),
             {**self._environment(self.run.task_definition_arn), **own, **(environment or {})},
             self._secrets(has_mail=name == "code"),
-            command=_COMMANDS[name],
+            command=self._command(name),
             # ECS does not read the one of the image.
             health_check=ecs.HealthCheck(
                 command=["CMD", "python", "-m", "shs_pipeline.health"],
@@ -372,71 +398,20 @@ class Services(Stack):
                 start_period=Duration.seconds(300),
             ),
         )
+        if name == "code":
+            make_before(self, self._data, container, self._image(repository))
         ports = {"webserver": WEB_PORT, "code": CODE_PORT}
         if name in ports:
             container.add_port_mappings(ecs.PortMapping(container_port=ports[name]))
-        group = self._network.groups["runs" if name == "daemon" else name]
+        group = self.network.groups["runs" if name == "daemon" else name]
         options = {"min_healthy_percent": 100, "max_healthy_percent": 200, **options}
-        self._service(name, task, desired_count=1, security_groups=[group], **options)
+        self.service(name, task, desired_count=1, security_groups=[group], **options)
 
-    def _name(self, name: str) -> ecs.CloudMapOptions:
+    def named(self, name: str) -> ecs.CloudMapOptions:
+        """Return by which name the other tasks find a service."""
         return ecs.CloudMapOptions(
             name=name,
             cloud_map_namespace=self.names,
             dns_record_type=servicediscovery.DnsRecordType.A,
             dns_ttl=Duration.seconds(10),
         )
-
-    # --- Metabase -------------------------------------------------------------------------
-
-    def _make_metabase(self, repository: ecr.Repository) -> None:
-        config, data = self._config, self._data
-        task = self._task("metabase", config.size.metabase, [])
-        secrets = {
-            "MB_DB_PASS": self._secret("MetabaseOwner", data.metabase_database.secret_arn, "password"),
-            "MB_ENCRYPTION_SECRET_KEY": self._secret("MetabaseKey", data.metabase_key.secret_arn),
-            **self._secrets_of_mail("MB_EMAIL_SMTP_USERNAME", "MB_EMAIL_SMTP_PASSWORD"),
-        }
-        environment = {
-            "MB_DB_TYPE": "postgres",
-            "MB_DB_HOST": data.metabase_database.host,
-            "MB_DB_PORT": "5432",
-            "MB_DB_DBNAME": "metabase",
-            "MB_DB_USER": "metabase",
-            "MB_SITE_URL": f"https://{config.metabase_host}",
-            "MB_REDIRECT_ALL_REQUESTS_TO_HTTPS": "false",
-            "MB_LOAD_SAMPLE_CONTENT": "false",
-            "MB_ANON_TRACKING_ENABLED": "false",
-            "MB_CHECK_FOR_UPDATES": "false",
-            # A rep's role may have 10 connections at once.
-            "MB_JDBC_DATA_WAREHOUSE_MAX_CONNECTION_POOL_SIZE": "5",
-            "JAVA_OPTS": _METABASE_HEAP,
-            "MB_PASSWORD_COMPLEXITY": "normal",
-            "MB_PASSWORD_LENGTH": "12",
-            **self._mail_of_metabase(),
-        }
-        image = ecs.ContainerImage.from_ecr_repository(repository, config.metabase_version)
-        container = self._container(task, "metabase", image, environment, secrets)
-        container.add_port_mappings(ecs.PortMapping(container_port=METABASE_PORT))
-        self._service(
-            "metabase",
-            task,
-            desired_count=config.size.metabase_count,
-            security_groups=[self._network.groups["metabase"]],
-            # Two versions at once on one application database would spoil it: the old one ends first.
-            min_healthy_percent=0,
-            max_healthy_percent=100,
-            # A new version migrates its tables before it answers.
-            health_check_grace_period=Duration.minutes(30),
-            cloud_map_options=self._name("metabase"),
-        )
-
-    def _mail_of_metabase(self) -> dict[str, str]:
-        if self._config.mail is None:
-            return {}
-        return {
-            "MB_EMAIL_SMTP_HOST": f"email-smtp.{Aws.REGION}.amazonaws.com",
-            "MB_EMAIL_SMTP_PORT": _SMTP_PORT,
-            "MB_EMAIL_SMTP_SECURITY": "starttls",
-            "MB_EMAIL_FROM_ADDRESS": address_of(self._config.mail.sender),
-        }

@@ -18,23 +18,42 @@ class Task:
     memory: int
 
 
+MEMORY_GIB = {
+    "db.t4g.micro": 1,
+    "db.t4g.small": 2,
+    "db.t4g.medium": 4,
+    "db.m7g.large": 8,
+    "db.r7g.large": 16,
+    "db.r7g.xlarge": 32,
+}
+"""What each class of RDS has, from which follows how many connections it takes."""
+
+
 @dataclass(frozen=True)
 class Database:
     """One RDS instance.
 
     Attributes:
         instance: its class.
-        memory_gib: what that class has, from which follows how many connections it takes.
         storage_gib: allocated at the start; it grows by itself up to `most_storage_gib`.
         is_multi_az: whether a second one stands ready in another zone.
     """
 
     instance: str
-    memory_gib: int
     storage_gib: int
     most_storage_gib: int
     is_multi_az: bool = False
     backup_days: int = 7
+
+    @property
+    def memory_gib(self) -> int:
+        """The memory of its class."""
+        return MEMORY_GIB[self.instance]
+
+    @property
+    def has_credits(self) -> bool:
+        """Whether it may be busy only for as long as its credits last."""
+        return self.instance.startswith("db.t")
 
     @property
     def max_connections(self) -> int:
@@ -80,8 +99,8 @@ SIZES: dict[str, Size] = {
         max_runs=4,
         metabase=Task(1024, 2048),
         metabase_count=1,
-        warehouse=Database("db.t4g.small", 2, 30, 200),
-        metabase_database=Database("db.t4g.micro", 1, 20, 50),
+        warehouse=Database("db.t4g.small", 30, 200),
+        metabase_database=Database("db.t4g.micro", 20, 50),
         endpoint_zones=1,
         has_container_insights=False,
         log_days=30,
@@ -95,8 +114,8 @@ SIZES: dict[str, Size] = {
         max_runs=10,
         metabase=Task(2048, 4096),
         metabase_count=1,
-        warehouse=Database("db.m7g.large", 8, 100, 500, is_multi_az=True, backup_days=14),
-        metabase_database=Database("db.t4g.small", 2, 20, 100, is_multi_az=True, backup_days=14),
+        warehouse=Database("db.m7g.large", 100, 500, is_multi_az=True, backup_days=14),
+        metabase_database=Database("db.t4g.small", 20, 100, is_multi_az=True, backup_days=14),
     ),
     "large": Size(
         name="large",
@@ -107,8 +126,8 @@ SIZES: dict[str, Size] = {
         max_runs=25,
         metabase=Task(2048, 8192),
         metabase_count=2,
-        warehouse=Database("db.r7g.xlarge", 32, 500, 4000, is_multi_az=True, backup_days=35),
-        metabase_database=Database("db.t4g.medium", 4, 50, 200, is_multi_az=True, backup_days=35),
+        warehouse=Database("db.r7g.xlarge", 500, 4000, is_multi_az=True, backup_days=35),
+        metabase_database=Database("db.t4g.medium", 50, 200, is_multi_az=True, backup_days=35),
         replica="db.r7g.large",
         log_days=365,
     ),

@@ -21,6 +21,7 @@ from written import Written  # noqa: E402
 NEEDED = {
     "owner": "Sales Operations",
     "metabase_host": "sales.example.com",
+    "allowed_networks": ["203.0.113.0/24", "198.51.100.17/32"],
     "admin_mail": "admin@example.com",
     "alarm_mail": ["admin@example.com", "operations@example.com"],
 }
@@ -28,6 +29,7 @@ CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000
 CONNECTION = "arn:aws:codeconnections:us-east-1:123456789012:connection/00000000-0000-0000-0000-000000000000"
 OIDC = {
     "dagster_host": "dagster.example.com",
+    "dagster_group": "tracker-admins",
     "oidc_issuer": "https://login.example.com",
     "oidc_authorization_endpoint": "https://login.example.com/authorize",
     "oidc_token_endpoint": "https://login.example.com/token",
@@ -47,6 +49,7 @@ CONTEXTS: dict[str, dict[str, object]] = {
         **MAIL,
         "environment": "stage",
         "size": "medium",
+        "allowed_networks": "everywhere",
         "certificate_arn": [CERTIFICATE],
         "connection_arn": CONNECTION,
         "repository": "example-company/sales-tracker",
@@ -58,7 +61,10 @@ CONTEXTS: dict[str, dict[str, object]] = {
         **ZONE,
         "environment": "prod",
         "size": "large",
-        "allowed_networks": ["203.0.113.0/24"],
+        "metabase_oidc": True,
+        "backup_region": "eu-west-1",
+        "keep_years": 12,
+        "oidc_scope": "openid groups",
         "zones": "us-east-1a,us-east-1b",
         "approval": "true",
         "docker_hub_secret": "docker-hub",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from aws_cdk.assertions import Match
 
@@ -55,9 +57,27 @@ def test_the_landing_zone_keeps_every_version_and_no_rule_deletes_a_current_file
     for rule in rules:
         if "ExpirationInDays" in rule:
             assert rule["Prefix"] == "landing/rejected/"
-    versions = next(rule for rule in rules if "NoncurrentVersionExpiration" in rule)
-    assert versions["NoncurrentVersionExpiration"]["NoncurrentDays"] == 400
+    (versions,) = [rule for rule in rules if "Prefix" not in rule]
     assert versions["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7
+
+
+def test_what_was_overwritten_or_deleted_is_kept_for_years_and_after_one_in_a_cheaper_class(
+    small: Written, large: Written
+) -> None:
+    for system, years in ((small, 10), (large, 12)):
+        _, resource = bucket(system, "landing")
+        rules = resource["Properties"]["LifecycleConfiguration"]["Rules"]
+        (versions,) = [rule for rule in rules if "Prefix" not in rule]
+        days = versions["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        assert years * 365.25 <= days < years * 365.25 + 1
+        moved = {
+            one["StorageClass"]: one["TransitionInDays"] for one in versions["NoncurrentVersionTransitions"]
+        }
+        assert moved == {"STANDARD_IA": 30, "GLACIER_IR": 365}
+        # A shorter rule of the same bucket is about what we made ourselves only.
+        for rule in rules:
+            if rule is not versions:
+                assert rule["Prefix"] == "landing/rejected/"
 
 
 def test_arrivals_and_removals_are_told_to_the_queue_and_what_the_system_writes_is_not(each: Written) -> None:
@@ -143,7 +163,8 @@ def test_passwords_of_databases_are_made_kept_and_changed_by_aws(each: Written) 
         assert properties["ManageMasterUserPassword"] is True
         assert text(properties["MasterUserSecret"]["KmsKeyId"]).startswith("<Key")
         assert "MasterUserPassword" not in properties
-    assert databases(each)["warehouse"]["Properties"]["MasterUsername"] == "shs_owner"
+        # Not the owner of any database: shs_pipeline/database_logins.py.
+        assert properties["MasterUsername"] == "shs_master"
 
 
 def test_a_second_zone_stands_ready_in_larger_sizes(small: Written, medium: Written) -> None:
@@ -168,13 +189,13 @@ def test_generated_secrets_are_long_and_encrypted_with_our_key(each: Written) ->
     by_name = {
         one["Properties"]["Name"].removeprefix(f"{each.prefix}/"): one["Properties"] for one in found.values()
     }
-    for name in ("metabase-encryption-key", "metabase-admin"):
+    for name in ("metabase-encryption-key", "metabase-admin", "warehouse-login", "metabase-login"):
         assert by_name[name]["GenerateSecretString"]["PasswordLength"] == 40
         assert text(by_name[name]["KmsKeyId"]).startswith("<Key")
 
 
 def test_the_keys_turn_every_year_and_serve_this_account_and_its_alarms(each: Written) -> None:
-    keys = each.resources("AWS::KMS::Key")
+    keys = each.resources("AWS::KMS::Key", "data", "pipeline")
     assert len(keys) == 2
     for key in keys.values():
         assert key["Properties"]["EnableKeyRotation"] is True
@@ -182,7 +203,7 @@ def test_the_keys_turn_every_year_and_serve_this_account_and_its_alarms(each: Wr
             if "AWS" in statement["Principal"]:
                 assert text(statement["Principal"]["AWS"]).endswith(":iam::<AWS::AccountId>:root")
             else:
-                allowed = {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+                allowed = {*("cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com")}
                 assert set(several(statement["Principal"]["Service"])) == allowed
                 assert set(statement["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey*"}
 
@@ -222,3 +243,13 @@ def test_mail_is_sent_by_a_user_who_can_send_from_one_address_only(small: Writte
 def test_signatures_are_published_in_the_hosted_zone(large: Written) -> None:
     records = large.resources("AWS::Route53::RecordSet", "data").values()
     assert [one["Properties"]["Type"] for one in records] == ["CNAME"] * 3
+
+
+def test_the_secret_of_a_login_names_one_of_its_owners_two_from_the_start(each: Written) -> None:
+    found = {
+        one["Properties"]["Name"].removeprefix(f"{each.prefix}/"): one["Properties"]["GenerateSecretString"]
+        for one in each.resources("AWS::SecretsManager::Secret").values()
+    }
+    for name, first in (("warehouse-login", "shs_owner_a"), ("metabase-login", "metabase_a")):
+        assert json.loads(found[name]["SecretStringTemplate"]) == {"username": first}
+        assert found[name]["GenerateStringKey"] == "password"

@@ -4,6 +4,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from test_network import ingress
 from written import Json, Written, text
 
 
@@ -27,15 +28,20 @@ def rules(system: Written) -> dict[str, list[Json]]:
     }
 
 
-def answer(system: Written, host: str, path: str) -> str:
-    """Return what the first rule that fits does, as the load balancer would."""
+def first_rule(system: Written, host: str, path: str) -> Json:
+    """Return the rule that the load balancer would follow, an empty one where none fits."""
     for rule in listener_rules(system):
         conditions = {one["Field"]: one for one in rule["Conditions"]}
         hosts = conditions["host-header"]["HostHeaderConfig"]["Values"]
         paths = conditions.get("path-pattern", {}).get("PathPatternConfig", {}).get("Values", ["*"])
         if host in hosts and any(fnmatchcase(path, pattern) for pattern in paths):
-            return str(rule["Actions"][-1]["Type"])
-    return "fixed-response"
+            return rule
+    return {"Actions": [{"Type": "fixed-response"}]}
+
+
+def answer(system: Written, host: str, path: str) -> str:
+    """Return what is done in the end for a path of a host."""
+    return str(first_rule(system, host, path)["Actions"][-1]["Type"])
 
 
 def test_everything_is_served_with_tls_of_today_and_the_rest_is_sent_there(each: Written) -> None:
@@ -71,9 +77,37 @@ def test_with_oidc_nobody_reaches_dagsters_ui_before_logging_in(medium: Written)
     assert "resolve:secretsmanager:sales-tracker-oidc" in text(oidc["ClientSecret"])
 
 
+def test_dagsters_ui_looks_at_the_group_of_whoever_asks(small: Written, medium: Written) -> None:
+    environment = medium.environment("webserver")
+    assert environment["DAGSTER_UI_GROUP"] == "tracker-admins"
+    assert environment["DAGSTER_UI_GROUP_CLAIM"] == "groups"
+    assert medium.container("webserver")["Command"][0] == "/app/deploy/dagster-webserver"
+    # Nothing but the load balancer reaches it, which writes the header that is believed.
+    assert ingress(medium, "Webserver") == {("Balancer", 3000)}
+    assert small.container("webserver")["Command"][0] == "dagster-webserver"
+    assert "DAGSTER_UI_GROUP" not in small.environment("webserver")
+
+
+def test_metabase_can_be_behind_the_provider_too(large: Written) -> None:
+    for path, unauthenticated in (("/dashboard/1", "authenticate"), ("/api/card/1/query", "deny")):
+        first, second = first_rule(large, "sales.example.com", path)["Actions"]
+        assert (first["Type"], second["Type"]) == ("authenticate-oidc", "forward")
+        assert first["AuthenticateOidcConfig"]["OnUnauthenticatedRequest"] == unauthenticated
+        assert first["AuthenticateOidcConfig"]["Scope"] == "openid groups"
+
+
+def test_every_rule_that_passes_on_to_dagster_asks_for_a_login_first(medium: Written, large: Written) -> None:
+    for system in (medium, large):
+        leading = [
+            rule["Actions"]
+            for rule in listener_rules(system)
+            if any("WebserverTarget" in text(one.get("TargetGroupArn", "")) for one in rule["Actions"])
+        ]
+        assert [actions[0]["Type"] for actions in leading] == ["authenticate-oidc"]
+
+
 def test_metabase_is_passed_on_to_and_watched(each: Written) -> None:
-    (action,) = rules(each)["sales.example.com"]
-    assert action["Type"] == "forward"
+    assert rules(each)["sales.example.com"][-1]["Type"] == "forward"
     each.template("services").has_resource_properties(
         "AWS::ElasticLoadBalancingV2::TargetGroup",
         {"HealthCheckPath": "/api/health", "Matcher": {"HttpCode": "200"}, "TargetType": "ip"},

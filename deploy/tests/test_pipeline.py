@@ -71,10 +71,10 @@ def test_only_the_build_of_the_image_may_push_and_only_the_last_may_deploy(each:
     assert may_push == {"Test": False, "Image": True, "Deploy": False}
     assert "sts:AssumeRole" not in actions(each.statements("TestRole", "pipeline"))
     (deploying,) = may(each.statements("DeployRole", "pipeline"), "sts:AssumeRole")
-    assert [text(one).partition(":role/")[2].split("-<")[0] for one in several(deploying["Resource"])] == [
+    assert {text(one).partition(":role/")[2].split("-<")[0] for one in several(deploying["Resource"])} == {
         "cdk-hnb659fds-deploy-role",
         "cdk-hnb659fds-file-publishing-role",
-    ]
+    }
 
 
 def test_only_the_build_of_the_image_has_an_engine(each: Written) -> None:
@@ -118,6 +118,25 @@ def test_an_account_of_docker_hub_is_read_from_its_secret(small: Written, large:
 
 
 def test_the_scripts_are_right_bash() -> None:
-    for script in (DEPLOY / "cdk.sh", DEPLOY / "run.sh", DEPLOY.parent / "scripts/deploy_check.sh"):
+    for script in (*sorted(DEPLOY.glob("*.sh")), DEPLOY.parent / "scripts/deploy_check.sh"):
         checked = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
         assert (checked.returncode, checked.stderr) == (0, ""), script
+
+
+def test_the_image_holds_the_certificates_by_which_its_tasks_know_the_database(each: Written) -> None:
+    from shs_deploy.database import CERTIFICATES
+
+    (build,) = [line for line in commands(each, "image") if "docker build" in line]
+    steps = build.split(" && ")
+    order = [next(n for n, step in enumerate(steps) if word in step) for word in _STEPS]
+    assert order == sorted(order)
+    assert f"cafile='{CERTIFICATES}'" in steps[order[2]]
+    allowed = (DEPLOY.parent / ".dockerignore").read_text().splitlines()
+    assert f"!{CERTIFICATES.removeprefix('/app/')}" in allowed
+    assert "file=rds-certificates.pem" in (DEPLOY / "rds_certificates.sh").read_text()
+    for task in ("webserver", "daemon", "code", "run", "setup"):
+        url = each.environment(task)["SHS_DATABASE_URL"]
+        assert url.endswith(f"?sslmode=verify-full&sslrootcert={CERTIFICATES}")
+
+
+_STEPS = ("rds_certificates.sh", "docker build", "docker run", "docker push")

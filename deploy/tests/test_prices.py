@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from conftest import DEPLOY
-from shs_deploy.prices import ALARMS, ENDPOINTS, estimate, table, total
+from shs_deploy.prices import ALARMS, ENDPOINTS, FIXED_SECRETS, KEYS, estimate, table, total
 from shs_deploy.sizes import SIZES
 from written import Written
 
@@ -25,4 +25,7 @@ def test_what_is_counted_is_there(medium: Written) -> None:
     endpoints = medium.resources("AWS::EC2::VPCEndpoint").values()
     assert sum(one["Properties"]["VpcEndpointType"] == "Interface" for one in endpoints) == ENDPOINTS
     assert abs(len(medium.resources("AWS::CloudWatch::Alarm")) - ALARMS) <= 3
+    made_by_rds = len(medium.resources("AWS::RDS::DBInstance"))
+    assert len(medium.resources("AWS::SecretsManager::Secret")) + made_by_rds == FIXED_SECRETS
+    assert len(medium.resources("AWS::KMS::Key")) == KEYS
     assert medium.resources("AWS::EC2::NatGateway") == {}

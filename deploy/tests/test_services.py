@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from conftest import DEPLOY
 from written import Json, Written, actions, every_text, may, several, text
 
-OURS = ("webserver", "daemon", "code", "run")
+OURS = ("webserver", "daemon", "code", "run", "setup")
+ALL = (*OURS, "metabase", "logins")
 
 
 def services(system: Written) -> dict[str, Json]:
@@ -17,9 +19,9 @@ def services(system: Written) -> dict[str, Json]:
 
 def test_each_service_and_the_run_have_a_task_with_roles_of_its_own(each: Written) -> None:
     tasks = [one["Properties"] for one in each.resources("AWS::ECS::TaskDefinition").values()]
-    assert {task["Family"] for task in tasks} == {f"{each.prefix}-{name}" for name in (*OURS, "metabase")}
+    assert {task["Family"] for task in tasks} == {f"{each.prefix}-{name}" for name in ALL}
     roles = [text(task[kind]) for task in tasks for kind in ("TaskRoleArn", "ExecutionRoleArn")]
-    assert len(set(roles)) == 10
+    assert len(set(roles)) == 2 * len(ALL)
     assert {task["NetworkMode"] for task in tasks} == {"awsvpc"}
 
 
@@ -90,37 +92,57 @@ def test_health_is_asked_of_each_service_of_ours(each: Written) -> None:
 def test_the_password_of_the_database_comes_from_its_secret_and_stands_in_no_variable(each: Written) -> None:
     for name in OURS:
         source = each.secrets(name)["SHS_DATABASE_PASSWORD"]
-        assert "WarehouseInstance" in source
+        assert "WarehouseLogin" in source
         assert source.endswith(":password::")
-        url = each.environment(name)["SHS_DATABASE_URL"]
-        assert url.startswith("postgresql://shs_owner@<")
-        assert url.endswith(":5432/shs?sslmode=require")
+        assert each.secrets(name)["SHS_DATABASE_USER"] == source.replace(":password::", ":username::")
+        assert re.match(r"postgresql://<[^@]*>:5432/shs\?", each.environment(name)["SHS_DATABASE_URL"])
+
+
+def test_nothing_connects_to_a_database_without_knowing_it_by_its_certificate(each: Written) -> None:
+    urls = [
+        text(variable["Value"])
+        for task in ALL
+        for container in each.containers(task).values()
+        for variable in container["Environment"]
+        if "postgresql://" in text(variable["Value"])
+    ]
+    assert len(urls) == 10
+    for url in urls:
+        assert "?sslmode=verify-full&sslrootcert=/app/" in url
 
 
 def test_no_secret_stands_among_the_variables(each: Written) -> None:
-    for name in (*OURS, "metabase"):
-        given = {key for key in each.environment(name) if "PASS" in key or key.endswith("_KEY")}
-        assert given <= {"MB_PASSWORD_COMPLEXITY", "MB_PASSWORD_LENGTH"}
+    for name in ALL:
+        for container in each.containers(name).values():
+            variables = {one["Name"] for one in container["Environment"]}
+            given = {key for key in variables if "PASS" in key or key.endswith("_KEY")}
+            assert given <= {"MB_PASSWORD_COMPLEXITY", "MB_PASSWORD_LENGTH"}
 
 
 def test_each_task_gets_the_secrets_that_it_uses_and_no_others(small: Written, medium: Written) -> None:
-    assert set(small.secrets("daemon")) == {"SHS_DATABASE_PASSWORD"}
-    assert set(small.secrets("code")) == {"SHS_DATABASE_PASSWORD"}
-    assert set(small.secrets("metabase")) == {"MB_DB_PASS", "MB_ENCRYPTION_SECRET_KEY"}
+    login = {"SHS_DATABASE_USER", "SHS_DATABASE_PASSWORD"}
+    assert set(small.secrets("daemon")) == login
+    assert set(small.secrets("code")) == login
+    assert set(small.secrets("metabase")) == {"MB_DB_USER", "MB_DB_PASS", "MB_ENCRYPTION_SECRET_KEY"}
     mail = {"SHS_SMTP_USER", "SHS_SMTP_PASSWORD"}
-    assert set(medium.secrets("webserver")) == {"SHS_DATABASE_PASSWORD"}
-    assert set(medium.secrets("code")) == {"SHS_DATABASE_PASSWORD", *mail}
-    assert set(medium.secrets("run")) == {"SHS_DATABASE_PASSWORD", "SHS_METABASE_PASSWORD", *mail}
+    assert set(medium.secrets("webserver")) == login
+    assert set(medium.secrets("code")) == {*login, *mail}
+    assert set(medium.secrets("run")) == {*login, *mail}
+    assert set(medium.secrets("setup")) == {*login, *mail, "SHS_METABASE_PASSWORD"}
     assert not any("Warehouse" in source for source in medium.secrets("metabase").values())
 
 
-@pytest.mark.parametrize("task", [*OURS, "metabase"])
+@pytest.mark.parametrize("task", ALL)
 def test_what_starts_a_task_may_read_just_that_tasks_secrets(each: Written, task: str) -> None:
     statements = each.statements(f"{task.capitalize()}Starter")
     readable = {
         text(one) for s in may(statements, "secretsmanager:GetSecretValue") for one in several(s["Resource"])
     }
-    used = {source.split(":password::")[0].split(":username::")[0] for source in each.secrets(task).values()}
+    used = {
+        re.sub(r":(password|username)::$", "", text(secret["ValueFrom"]))
+        for container in each.containers(task).values()
+        for secret in container["Secrets"]
+    }
     assert readable == used
     allowed = {
         *("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"),
@@ -131,7 +153,7 @@ def test_what_starts_a_task_may_read_just_that_tasks_secrets(each: Written, task
 
 
 def test_no_task_has_an_action_with_a_star(each: Written) -> None:
-    for name in (*OURS, "metabase"):
+    for name in ALL:
         for kind in ("Role", "Starter"):
             for statement in each.statements(f"{name.capitalize()}{kind}"):
                 assert statement["Effect"] == "Allow"
@@ -205,9 +227,7 @@ def test_the_daemon_hands_over_just_the_roles_of_the_run_task_and_to_ecs_only(ea
 
 def test_only_ecs_of_this_account_takes_on_the_roles_of_tasks(each: Written) -> None:
     for name, role in each.resources("AWS::IAM::Role", "services").items():
-        if "Starter" not in name and not name.startswith(
-            tuple(f"{n.capitalize()}Role" for n in (*OURS, "metabase"))
-        ):
+        if "Starter" not in name and not name.startswith(tuple(f"{n.capitalize()}Role" for n in ALL)):
             continue
         (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
@@ -250,10 +270,11 @@ def test_every_variable_of_ours_is_one_that_somebody_reads(each: Written) -> Non
 
 def test_metabase_has_its_own_database_and_few_connections_to_the_warehouse(each: Written) -> None:
     environment = each.environment("metabase")
-    assert "MetabaseDatabase" in environment["MB_DB_HOST"]
+    assert environment["MB_DB_CONNECTION_URI"].startswith("jdbc:postgresql://<")
+    assert "MetabaseDatabase" in environment["MB_DB_CONNECTION_URI"]
     assert environment["MB_SITE_URL"] == "https://sales.example.com"
     assert environment["MB_JDBC_DATA_WAREHOUSE_MAX_CONNECTION_POOL_SIZE"] == "5"
-    assert "MetabaseDatabase" in each.secrets("metabase")["MB_DB_PASS"]
+    assert "MetabaseLogin" in each.secrets("metabase")["MB_DB_PASS"]
 
 
 def test_logs_are_kept_for_a_time_that_is_set(each: Written) -> None:
@@ -262,20 +283,14 @@ def test_logs_are_kept_for_a_time_that_is_set(each: Written) -> None:
     assert all(one["Properties"]["RetentionInDays"] in (30, 90, 365) for one in groups.values())
 
 
-def test_a_rotated_password_starts_the_services_anew_that_use_it(each: Written) -> None:
-    (rule,) = [
-        one["Properties"]
-        for one in each.resources("AWS::Events::Rule", "services").values()
-        if "EventPattern" in one["Properties"]
-    ]
-    assert rule["EventPattern"]["detail"]["eventName"] == ["RotationSucceeded"]
-    watched = {text(one) for one in rule["EventPattern"]["detail"]["additionalEventData"]["SecretId"]}
-    used = {
-        s.split(":password::")[0].split(":username::")[0]
-        for n in services(each)
-        for s in each.secrets(n).values()
-    }
-    assert watched == used
+def test_a_changed_secret_starts_the_services_anew_that_use_it(each: Written) -> None:
+    (function,) = each.resources("AWS::Lambda::Function", "services").values()
+    watched = json.loads(text(function["Properties"]["Environment"]["Variables"]["SERVICES"]))
+    for name in services(each):
+        used = {re.sub(r":(password|username)::$", "", source) for source in each.secrets(name).values()}
+        assert set(watched[name]) == used
+    # A changed password of the administrator is no reason: whoever needs it is started with it.
+    assert "Instance" not in json.dumps(watched)
     statements = each.statements("RedeployRole")
     assert actions(statements) == {
         *("ecs:DescribeServices", "ecs:UpdateService", "secretsmanager:DescribeSecret"),
@@ -286,6 +301,82 @@ def test_a_rotated_password_starts_the_services_anew_that_use_it(each: Written) 
     }
     assert updated == set(services(each))
     assert "rate(10 minutes)" in set(every_text(each.resources("AWS::Events::Rule", "services")))
+
+
+def test_only_what_makes_logins_knows_the_servers_administrators(each: Written) -> None:
+    knowing = {
+        (task, name)
+        for task in ALL
+        for name, container in each.containers(task).items()
+        if any("Instance" in text(secret["ValueFrom"]) for secret in container["Secrets"])
+    }
+    assert knowing == {
+        *(("code", f"ensure-{server}") for server in ("warehouse", "metabase")),
+        *(("logins", f"rotate-{server}") for server in ("warehouse", "metabase")),
+    }
+    for task, name in knowing:
+        container = each.containers(task)[name]
+        assert container["EntryPoint"] == ["python", "-m", "shs_pipeline.database_logins"]
+        assert container["Command"] == [name.partition("-")[0]]
+        given = {one["Name"]: text(one["Value"]) for one in container["Environment"]}
+        assert "@" not in given["LOGINS_URL"]
+        assert given["LOGINS_MANAGES_ROLES"] == ("true" if name.endswith("warehouse") else "false")
+
+
+def test_logins_are_there_before_anything_starts_that_needs_them(each: Written) -> None:
+    needed = {(one["ContainerName"], one["Condition"]) for one in each.container("code")["DependsOn"]}
+    assert needed == {("ensure-warehouse", "SUCCESS"), ("ensure-metabase", "SUCCESS")}
+    assert [one["Essential"] for one in each.containers("code").values()].count(True) == 1
+    (code,) = [key for key in each.resources("AWS::ECS::Service") if key.startswith("CodeService")]
+    for name in ("webserver", "daemon", "metabase"):
+        assert code in services(each)[name]["DependsOn"]
+
+
+def test_logins_change_every_month_one_server_after_the_other(each: Written) -> None:
+    (rule,) = [
+        one["Properties"]
+        for one in each.resources("AWS::Events::Rule", "services").values()
+        if one["Properties"].get("ScheduleExpression", "").startswith("cron")
+    ]
+    assert rule["ScheduleExpression"] == "cron(0 2 1 * ? *)"
+    (target,) = rule["Targets"]
+    assert text(target["EcsParameters"]["TaskDefinitionArn"]).startswith("<LoginsTask")
+    network = target["EcsParameters"]["NetworkConfiguration"]["AwsVpcConfiguration"]
+    assert network["AssignPublicIp"] == "DISABLED"
+    containers = each.containers("logins")
+    # A task ends with its essential container: the other one has to be done by then, well or not.
+    assert containers["rotate-warehouse"]["Essential"]
+    assert not containers["rotate-metabase"]["Essential"]
+    assert containers["rotate-warehouse"]["DependsOn"] == [
+        {"Condition": "COMPLETE", "ContainerName": "rotate-metabase"}
+    ]
+    statements = each.statements("LoginsRole")
+    assert actions(statements) == {"secretsmanager:PutSecretValue", "kms:Decrypt", "kms:GenerateDataKey"}
+    (writing,) = may(statements, "secretsmanager:PutSecretValue")
+    assert sorted(
+        text(one)[1:].partition("Login")[0].rpartition("OutputRef")[2] for one in writing["Resource"]
+    ) == [
+        "Metabase",
+        "Warehouse",
+    ]
+
+
+def test_the_first_password_of_metabases_administrator_is_in_one_task_that_nothing_starts(
+    each: Written,
+) -> None:
+    knowing = {
+        task
+        for task in ALL
+        for container in each.containers(task).values()
+        if any("MetabaseAdmin" in text(secret["ValueFrom"]) for secret in container["Secrets"])
+    }
+    assert knowing == {"setup"}
+    assert each.container("setup")["Command"] == ["shs", "metabase", "apply"]
+    (setup,) = [key for key in each.resources("AWS::ECS::TaskDefinition") if key.startswith("SetupTask")]
+    started = [*each.resources("AWS::ECS::Service").values(), *each.resources("AWS::Events::Rule").values()]
+    assert setup not in json.dumps(started)
+    run, same = each.environment("run"), each.environment("setup")
+    assert run == same
 
 
 def test_two_versions_of_metabase_never_share_its_database(each: Written) -> None:

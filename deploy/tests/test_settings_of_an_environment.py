@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import CERTIFICATE, CONNECTION, DEPLOY, MAIL, NEEDED, OIDC, ZONE
-from shs_deploy.config import ConfigError, load_config, read_environment
+from shs_deploy.config import load_config, read_environment
+from shs_deploy.context import ConfigError
 
 LEAST = {**NEEDED, "certificate_arn": CERTIFICATE}
 
@@ -34,23 +35,35 @@ def test_what_is_needed_and_missing_is_named_with_where_to_set_it(key: str) -> N
     [
         ({"certificate_arn": None}, "nothing is served without TLS"),
         ({"certificate_arn": "my-certificate"}, "certificate_arn is 'my-certificate'"),
-        ({"size": "huge"}, "none of small, medium, large"),
+        ({"size": "huge"}, "Choose one of small, medium, large"),
         ({"metabase_host": "https://sales.example.com"}, "metabase_host is"),
         ({"environment": "Production!"}, "environment is 'Production!'"),
         ({"alarm_mail": "nobody"}, "alarm_mail is 'nobody'"),
-        ({"allowed_networks": "everybody"}, "allowed_networks is 'everybody'"),
+        ({"allowed_networks": "everybody"}, "'everybody', which is not an IPv4 network"),
+        ({"allowed_networks": "203.0.113.7/24"}, "has host bits set"),
+        ({"allowed_networks": ["203.0.113.0/24", "2001:db8::/32"]}, "'2001:db8::/32', which is not an IPv4"),
+        ({"allowed_networks": "0.0.0.0/0"}, "say everywhere if that is what you mean"),
+        ({"allowed_networks": "0.0.0.0/1,128.0.0.0/1"}, "a large part of the internet"),
+        ({"allowed_networks": "everywhere,203.0.113.0/24"}, "Keep either the word or the networks"),
+        ({"keep_years": 0}, "keep_years is '0'"),
+        ({"backup_region": "Ireland"}, "backup_region is 'Ireland'"),
         ({"due_day": 31}, "due_day is '31'"),
         ({"zones": "us-east-1a"}, "Name two or more"),
         ({"max_runs": 0}, "max_runs is '0'"),
         ({"multi_az": "yes"}, "multi_az is 'yes'. Say true or false"),
         ({"mail_domain": "example.com"}, "mail_sender is not"),
-        ({**MAIL, "mail_sender": "me@example.org"}, "is no address of mail_domain"),
+        ({**MAIL, "mail_sender": "me@example.org"}, "is not an address of mail_domain"),
         ({"connection_arn": CONNECTION}, "repository is not"),
         ({"dagster_host": "dagster.example.com"}, "would be open to everybody"),
-        ({**OIDC, "dagster_host": None}, "dagster_host is not"),
+        ({**OIDC, "dagster_host": None}, "dagster_group is set, and dagster_host is not"),
+        ({**OIDC, "dagster_host": None, "dagster_group": None}, "nothing uses it"),
+        ({**OIDC, "dagster_group": None}, "everybody whom your provider knows"),
+        ({**OIDC, "dagster_group_claim": "two words"}, "dagster_group_claim is 'two words'"),
+        ({**OIDC, "oidc_scope": "groups"}, "oidc_scope is 'groups'"),
+        ({"metabase_oidc": "true"}, "oidc_issuer is not set"),
         ({**OIDC, "oidc_secret": None}, "oidc_secret is not"),
         ({**OIDC, "oidc_token_endpoint": "http://login.example.com"}, "oidc_token_endpoint is"),
-        ({**ZONE, "hosted_zone_name": "example.org"}, "does not lie in the hosted zone example.org"),
+        ({**ZONE, "hosted_zone_name": "example.org"}, "is not in the hosted zone example.org"),
         ({"hosted_zone_id": "Z1"}, "hosted_zone_name is not"),
     ],
 )
@@ -69,10 +82,10 @@ def test_the_file_of_an_environment_is_read_and_the_command_line_goes_before_it(
 
 def test_a_key_that_nobody_reads_is_named_and_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "prod.json").write_text(json.dumps({**LEAST, "metabse_host": "x.example.com"}))
-    with pytest.raises(ConfigError, match="sets metabse_host, which nobody reads"):
+    with pytest.raises(ConfigError, match="sets metabse_host, which is not a setting"):
         read_environment("prod", tmp_path)
     (tmp_path / "prod.json").write_text("{")
-    with pytest.raises(ConfigError, match="is no JSON"):
+    with pytest.raises(ConfigError, match="is not valid JSON"):
         read_environment("prod", tmp_path)
 
 
@@ -102,3 +115,21 @@ def test_the_program_says_what_is_missing_instead_of_a_traceback(monkeypatch: py
         program["main"]()
     # A text is printed by Python to the standard error, and the exit code is 1.
     assert str(ended.value.code).startswith("owner is not set.")
+
+
+def test_everywhere_is_said_in_words() -> None:
+    assert load({**LEAST, "allowed_networks": "everywhere"}).allowed_networks == ("0.0.0.0/0",)
+    assert load({**LEAST, "allowed_networks": "10.0.0.0/8"}).allowed_networks == ("10.0.0.0/8",)
+
+
+def test_dagsters_group_is_named_or_the_provider_is_said_to_assign_people() -> None:
+    named = load({**LEAST, **OIDC, "dagster_group_claim": "cognito:groups"}).dagster_group
+    assert named
+    assert (named.name, named.claim) == ("tracker-admins", "cognito:groups")
+    assert load({**LEAST, **OIDC, "dagster_group": "assigned by the provider"}).dagster_group is None
+
+
+def test_the_provider_can_be_for_metabase_alone() -> None:
+    alone = {key: value for key, value in OIDC.items() if key.startswith("oidc_")}
+    config = load({**LEAST, **alone, "metabase_oidc": True})
+    assert (config.has_metabase_oidc, config.dagster_host) == (True, "")

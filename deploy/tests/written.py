@@ -64,12 +64,15 @@ class Written:
                 found += resource["Properties"]["PolicyDocument"]["Statement"]
         return found
 
-    def container(self, task: str) -> Json:
-        """Return the container of a task definition."""
+    def containers(self, task: str) -> dict[str, Json]:
+        """Return the containers of a task definition by their names."""
         tasks = self.resources("AWS::ECS::TaskDefinition", "services").values()
         (found,) = [t for t in tasks if t["Properties"]["Family"] == f"{self.prefix}-{task}"]
-        (container,) = found["Properties"]["ContainerDefinitions"]
-        return dict(container)
+        return {one["Name"]: one for one in found["Properties"]["ContainerDefinitions"]}
+
+    def container(self, task: str) -> Json:
+        """Return the container that a task definition is for, which has its name."""
+        return self.containers(task)[task]
 
     def environment(self, task: str) -> dict[str, str]:
         """Return the variables of a task's container, as text."""

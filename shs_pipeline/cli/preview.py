@@ -35,8 +35,10 @@ def preview(
     """
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.dashboards.model import load_dashboards
+    from shs_pipeline.preview.charts import renderer
     from shs_pipeline.preview.server import PreviewServer
 
+    renderer()
     load_dashboards()
     viewer = _viewer(person)
     server = PreviewServer(viewer, port)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -207,3 +207,22 @@ def _changes(connection: psycopg.Connection, first: int, last: int) -> list[RepM
 def _exists(connection: psycopg.Connection, table: str) -> bool:
     row = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
     return bool(row and row[0])
+
+
+def unpublished_since(connection: psycopg.Connection) -> datetime | None:
+    """Return since when something has been in the books for a day and not in a publication, if it has."""
+    # An older installation has the table without the column until its next publication.
+    row = connection.execute(
+        "select exists (select from pg_attribute where attrelid = to_regclass('marts.publications')"
+        " and attname = 'books_version')"
+    ).fetchone()
+    last = None
+    if row and row[0]:
+        last = connection.execute(
+            "select books_version from marts.publications order by publication_id desc limit 1"
+        ).fetchone()
+    found = connection.execute(
+        "select min(finished) from ops.files where change_no > %s and finished < now() - interval '1 day'",
+        [last[0] or 0 if last else 0],
+    ).fetchone()
+    return found[0] if found else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from shs_pipeline.casting import match_key
@@ -55,7 +55,8 @@ def record(
     """Write down what happened since the last time; return how many notices are new.
 
     Any number of processes may do it at once. What went wrong is also one line of the log each, for
-    alarms: `SHS-EVENT run_failed …` and `SHS-EVENT source_stale …`, without names of people and amounts.
+    alarms: `SHS-EVENT run_failed …`, `SHS-EVENT source_stale …`, and at each look for as long as it lasts
+    `SHS-EVENT not_published …`, all without names of people and amounts.
 
     Args:
         due_day: day of the next month on which a month's files are due.
@@ -87,6 +88,9 @@ def record(
         count += _put(connection, notices)
         if last != mark.publication_id:
             connection.execute("update ops.notice_marks set publication_id = %s", [last])
+    waiting = happenings.unpublished_since(connection)
+    if waiting is not None:
+        log.warning("SHS-EVENT not_published since=%s", waiting.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ"))
     return count
 
 

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from shs_pipeline.errors import ShsError
 from shs_pipeline.preview.values import shown
 
 if TYPE_CHECKING:
@@ -42,12 +43,26 @@ _CONFIG: dict[str, Any] = {
 }
 
 
+def renderer() -> Any:
+    """Return the library that draws.
+
+    Raises:
+        ShsError: it is not installed, as in the image for the cloud.
+    """
+    try:
+        import vl_convert
+    except ModuleNotFoundError:
+        raise ShsError(
+            "The package vl-convert-python, which draws the charts, is not installed here.",
+            "Run make setup; an image gets it with --build-arg LOCK=requirements-local.lock.",
+        ) from None
+    return vl_convert
+
+
 def svg(card: Card, rows: Sequence[Sequence[Any]], *, is_narrow: bool = False) -> str:
     """Return a bar, line or combo chart of a card's rows as SVG, for a page of usual width or a phone."""
-    import vl_convert
-
     # No base URL is allowed: a chart holds its data, and must never fetch any.
-    drawn: str = vl_convert.vegalite_to_svg(
+    drawn: str = renderer().vegalite_to_svg(
         specification(card, rows, is_narrow=is_narrow), allowed_base_urls=[]
     )
     end_of_tag = drawn.index(">") + 1

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Fetches the certificates of RDS's authorities into deploy/rds-certificates.pem, from where the build of the
+# image takes them: tasks connect with sslmode=verify-full, and have no way to fetch anything.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+url=${RDS_CERTIFICATES_URL:-https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem}
+file=rds-certificates.pem
+fresh=$(mktemp "$file.XXXXXX")
+trap 'rm -f "$fresh"' EXIT
+curl --fail --silent --show-error --location --retry 3 --max-time 60 --output "$fresh" "$url"
+# Another file in its place would let another server pass for ours, or none at all.
+python3 - "$fresh" <<'PYTHON'
+import ssl
+import sys
+
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+try:
+    context.load_verify_locations(sys.argv[1])
+except ssl.SSLError:
+    sys.exit("What came holds no certificates. Check the address and what stands between here and there.")
+subjects = [dict(pair for part in one["subject"] for pair in part) for one in context.get_ca_certs()]
+strange = [one for one in subjects if not one.get("organizationName", "").startswith("Amazon Web Services")]
+if not subjects or strange:
+    sys.exit(f"What came holds certificates that are not RDS's: {strange}. Do not use them.")
+print(f"{len(subjects)} certificates of RDS")
+PYTHON
+chmod 644 "$fresh"
+mv "$fresh" "$file"
