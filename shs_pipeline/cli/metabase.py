@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from shs_pipeline.metabase.apply import Report, ResetLink
-    from shs_pipeline.metabase.diff import Change
     from shs_pipeline.metabase.provisioning import Workplace
+    from shs_pipeline.metabase.situation import Change
+    from shs_pipeline.metabase.work import FirstLogin, Report
 
 PANEL = "Data"
 _SHOWN = 40
@@ -45,7 +45,7 @@ def plan() -> None:
 
     found = provisioning.plan(_workplace())
     console = results()
-    _show_notes(console, found.notes)
+    _show_notes(console, [*found.notes, *found.foreign])
     if not found.changes:
         say(console, "Metabase is up to date.", "green")
         return
@@ -76,19 +76,16 @@ def links(
         ),
     ] = "",
 ) -> None:
-    """Make one-time addresses with which people choose their password, where Metabase sends no mails.
+    """Make what people log in with for the first time, where Metabase sends no mails.
+
+    A one-time address with which a person chooses a password; before v0.60 a temporary password.
 
     Example: [bold]shs metabase links "Dana Whitfield"[/bold]
     """
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.metabase import provisioning
 
-    made, can_make = provisioning.links(_workplace(), person)
-    if not can_make:
-        raise ShsError(
-            "This version of Metabase cannot make such links.",
-            "Set up SMTP in Metabase; people then get its mails and can ask for a new password.",
-        )
+    made = provisioning.links(_workplace(), person)
     console = results()
     if not made:
         say(console, "Everybody has logged in before.", "green")
@@ -168,15 +165,23 @@ def _show_notes(console: Console, notes: Sequence[str]) -> None:
         say(console, note, "yellow")
 
 
-def _show_links(console: Console, made: Sequence[ResetLink]) -> None:
+def _show_links(console: Console, made: Sequence[FirstLogin]) -> None:
     from shs_pipeline.cli.terminal import say, table_of
 
-    say(
-        console,
-        "Metabase sends no mails. Give each address below to its person only: whoever opens it first "
-        "chooses the password. It works once, for 48 hours; shs metabase links makes new ones.",
-    )
-    table = table_of("Person", "E-mail", "Address")
-    for link in made:
-        table.add_row(link.rep_name, link.email, link.url)
+    if made[0].url:
+        say(
+            console,
+            "Metabase sends no mails. Give each address below to its person only: whoever opens it first "
+            "chooses the password. It works once, for 48 hours; shs metabase links makes new ones.",
+        )
+    else:
+        say(
+            console,
+            "Metabase sends no mails, and before v0.60 it makes no one-time addresses. Give each password "
+            "below to its person only, who changes it under Account settings > Password; it is shown this "
+            "once. shs metabase links makes new ones.",
+        )
+    table = table_of("Person", "E-mail", "Address" if made[0].url else "Temporary password")
+    for login in made:
+        table.add_row(login.rep_name, login.email, login.url or login.password)
     table.show(console)
