@@ -113,7 +113,8 @@ class FakeMetabase:
     Attributes:
         requests: verb, path and status of each answer.
         problems: requests that the real one would have misread or refused.
-        dies_at: number of the request with which it stops to answer; `dies_after` it did what was asked.
+        dies_at: number of the request with which it stops to answer; with `dies_after` it still does what
+            that one and the following ask, `lost` in all.
         after_each: called after each request that was answered.
         run_sql: gives the rows of SQL on a connection's details.
         whoami: what `marts.session_rep()` is for a role, without `run_sql`.
@@ -129,6 +130,7 @@ class FakeMetabase:
         self.problems: list[str] = []
         self.dies_at: int | None = None
         self.dies_after = False
+        self.lost = 1
         self.after_each: Callable[[FakeMetabase, str, str], None] | None = None
         self.run_sql: Callable[[dict[str, Any], str], list[list[Any]]] | None = None
         self.whoami: dict[str, str | None] = {}
@@ -953,7 +955,7 @@ class FakeMetabase:
             parts = urlsplit(address)
             number = len(self.requests) + 1
             is_dying = self.dies_at is not None and number >= self.dies_at
-            if is_dying and not (self.dies_after and number == self.dies_at):
+            if is_dying and not (self.dies_after and number < (self.dies_at or 0) + self.lost):
                 self.requests.append((verb, parts.path, 0))
                 return None
             request = Request(headers, parse_qs(parts.query), body, self.who(headers))

@@ -78,7 +78,7 @@ def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_said(fake: Fa
     fake.pause = lambda verb, path: 0.5
     client = MetabaseClient(fake.url, pause_seconds=0, seconds=0.05)
 
-    with pytest.raises(MetabaseError, match="no answer within 0.05 s"):
+    with pytest.raises(MetabaseError, match=r"no answer within 0\.05 s"):
         client.post("/api/session", {"username": "a", "password": "b"})
 
 

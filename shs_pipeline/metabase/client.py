@@ -6,6 +6,7 @@ since when, is in `calls.py`.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -164,7 +165,7 @@ class MetabaseClient:
             response, fault = self._send(verb, path, body, query)
             status = response.status_code if response is not None else 0
             if response is not None and 200 <= status < 300:
-                return _content(response)
+                return content_of(response)
             is_passing = response is None or status in _RETRIED
             if not (is_repeatable and is_passing and attempt < _ATTEMPTS):
                 raise self._refused(verb, path, what, response, fault)
@@ -232,7 +233,8 @@ def wait_until_ready(client: MetabaseClient, seconds: float) -> Mapping[str, Any
         time.sleep(min(1.0, max(0.05, deadline - time.monotonic())))
 
 
-def _content(response: httpx.Response) -> Any:
+def content_of(response: httpx.Response) -> Any:
+    """Return what an answer holds: JSON, else its text, None for nothing."""
     if not response.content:
         return None
     try:
@@ -243,7 +245,7 @@ def _content(response: httpx.Response) -> Any:
 
 def _message(response: httpx.Response) -> str:
     """Return what Metabase says: a message, errors by field, or bare text."""
-    content = _content(response)
+    content = content_of(response)
     if not isinstance(content, Mapping):
         return str(content or response.reason_phrase or "no reason given")
     parts = [str(content[name]) for name in ("message", "error", "cause") if content.get(name)]
@@ -264,6 +266,11 @@ def _remedy(status: int, said: str) -> str:
             return "This needs a paid Metabase; report it, since shs asks which features there are."
         case 403:
             return "Let the user or API key that shs uses be in Metabase's group Administrators."
+        case _ if re.search(r"certificate|certpath|PKIX|SSL|TLS", said):
+            return (
+                "Metabase does not trust the warehouse's certificate, or the host is not in it: check "
+                "SHS_METABASE_ROOT_CERTIFICATE, SHS_METABASE_WAREHOUSE and sslmode in SHS_DATABASE_URL."
+            )
         case 404 if "API endpoint" in said:
             return "This version of Metabase lacks that call: use one that docs/metabase.md names."
         case _:

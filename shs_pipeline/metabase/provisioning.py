@@ -90,8 +90,12 @@ class Workplace:
         )
 
 
-def plan(workplace: Workplace) -> Plan:
-    """Return what an apply would do; nothing is changed, in Metabase or here.
+@contextmanager
+def looking(workplace: Workplace) -> Iterator[tuple[Situation, list[str] | None]]:
+    """Give all that a difference follows from; nothing is changed, in Metabase or here.
+
+    Yields:
+        With it what an admin should know of this Metabase, None where nobody set it up so far.
 
     Raises:
         ShsError: Metabase or the warehouse cannot be used.
@@ -100,12 +104,23 @@ def plan(workplace: Workplace) -> Plan:
         store = ObjectStore(connection)
         client, mode, notes = _signed_in(workplace, may_write=False)
         desired = _desired(workplace, connection, store, mode)
-        if client is not None:
-            found = difference(read_situation(client, store, desired))
-        else:
-            found = difference(Situation(desired, {}, Observed()))
-            notes = ["This Metabase is fresh: an apply sets it up first.", *notes]
-        return replace(found, notes=(*notes, *found.notes))
+        if client is None:
+            yield Situation(desired, {}, Observed()), None
+            return
+        yield read_situation(client, store, desired), notes
+        client.close()
+
+
+def plan(workplace: Workplace) -> Plan:
+    """Return what an apply would do; nothing is changed, in Metabase or here.
+
+    Raises:
+        ShsError: Metabase or the warehouse cannot be used.
+    """
+    with looking(workplace) as (situation, notes):
+        found = difference(situation)
+        fresh = ["This Metabase is fresh: an apply sets it up first."]
+        return replace(found, notes=(*(fresh if notes is None else notes), *found.notes))
 
 
 def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, make_links: bool = False) -> Report:
