@@ -396,12 +396,12 @@ def _many_reps(house: House, count: int) -> None:
 def test_without_mails_the_admin_gets_a_link_for_each_new_person(house: House) -> None:
     house.fake.tag = "v0.60.17"
 
-    report = house.apply(make_links=True)
+    report = house.apply(hand_out="all")
 
     assert [link.rep_name for link in report.links] == [DANA, MARCUS, HARRIET]
     assert all("/auth/reset_password/" in link.url for link in report.links)
     assert "reset_password" not in repr(report)
-    assert house.apply(make_links=True).links == []
+    assert house.apply(hand_out="all").links == []
     made = provisioning.links(house.workplace, "dana whitfield")
     assert [link.email for link in made] == ["dana@example.com"]
     assert len(provisioning.links(house.workplace)) == 3
@@ -409,7 +409,7 @@ def test_without_mails_the_admin_gets_a_link_for_each_new_person(house: House) -
 
 
 def test_before_v60_the_admin_gets_a_temporary_password_that_works_and_is_kept_nowhere(house: House) -> None:
-    report = house.apply(make_links=True)
+    report = house.apply(hand_out="all")
 
     assert [login.rep_name for login in report.links] == [DANA, MARCUS, HARRIET]
     passwords = [login.password for login in report.links]
@@ -429,7 +429,7 @@ def test_before_v60_the_admin_gets_a_temporary_password_that_works_and_is_kept_n
 def test_every_promised_version_has_each_call_that_is_made_to_it(house: House, major: int) -> None:
     house.fake.tag = f"v0.{major}.{OLDEST_SAFE_PATCH[major]}"
 
-    assert len(house.apply(make_links=True).links) == 3
+    assert len(house.apply(hand_out="all").links) == 3
     assert provisioning.links(house.workplace, DANA)
     house.query("delete from ops.logins where rep_name = %s", DANA)
     house.apply()
@@ -441,7 +441,7 @@ def test_every_promised_version_has_each_call_that_is_made_to_it(house: House, m
 def test_with_mails_metabase_invites_people_itself(house: House) -> None:
     house.fake.has_mail = True
 
-    report = house.apply(make_links=True)
+    report = house.apply(hand_out="all")
 
     assert report.links == []
     assert sorted(house.fake.mails) == ["dana@example.com", "harriet@example.com", "marcus@example.com"]
@@ -451,7 +451,7 @@ def test_a_build_without_links_gives_passwords_whatever_version_it_says_it_is(ho
     house.fake.tag = "v0.61.11"
     house.fake.missing.add(("post", "/api/user/([0-9]+)/password-reset-url"))
 
-    assert all(login.password for login in house.apply(make_links=True).links)
+    assert all(login.password for login in house.apply(hand_out="all").links)
 
 
 # --- a paid Metabase ---------------------------------------------------------------------
@@ -622,7 +622,7 @@ def test_no_password_is_in_logs_books_or_what_is_reported(
 ) -> None:
     caplog.set_level("DEBUG")
     told: list[str] = []
-    report = provisioning.apply_all(house.workplace, told.append, make_links=True)
+    report = provisioning.apply_all(house.workplace, told.append, hand_out="all")
 
     books = str(house.query("select * from ops.metabase_objects"))
     shown = " ".join([caplog.text, *capfd.readouterr(), books, repr(report), repr(house.workplace), *told])

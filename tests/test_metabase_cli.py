@@ -46,11 +46,18 @@ def test_plan_apply_links_and_destroy_say_what_they_do(house: House) -> None:
     assert house.fake.dashboards == {}
 
 
-def test_before_v60_a_temporary_password_is_shown_with_what_to_do(house: House) -> None:
+def test_before_v60_a_temporary_password_is_shown_with_what_to_do_and_in_no_log(house: House) -> None:
     applied = shs("apply")
 
-    assert "changes it under Account settings > Password" in applied
-    assert "ShS-" in applied
+    assert "Without a password yet: Dana Whitfield. shs metabase links" in applied
+    with pytest.raises(ShsError, match="temporary passwords only"):
+        shs("links")
+    assert not [path for verb, path in house.fake.writes if path.endswith("/password")]
+
+    shown = shs("links", "--show")
+
+    assert "changes it under Account settings > Password" in shown
+    assert "ShS-" in shown
 
 
 def test_destroy_asks_for_a_yes(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from shs_pipeline.metabase.letting_in import HandOut
     from shs_pipeline.metabase.provisioning import Workplace
     from shs_pipeline.metabase.situation import Change
     from shs_pipeline.metabase.work import FirstLogin, Report
@@ -61,7 +63,7 @@ def apply() -> None:
     from shs_pipeline.cli.terminal import results
     from shs_pipeline.metabase import provisioning
 
-    report = provisioning.apply_all(_workplace(), _tell, make_links=True)
+    report = provisioning.apply_all(_workplace(), _tell, hand_out=_shown_here(False))
     console = results()
     _show_report(console, report)
     if report.links:
@@ -75,6 +77,9 @@ def links(
             metavar="[PERSON]", help="Name or e-mail address; by default everybody who has never logged in."
         ),
     ] = "",
+    show: Annotated[
+        bool, typer.Option("--show", help="Show passwords also where they are kept, as in a log.")
+    ] = False,
 ) -> None:
     """Make what people log in with for the first time, where Metabase sends no mails.
 
@@ -85,7 +90,7 @@ def links(
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.metabase import provisioning
 
-    made = provisioning.links(_workplace(), person)
+    made = provisioning.links(_workplace(), person, hand_out=_shown_here(show))
     console = results()
     if not made:
         say(console, "Everybody has logged in before.", "green")
@@ -111,6 +116,11 @@ def destroy(
         )
     report = provisioning.destroy_all(_workplace(), _tell)
     say(results(), f"{count_of(len(report.done), 'item')} removed.", "green")
+
+
+def _shown_here(is_wanted: bool) -> HandOut:
+    # A link works once; a password in a log works until its person changes it.
+    return "all" if is_wanted or sys.stdout.isatty() else "links"
 
 
 def _workplace() -> Workplace:
@@ -153,7 +163,8 @@ def _show_report(console: Console, report: Report) -> None:
         names = ", ".join(report.waiting)
         say(
             console,
-            f"Without a password yet: {names}. Set up SMTP in Metabase so that it can send mails.",
+            f"Without a password yet: {names}. shs metabase links makes what they log in with; with SMTP "
+            "Metabase mails it itself.",
             "yellow",
         )
 

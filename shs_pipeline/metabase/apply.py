@@ -15,7 +15,7 @@ from shs_pipeline.metabase import diff
 from shs_pipeline.metabase.client import MetabaseClient, MetabaseError
 from shs_pipeline.metabase.desired import Desired
 from shs_pipeline.metabase.isolation import foreign_things, identity_mark, unchecked
-from shs_pipeline.metabase.letting_in import Doorkeeper
+from shs_pipeline.metabase.letting_in import Doorkeeper, HandOut
 from shs_pipeline.metabase.observed import observe
 from shs_pipeline.metabase.people_diff import people_to_close
 from shs_pipeline.metabase.permissions import impersonations, is_impersonated
@@ -42,13 +42,13 @@ def apply(
     secret: Callable[[str], str],
     tell: Tell = lambda _: None,
     *,
-    make_links: bool = False,
+    hand_out: HandOut = "nothing",
 ) -> Report:
     """Make Metabase what it should be.
 
     Args:
         secret: gives a secret by its name.
-        make_links: for people who are let in while Metabase sends no mails.
+        hand_out: to people who are let in while Metabase sends no mails.
 
     Raises:
         MetabaseError: Metabase refused something; the next apply goes on from there.
@@ -59,7 +59,7 @@ def apply(
         store.forget_all()
     work = Work(client, store, desired, situation.seen, secret, tell)
     work.report.notes += diff.difference(situation).notes
-    _Apply(work).run(make_links)
+    _Apply(work).run(hand_out)
     work.report.reads, work.report.writes = client.reads, client.writes
     return work.report
 
@@ -88,7 +88,7 @@ class _Apply:
         self._doorkeeper = Doorkeeper(work)
         self._writer = Writer(work, self._close_database)
 
-    def run(self, make_links: bool) -> None:
+    def run(self, hand_out: HandOut) -> None:
         """Do all that is to be done, in the order that keeps everything closed."""
         self._note_instance()
         before = len(self._work.report.done)
@@ -100,7 +100,7 @@ class _Apply:
         if len(self._work.report.done) > before or unchecked(self._work.situation):
             self._read_again()
         shut_out = self._check_isolation()
-        self._doorkeeper.let_in(shut_out, make_links)
+        self._doorkeeper.let_in(shut_out, hand_out)
         self._writer.remove_leftovers()
         if shut_out:
             raise _not_isolated(shut_out)

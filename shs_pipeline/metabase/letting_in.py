@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from shs_pipeline.metabase.calls import PASSWORD_LINK, has_call
 from shs_pipeline.metabase.client import MetabaseClient, MetabaseError
@@ -15,6 +15,9 @@ from shs_pipeline.metabase.people import Member
 from shs_pipeline.metabase.people_diff import people_to_close, people_to_let_in, person_mark
 from shs_pipeline.metabase.situation import Change
 from shs_pipeline.metabase.work import FirstLogin, Work, see
+
+HandOut = Literal["nothing", "links", "all"]
+"""What may be made for people who have no password yet; what is not shown to a person alone, no passwords."""
 
 
 class Doorkeeper:
@@ -61,7 +64,7 @@ class Doorkeeper:
         assert user_id is not None
         see(self._work.seen.users, user_id, {**self._work.seen.users[user_id], "is_active": False})
 
-    def let_in(self, shut_out: Mapping[str, str], make_links: bool) -> None:
+    def let_in(self, shut_out: Mapping[str, str], hand_out: HandOut) -> None:
         """Invite, let in again and change whoever is not to be kept out."""
         work = self._work
         members = {member.key: member for member in work.desired.members}
@@ -73,7 +76,7 @@ class Doorkeeper:
             work.did(change.words)
             if change.action not in ("invite", "readmit") or work.seen.has_mail:
                 continue
-            if not make_links:
+            if not may_hand_out(work.seen.properties, hand_out):
                 work.report.waiting.append(member.rep_name)
                 continue
             login = first_login(work.client, work.seen.properties, user_id, member.rep_name, member.address)
@@ -128,6 +131,11 @@ class Doorkeeper:
             if user_id in members and other not in kept:
                 path = f"/api/permissions/membership/{members[user_id]}"
                 work.client.delete(path, f"take {member.rep_name} out of another group")
+
+
+def may_hand_out(properties: Mapping[str, Any], hand_out: HandOut) -> bool:
+    """Whether what this Metabase makes may be shown where it would be shown."""
+    return hand_out == "all" or (hand_out == "links" and has_call(properties, PASSWORD_LINK))
 
 
 def first_login(

@@ -13,7 +13,7 @@ from shs_pipeline.metabase.apply import apply, destroy, read_situation
 from shs_pipeline.metabase.client import MetabaseClient, wait_until_ready
 from shs_pipeline.metabase.desired import Desired, Mode, desired_state
 from shs_pipeline.metabase.diff import difference
-from shs_pipeline.metabase.letting_in import first_login
+from shs_pipeline.metabase.letting_in import HandOut, first_login, may_hand_out
 from shs_pipeline.metabase.observed import Observed, is_paid, read_users
 from shs_pipeline.metabase.people import read_members, without_login
 from shs_pipeline.metabase.roles import drop_logins, ensure_logins, planned_logins
@@ -123,8 +123,11 @@ def plan(workplace: Workplace) -> Plan:
         return replace(found, notes=(*(fresh if notes is None else notes), *found.notes))
 
 
-def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, make_links: bool = False) -> Report:
+def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, hand_out: HandOut = "nothing") -> Report:
     """Make Metabase what people and dashboards ask for.
+
+    Args:
+        hand_out: to people who are let in while Metabase sends no mails.
 
     Raises:
         ShsError: Metabase or the warehouse refuses something; the next apply goes on from there.
@@ -136,7 +139,7 @@ def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, make_links: 
         roles = [one.role_name for one in members if one.is_active and one.permission == "user"]
         ensure_logins(connection, store, workplace.secrets, mode, roles)
         desired = _desired(workplace, connection, store, mode)
-        report = apply(client, store, desired, _secret_of(workplace.secrets), tell, make_links=make_links)
+        report = apply(client, store, desired, _secret_of(workplace.secrets), tell, hand_out=hand_out)
         report.notes[:0] = notes
         if workplace.describe is not None:
             report.notes += workplace.describe(client, store)
@@ -159,7 +162,7 @@ def destroy_all(workplace: Workplace, tell: Tell = lambda _: None) -> Report:
         return report
 
 
-def links(workplace: Workplace, person: str = "") -> list[FirstLogin]:
+def links(workplace: Workplace, person: str = "", *, hand_out: HandOut = "all") -> list[FirstLogin]:
     """Make what a person logs in with, or everybody who never logged in: a one-time address or a password.
 
     Raises:
@@ -175,6 +178,11 @@ def links(workplace: Workplace, person: str = "") -> list[FirstLogin]:
             members = [one for one in members if wanted in (one.rep_name.casefold(), one.address)]
             if not members:
                 raise ShsError(f"Nobody called {person!r} may log in.", "shs access lists who may.")
+        if not may_hand_out(properties, hand_out):
+            raise ShsError(
+                "This Metabase makes temporary passwords only, and they would stay where this is written to.",
+                "Type it in a terminal, add --show, set up SMTP in Metabase, or go to v0.60 or later.",
+            )
         names = {one.address: one.rep_name for one in members}
         users = [one for one in read_users(client).values() if one.get("is_active", True)]
         found = (
