@@ -82,6 +82,19 @@ def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_said(fake: Fa
         client.post("/api/session", {"username": "a", "password": "b"})
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "http://127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_a_sentence(
+    fake: FakeMetabase, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy)
+
+    with pytest.raises(MetabaseError, match="cannot be reached"):
+        MetabaseClient(fake.url, pause_seconds=0).get("/api/session/properties")
+
+
 # --- several at once ---------------------------------------------------------------------
 
 

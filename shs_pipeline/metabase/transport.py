@@ -67,7 +67,8 @@ class Transport:
             return _loop_result(getattr(self._opened(), verb)(address, "raw", **options))
         except httpx.TimeoutException:
             raise NoAnswerError(f"no answer within {self._seconds[1]:g} s") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ImportError) as error:
+            # The last two come from a proxy in the environment that it cannot use.
             raise NoAnswerError(type(error).__name__) from None
 
     def close(self) -> None:
