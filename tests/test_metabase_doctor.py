@@ -96,7 +96,7 @@ def test_what_is_shared_without_a_login_is_a_failure_that_an_apply_ends(house: H
     house.apply()
     house.fake.settings[name] = True
 
-    assert f"{name} is on" in points(house)["Metabase sharing: fail"].found
+    assert f"switched on: {name}." in points(house)["Metabase sharing: fail"].found
     house.apply()
 
     assert house.fake.settings[name] is False

@@ -22,6 +22,8 @@ from pydantic import SecretStr
 
 from shs_pipeline.access import drop_logins, sync_logins
 from shs_pipeline.dashboards.model import dashboards_for
+from shs_pipeline.database import prepare
+from shs_pipeline.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.errors import ShsError
 from shs_pipeline.metabase import provisioning
 from shs_pipeline.metabase.calls import calls_of, missing_calls
@@ -29,6 +31,7 @@ from shs_pipeline.metabase.descriptions import describe
 from shs_pipeline.metabase.provisioning import Workplace
 from shs_pipeline.metabase.sign_in import Account
 from shs_pipeline.secret_store import FileSecrets
+from shs_pipeline.settings import Settings
 from tests.conftest import Zone
 from tests.fake_metabase import FakeMetabase, openapi, serving
 from tests.metabase_house import PASSWORD, USER, House
@@ -104,6 +107,26 @@ def test_a_metabase_without_a_call_is_refused_before_anything_is_changed(
         smoke_metabase.smoke(house.workplace, lambda _: None)
 
     assert house.fake.databases == {}
+
+
+@pytest.mark.slow
+def test_metabase_can_be_set_up_before_anything_was_ever_built(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    url = prepare(Settings(home=home, landing="", database_url=None)).warehouse_url.get_secret_value()
+    try:
+        with serving(FakeMetabase()) as fake:
+            fake.run_sql = _run_sql
+            workplace = Workplace(
+                fake.url, _account(), FileSecrets(tmp_path / "secrets.json"), url,
+                {"rep": dashboards_for("rep"), "admin": dashboards_for("admin")}, wait_seconds=0,
+                today=lambda: date(2026, 5, 1),
+            )  # fmt: skip
+            provisioning.apply_all(workplace)
+
+            assert [one["name"] for one in fake.databases.values()] == ["Sales (admins)"]
+            assert not fake.problems
+    finally:
+        EmbeddedPostgres(home).stop()
 
 
 # --- the real dashboards on real rows ----------------------------------------------------

@@ -90,16 +90,16 @@ def _certificate(workplace: Workplace) -> Point:
 
 def _sharing(situation: Situation) -> Point:
     seen = situation.seen
-    fixed = settings_left_on(seen)
-    on = [name for name in SETTINGS_OFF if seen.properties.get(name) is True]
+    sharing = [name for name in SETTINGS_OFF if name.startswith(("enable-public", "enable-embedding"))]
+    on = [name for name in sharing if seen.properties.get(name) is True]
+    if not on:
+        return Point("ok", "Metabase sharing", "public links and embedding are off")
+    found = f"switched on: {', '.join(on)}. Rows can be seen without a login."
+    fixed = [f"MB_{name.upper().replace('-', '_')}" for name in settings_left_on(seen) if name in on]
     if fixed:
-        names = ", ".join(f"MB_{name.upper().replace('-', '_')}" for name in fixed)
-        remedy = f"Set {names} to false in Metabase's environment, and restart it."
-        return Point("fail", "Metabase sharing", f"{', '.join(on or fixed)} is on.", remedy)
-    if on:
-        remedy = "shs metabase apply switches it off; rows can be seen without a login meanwhile."
-        return Point("fail", "Metabase sharing", f"{', '.join(on)} is on.", remedy)
-    return Point("ok", "Metabase sharing", "public links and embedding are off")
+        remedy = f"Set {', '.join(fixed)} to false in Metabase's environment, and restart it."
+        return Point("fail", "Metabase sharing", found, remedy)
+    return Point("fail", "Metabase sharing", found, "shs metabase apply switches it off.")
 
 
 def _mail(situation: Situation) -> Point:
