@@ -76,6 +76,8 @@ class Settings(BaseSettings):
         metabase_api_key: a key of its group Administrators, instead of user and password.
         metabase_warehouse: `host:port` by which Metabase reaches the warehouse, where that is another
             than ours.
+        metabase_root_certificate: path, in Metabase's container, of the certificate that the warehouse is
+            verified by; needed where Metabase shall not be given that of `sslrootcert`.
         dagster_config: Dagster's instance file, instead of `dagster.yaml` of the project.
         code_server: `host:port` of the code server, where `shs exec` starts Dagster's services apart.
         metabase_public_url: address by which people reach Metabase, where that is another than ours.
@@ -110,6 +112,7 @@ class Settings(BaseSettings):
     metabase_password: SecretStr | None = None
     metabase_api_key: SecretStr | None = None
     metabase_warehouse: str = ""
+    metabase_root_certificate: str = ""
     dagster_config: Path | None = None
     code_server: str = ""
     metabase_public_url: str = ""

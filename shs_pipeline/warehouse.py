@@ -215,7 +215,7 @@ $$;
 create table if not exists ops.notices (
     notice_id bigint generated always as identity primary key,
     kind text not null check (
-        kind in ('rejected_file', 'failed_run', 'missing_source', 'published_month', 'published')
+        kind in ('rejected_file', 'failed_run', 'missing_source', 'published_month', 'published', 'metabase')
     ),
     key text not null unique,
     rep_name text,
@@ -228,6 +228,21 @@ create table if not exists ops.notices (
     created_at timestamptz not null default clock_timestamp(),
     settled_at timestamptz
 );
+do $$
+begin
+    if not exists (
+        select from pg_constraint
+        where conrelid = 'ops.notices'::regclass and pg_get_constraintdef(oid) like '%''metabase''%'
+    ) then
+        alter table ops.notices drop constraint notices_kind_check;
+        alter table ops.notices add constraint notices_kind_check check (
+            kind in (
+                'rejected_file', 'failed_run', 'missing_source', 'published_month', 'published', 'metabase'
+            )
+        );
+    end if;
+end
+$$;
 create index if not exists notices_new on ops.notices (notice_id) where state = 'new';
 create index if not exists notices_by_file on ops.notices (file_id) where file_id is not null;
 

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
+
+from shs_pipeline.metabase.calls import CALLS, Call
+from shs_pipeline.metabase.versions import major_of
 
 ROOT = Path(__file__).parents[1]
 VERBS = ("get", "post", "put", "delete")
@@ -109,10 +113,14 @@ class FakeMetabase:
     Attributes:
         requests: verb, path and status of each answer.
         problems: requests that the real one would have misread or refused.
-        dies_at: number of the request with which it stops to answer; `dies_after` it did what was asked.
+        dies_at: number of the request with which it stops to answer; with `dies_after` it still does what
+            that one and the following ask, `lost` in all.
         after_each: called after each request that was answered.
         run_sql: gives the rows of SQL on a connection's details.
         whoami: what `marts.session_rep()` is for a role, without `run_sql`.
+        pause: gives for a verb and path how many seconds the answer takes.
+        page: most items of a list in one answer.
+        connections: made so far by clients.
     """
 
     def __init__(self, *, is_paid: bool = False, has_mail: bool = False, tag: str = "v0.58.39") -> None:
@@ -122,6 +130,7 @@ class FakeMetabase:
         self.problems: list[str] = []
         self.dies_at: int | None = None
         self.dies_after = False
+        self.lost = 1
         self.after_each: Callable[[FakeMetabase, str, str], None] | None = None
         self.run_sql: Callable[[dict[str, Any], str], list[list[Any]]] | None = None
         self.whoami: dict[str, str | None] = {}
@@ -131,6 +140,10 @@ class FakeMetabase:
         self.asked: list[int] = []
         self.failed_logins = 0
         self.url = ""
+        self.pause: Callable[[str, str], float] = lambda verb, path: 0.0
+        self.page = 2000
+        self.connections = 0
+        self.most_at_once = self._at_once = 0
         self._lock = threading.RLock()
         self._ids = 0
         self.wipe()
@@ -161,6 +174,8 @@ class FakeMetabase:
         self.collection_revision = 1
         self.cards: dict[int, dict[str, Any]] = {}
         self.dashboards: dict[int, dict[str, Any]] = {}
+        self.others: dict[int, dict[str, Any]] = {}
+        self.trash = self.new_id()
 
     def new_id(self) -> int:
         self._ids += 1
@@ -202,9 +217,12 @@ class FakeMetabase:
         }  # fmt: skip
 
     def may_see(self, user_id: int) -> set[int]:
-        """Cards that a person may open: those in a collection that may be read."""
+        """Cards that a person may open: those in a collection that may be read, and in the own one."""
         groups = self.groups_of(user_id)
         places = {place for (group, place), right in self.collection_rights.items() if group in groups}
+        places |= {
+            str(one["id"]) for one in self.collections.values() if one.get("personal_owner_id") == user_id
+        }  # fmt: skip
         return {
             found for found, card in self.cards.items()
             if not card["archived"] and str(card["collection_id"] or "root") in places
@@ -662,8 +680,14 @@ class FakeMetabase:
 
     @route("get", "/api/collection")
     def list_collections(self, request: Request) -> Any:
+        if request.query.get("archived") == ["true"]:
+            return [one for one in self.collections.values() if one["archived"]]
         listed = [one for one in self.collections.values() if not one["archived"]]
         return [{"id": "root", "name": "Our analytics"}, *listed]
+
+    @route("get", "/api/collection/trash")
+    def show_trash(self, request: Request) -> Any:
+        return {"id": self.trash, "name": "Trash", "type": "trash"}
 
     @route("post", "/api/collection")
     def make_collection(self, request: Request) -> Any:
@@ -700,19 +724,39 @@ class FakeMetabase:
 
     @route("get", "/api/collection/:id/items")
     def list_items(self, request: Request, collection_id: int) -> Any:
-        self._there(self.collections, collection_id)
-        listed = [
-            {
-                "id": one["id"], "name": one["name"], "archived": False,
-                "model": {"model": "dataset"}.get(one["type"], "card") if kind == "card" else kind,
-                "database_id": one.get("database_id"),
-                "last-edit-info": {"id": one["editor"], "timestamp": "2026-01-01T00:00:00Z"},
-            }
-            for kind, things in (("card", self.cards), ("dashboard", self.dashboards))
-            for one in things.values()
-            if one["collection_id"] == collection_id and not one["archived"]
-        ]  # fmt: skip
-        return {"data": listed, "total": len(listed)}
+        is_trash = collection_id == self.trash
+        if not is_trash:
+            self._there(self.collections, collection_id)
+        is_archived = is_trash or request.query.get("archived") == ["true"]
+        has_questions = request.query.get("show_dashboard_questions") == ["true"]
+        listed = []
+        for kind, things in (("card", self.cards), ("dashboard", self.dashboards), ("", self.others)):
+            for one in things.values():
+                is_here = is_trash or one["collection_id"] == collection_id
+                # A card that belongs to a document is never listed.
+                is_hidden = one.get("document_id") or (one.get("dashboard_id") and not has_questions)
+                if is_here and not is_hidden and one["archived"] == is_archived:
+                    listed.append(self._item(kind, one))
+        listed += [
+            {"id": one["id"], "name": one["name"], "model": "collection"}
+            for one in self.collections.values()
+            if one["location"].endswith(f"/{collection_id}/") and one["archived"] == is_archived
+        ]
+        start = int(request.query.get("offset", ["0"])[0])
+        most = min(self.page, int(request.query.get("limit", [str(self.page)])[0]))
+        return {"data": listed[start : start + most], "total": len(listed)}
+
+    @staticmethod
+    def _item(kind: str, one: dict[str, Any]) -> dict[str, Any]:
+        models = {"model": "dataset", "metric": "metric"}
+        model = models.get(one["type"], "card") if kind == "card" else kind or one["model"]
+        found = {
+            "id": one["id"], "name": one["name"], "archived": one["archived"], "model": model,
+            "collection_id": one["collection_id"], "dashboard_id": one.get("dashboard_id"),
+            "last-edit-info": {"id": one["editor"], "timestamp": "2026-01-01T00:00:00Z"},
+        }  # fmt: skip
+        # It is in the list for questions and models, not for metrics.
+        return {**found, "database_id": one["database_id"]} if model in ("card", "dataset") else found
 
     # --- cards and dashboards
 
@@ -770,7 +814,11 @@ class FakeMetabase:
 
     @route("get", "/api/dashboard/:id")
     def show_dashboard(self, request: Request, dashboard_id: int) -> Any:
-        return self._there(self.dashboards, dashboard_id)
+        found = self._there(self.dashboards, dashboard_id)
+        return {
+            **found,
+            "dashcards": [{**one, "card": self.cards.get(one.get("card_id"))} for one in found["dashcards"]],
+        }
 
     @route("put", "/api/dashboard/:id")
     def change_dashboard(self, request: Request, dashboard_id: int) -> Any:
@@ -891,11 +939,23 @@ class FakeMetabase:
 
     def answer(self, verb: str, address: str, headers: Any, body: Any) -> tuple[int, Any] | None:
         """The status and content of an answer; None where it dies."""
+        parts = urlsplit(address)
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            time.sleep(self.pause(verb, parts.path))
+            return self._answered(verb, address, headers, body)
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _answered(self, verb: str, address: str, headers: Any, body: Any) -> tuple[int, Any] | None:
         with self._lock:
             parts = urlsplit(address)
             number = len(self.requests) + 1
             is_dying = self.dies_at is not None and number >= self.dies_at
-            if is_dying and not (self.dies_after and number == self.dies_at):
+            if is_dying and not (self.dies_after and number < (self.dies_at or 0) + self.lost):
                 self.requests.append((verb, parts.path, 0))
                 return None
             request = Request(headers, parse_qs(parts.query), body, self.who(headers))
@@ -924,6 +984,8 @@ class FakeMetabase:
             if answer[:2] == (verb, path):
                 self.answers.remove(answer)
                 raise RefusalError(answer[2], answer[3])
+        if headers_of := request.headers.get("Cookie"):
+            self.problems.append(f"{verb} {path} came with a cookie: {headers_of[:20]}")
         is_open = path in ("/api/session", "/api/setup", "/api/session/properties", *UNLISTED)
         if request.user is None and not is_open:
             raise RefusalError(401, "Unauthenticated")
@@ -938,9 +1000,16 @@ class FakeMetabase:
     def _called(self, verb: str, path: str, request: Request) -> Any:
         for of_verb, pattern, name in ROUTES:
             match = pattern.fullmatch(path)
-            if of_verb == verb and match and (verb, pattern.pattern) not in self.missing:
+            if of_verb == verb and match and not self._lacks(verb, pattern.pattern):
                 return getattr(self, name)(request, *(int(one) for one in match.groups()))
         raise RefusalError(404, NO_ENDPOINT)
+
+    def _lacks(self, verb: str, pattern: str) -> bool:
+        """Whether a call is younger than this version."""
+        call: Call = (verb, pattern.replace("([0-9]+)", "{id}"))
+        major = major_of({"version": {"tag": self.tag}})
+        is_younger = major is not None and CALLS.get(call, 0) > major
+        return is_younger or (verb, pattern) in self.missing
 
 
 class Request:
@@ -967,6 +1036,11 @@ def serving(fake: FakeMetabase) -> Iterator[FakeMetabase]:
 
     class Talk(BaseHTTPRequestHandler):
         wbufsize = -1  # head and body at once: in two pieces, the second waits for the first to be confirmed
+        protocol_version = "HTTP/1.1"  # connections stay open
+
+        def setup(self) -> None:
+            super().setup()
+            fake.connections += 1
 
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
@@ -983,6 +1057,8 @@ def serving(fake: FakeMetabase) -> Iterator[FakeMetabase]:
             kind = "text/plain" if isinstance(content, str) else "application/json"
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
+            if self.path == "/api/session" and self.command == "POST" and status == 200:
+                self.send_header("Set-Cookie", f"metabase.SESSION={content['id']}; Path=/; HttpOnly")
             self.end_headers()
             self.wfile.write(data)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from pydantic import SecretStr
 from shs_pipeline.access import ensure_roles, role_base
 from shs_pipeline.dashboards.model import Dashboard, read_dashboards
 from shs_pipeline.metabase import provisioning
-from shs_pipeline.metabase.apply import Report
-from shs_pipeline.metabase.diff import Plan
 from shs_pipeline.metabase.provisioning import Workplace
 from shs_pipeline.metabase.sign_in import Account
+from shs_pipeline.metabase.situation import Plan
+from shs_pipeline.metabase.work import Report
 from shs_pipeline.secret_store import FileSecrets
 from shs_pipeline.warehouse import ensure_tables
 from tests.fake_metabase import FakeMetabase
@@ -123,6 +124,8 @@ class House:
     fake: FakeMetabase
     folder: Path
     dashboards: Mapping[str, Sequence[Dashboard]] = field(default_factory=small_dashboards)
+    # Long before any version's end of life.
+    day: date = date(2026, 5, 1)
 
     def __post_init__(self) -> None:
         self.roles: dict[str, set[str]] = {}
@@ -165,7 +168,7 @@ class House:
     def workplace(self) -> Workplace:
         return Workplace(
             self.fake.url, Account(USER, SecretStr(PASSWORD)), self.secrets, self.database_url,
-            self.dashboards, wait_seconds=0, pause_seconds=0,
+            self.dashboards, wait_seconds=0, pause_seconds=0, today=lambda: self.day,
         )  # fmt: skip
 
     def plan(self) -> Plan:

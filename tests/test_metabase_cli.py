@@ -31,6 +31,7 @@ def shs(*words: str) -> str:
 
 
 def test_plan_apply_links_and_destroy_say_what_they_do(house: House) -> None:
+    house.fake.tag = "v0.60.17"
     assert "make connection Sales of Dana Whitfield" in shs("plan")
 
     applied = shs("apply")
@@ -43,6 +44,20 @@ def test_plan_apply_links_and_destroy_say_what_they_do(house: House) -> None:
     assert "/auth/reset_password/" in shs("links", "Dana Whitfield")
     assert "removed" in shs("destroy", "--yes")
     assert house.fake.dashboards == {}
+
+
+def test_before_v60_a_temporary_password_is_shown_with_what_to_do_and_in_no_log(house: House) -> None:
+    applied = shs("apply")
+
+    assert "Without a password yet: Dana Whitfield. shs metabase links" in applied
+    with pytest.raises(ShsError, match="temporary passwords only"):
+        shs("links")
+    assert not [path for verb, path in house.fake.writes if path.endswith("/password")]
+
+    shown = shs("links", "--show")
+
+    assert "changes it under Account settings > Password" in shown
+    assert "ShS-" in shown
 
 
 def test_destroy_asks_for_a_yes(house: House) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,12 +51,21 @@ def test_a_version_that_cannot_be_told_is_said(version: object) -> None:
 
 
 def test_the_end_of_a_long_term_version_is_told_in_time() -> None:
-    (major,) = END_OF_LIFE
+    major = 58
     tag = f"v0.{major}.{OLDEST_SAFE_PATCH[major]}"
 
     assert check_version(properties(tag), date(2026, 11, 1)) == []
     assert "end on 2027-02-17" in check_version(properties(tag), date(2026, 12, 1))[0]
     assert "ended on 2027-02-17" in check_version(properties(tag), date(2027, 3, 1))[0]
+
+
+@pytest.mark.parametrize(("major", "end"), END_OF_LIFE.items())
+def test_each_end_of_life_is_told_from_ninety_days_before(major: int, end: date) -> None:
+    tag = f"v0.{major}.{OLDEST_SAFE_PATCH[major]}"
+
+    assert check_version(properties(tag), end - timedelta(days=91)) == []
+    assert f"end on {end}" in check_version(properties(tag), end - timedelta(days=90))[0]
+    assert f"ended on {end}" in check_version(properties(tag), end + timedelta(days=1))[0]
 
 
 def test_the_version_of_the_compose_file_is_safe() -> None:

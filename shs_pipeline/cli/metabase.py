@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from shs_pipeline.metabase.apply import Report, ResetLink
-    from shs_pipeline.metabase.diff import Change
+    from shs_pipeline.metabase.letting_in import HandOut
     from shs_pipeline.metabase.provisioning import Workplace
+    from shs_pipeline.metabase.situation import Change
+    from shs_pipeline.metabase.work import FirstLogin, Report
 
 PANEL = "Data"
 _SHOWN = 40
@@ -45,7 +47,7 @@ def plan() -> None:
 
     found = provisioning.plan(_workplace())
     console = results()
-    _show_notes(console, found.notes)
+    _show_notes(console, [*found.notes, *found.foreign])
     if not found.changes:
         say(console, "Metabase is up to date.", "green")
         return
@@ -61,7 +63,7 @@ def apply() -> None:
     from shs_pipeline.cli.terminal import results
     from shs_pipeline.metabase import provisioning
 
-    report = provisioning.apply_all(_workplace(), _tell, make_links=True)
+    report = provisioning.apply_all(_workplace(), _tell, hand_out=_shown_here(False))
     console = results()
     _show_report(console, report)
     if report.links:
@@ -75,20 +77,20 @@ def links(
             metavar="[PERSON]", help="Name or e-mail address; by default everybody who has never logged in."
         ),
     ] = "",
+    show: Annotated[
+        bool, typer.Option("--show", help="Show passwords also where they are kept, as in a log.")
+    ] = False,
 ) -> None:
-    """Make one-time addresses with which people choose their password, where Metabase sends no mails.
+    """Make what people log in with for the first time, where Metabase sends no mails.
+
+    A one-time address with which a person chooses a password; before v0.60 a temporary password.
 
     Example: [bold]shs metabase links "Dana Whitfield"[/bold]
     """
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.metabase import provisioning
 
-    made, can_make = provisioning.links(_workplace(), person)
-    if not can_make:
-        raise ShsError(
-            "This version of Metabase cannot make such links.",
-            "Set up SMTP in Metabase; people then get its mails and can ask for a new password.",
-        )
+    made = provisioning.links(_workplace(), person, hand_out=_shown_here(show))
     console = results()
     if not made:
         say(console, "Everybody has logged in before.", "green")
@@ -114,6 +116,11 @@ def destroy(
         )
     report = provisioning.destroy_all(_workplace(), _tell)
     say(results(), f"{count_of(len(report.done), 'item')} removed.", "green")
+
+
+def _shown_here(is_wanted: bool) -> HandOut:
+    # A link works once; a password in a log works until its person changes it.
+    return "all" if is_wanted or sys.stdout.isatty() else "links"
 
 
 def _workplace() -> Workplace:
@@ -156,7 +163,8 @@ def _show_report(console: Console, report: Report) -> None:
         names = ", ".join(report.waiting)
         say(
             console,
-            f"Without a password yet: {names}. Set up SMTP in Metabase so that it can send mails.",
+            f"Without a password yet: {names}. shs metabase links makes what they log in with; with SMTP "
+            "Metabase mails it itself.",
             "yellow",
         )
 
@@ -168,15 +176,23 @@ def _show_notes(console: Console, notes: Sequence[str]) -> None:
         say(console, note, "yellow")
 
 
-def _show_links(console: Console, made: Sequence[ResetLink]) -> None:
+def _show_links(console: Console, made: Sequence[FirstLogin]) -> None:
     from shs_pipeline.cli.terminal import say, table_of
 
-    say(
-        console,
-        "Metabase sends no mails. Give each address below to its person only: whoever opens it first "
-        "chooses the password. It works once, for 48 hours; shs metabase links makes new ones.",
-    )
-    table = table_of("Person", "E-mail", "Address")
-    for link in made:
-        table.add_row(link.rep_name, link.email, link.url)
+    if made[0].url:
+        say(
+            console,
+            "Metabase sends no mails. Give each address below to its person only: whoever opens it first "
+            "chooses the password. It works once, for 48 hours; shs metabase links makes new ones.",
+        )
+    else:
+        say(
+            console,
+            "Metabase sends no mails, and before v0.60 it makes no one-time addresses. Give each password "
+            "below to its person only, who changes it under Account settings > Password; it is shown this "
+            "once. shs metabase links makes new ones.",
+        )
+    table = table_of("Person", "E-mail", "Address" if made[0].url else "Temporary password")
+    for login in made:
+        table.add_row(login.rep_name, login.email, login.url or login.password)
     table.show(console)

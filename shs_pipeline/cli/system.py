@@ -174,6 +174,17 @@ def examine() -> Iterator[Finding]:
             yield check(settings)
         except ShsError as error:
             yield Finding("fail", what, error.problem, error.remedy)
+    yield from _metabase(settings)
+
+
+def _metabase(settings: Settings) -> Iterator[Finding]:
+    from shs_pipeline.metabase.checkup import checkup
+
+    try:
+        for point in checkup(settings):
+            yield Finding(point.state, point.what, point.found, point.remedy)
+    except ShsError as error:
+        yield Finding("fail", "Metabase", error.problem, error.remedy)
 
 
 def _python() -> Finding:

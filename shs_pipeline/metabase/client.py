@@ -1,85 +1,29 @@
-"""A thin client of Metabase's API: the verbs of `metabase-api` with timeouts, retries and its own words.
+"""A thin client of Metabase's API: the verbs of `metabase-api` with retries and Metabase's own words.
 
-`metabase_api.Metabase_API` gives the raw verbs and the header that signs a request. Its other parts are
-not used: a call of theirs has no timeout, tells of an error only that there was one, and asks for the
-session before each request.
+Its other parts are not used: they tell of an error only that there was one. Which calls there are, and
+since when, is in `calls.py`.
 """
 
 from __future__ import annotations
 
+import re
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.metabase.transport import CONNECT_SECONDS, READ_SECONDS, NoAnswerError, Transport
 
 if TYPE_CHECKING:
-    import requests
+    import httpx
 
-CONNECT_SECONDS = 10
-# Metabase tries a new connection and reads a model's columns before it answers.
-READ_SECONDS = 120
 _RETRIED = frozenset((408, 425, 429, 500, 502, 503, 504))
 _ATTEMPTS = 4
 _LONGEST_PAUSE_SECONDS = 10.0
 _LONGEST_MESSAGE = 300
-
-USED_CALLS: tuple[tuple[str, str], ...] = (
-    ("get", "/api/session/properties"),
-    ("post", "/api/setup"),
-    ("post", "/api/session"),
-    ("delete", "/api/session"),
-    ("get", "/api/api-key"),
-    ("post", "/api/api-key"),
-    ("put", "/api/api-key/{id}/regenerate"),
-    ("delete", "/api/api-key/{id}"),
-    ("get", "/api/user/current"),
-    ("get", "/api/setting"),
-    ("put", "/api/setting"),
-    ("get", "/api/database"),
-    ("post", "/api/database"),
-    ("put", "/api/database/{id}"),
-    ("delete", "/api/database/{id}"),
-    ("get", "/api/database/{id}/metadata"),
-    ("post", "/api/database/{id}/sync_schema"),
-    ("put", "/api/table/{id}"),
-    ("put", "/api/field/{id}"),
-    ("get", "/api/permissions/group"),
-    ("post", "/api/permissions/group"),
-    ("put", "/api/permissions/group/{id}"),
-    ("delete", "/api/permissions/group/{id}"),
-    ("get", "/api/permissions/graph"),
-    ("put", "/api/permissions/graph"),
-    ("get", "/api/permissions/membership"),
-    ("post", "/api/permissions/membership"),
-    ("delete", "/api/permissions/membership/{id}"),
-    ("get", "/api/collection"),
-    ("post", "/api/collection"),
-    ("put", "/api/collection/{id}"),
-    ("delete", "/api/collection/{id}"),
-    ("get", "/api/collection/{id}/items"),
-    ("get", "/api/collection/graph"),
-    ("put", "/api/collection/graph"),
-    ("post", "/api/card"),
-    ("put", "/api/card/{id}"),
-    ("delete", "/api/card/{id}"),
-    ("post", "/api/dashboard"),
-    ("get", "/api/dashboard/{id}"),
-    ("put", "/api/dashboard/{id}"),
-    ("delete", "/api/dashboard/{id}"),
-    ("post", "/api/dataset"),
-    ("get", "/api/user"),
-    ("post", "/api/user"),
-    ("put", "/api/user/{id}"),
-    ("delete", "/api/user/{id}"),
-    ("put", "/api/user/{id}/reactivate"),
-)
-"""Every call that an apply or destroy may make; a running Metabase is asked for them first."""
-
-OPTIONAL_CALLS: tuple[tuple[str, str], ...] = (("post", "/api/user/{id}/password-reset-url"),)
-"""Calls that a Metabase may lack, which is then said."""
 
 
 class MetabaseError(ShsError):
@@ -129,9 +73,12 @@ class Session:
 class MetabaseClient:
     """Calls of one Metabase; every method raises `MetabaseError` for what it refuses.
 
+    Any number of threads may call it at once.
+
     Args:
         url: address without a trailing slash.
         credentials: None for the few calls that need none.
+        seconds: how long an answer may take.
 
     Attributes:
         writes: requests so far that may have changed something.
@@ -139,21 +86,33 @@ class MetabaseClient:
     """
 
     def __init__(
-        self, url: str, credentials: ApiKey | Session | None = None, pause_seconds: float = 0.5
+        self,
+        url: str,
+        credentials: ApiKey | Session | None = None,
+        pause_seconds: float = 0.5,
+        seconds: float = READ_SECONDS,
     ) -> None:
         self.url = url.rstrip("/")
         self.credentials = credentials
         self.reads = 0
         self.writes = 0
         self._pause_seconds = pause_seconds
+        self._seconds = seconds
         self._secrets: list[str] = []
+        self._counting = threading.Lock()
+        header = credentials.header if credentials else {}
+        self._transport = Transport(self.url, header, min(CONNECT_SECONDS, seconds), seconds)
 
     def __repr__(self) -> str:
         return f"MetabaseClient({self.url!r})"
 
     def signed(self, credentials: ApiKey | Session) -> MetabaseClient:
         """Return a client of the same Metabase with these credentials."""
-        return MetabaseClient(self.url, credentials, self._pause_seconds)
+        return MetabaseClient(self.url, credentials, self._pause_seconds, self._seconds)
+
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+        self._transport.close()
 
     def never_shown(self, secret: str) -> None:
         """Keep a secret that goes out in requests from every message that comes back."""
@@ -206,7 +165,7 @@ class MetabaseClient:
             response, fault = self._send(verb, path, body, query)
             status = response.status_code if response is not None else 0
             if response is not None and 200 <= status < 300:
-                return _content(response)
+                return content_of(response)
             is_passing = response is None or status in _RETRIED
             if not (is_repeatable and is_passing and attempt < _ATTEMPTS):
                 raise self._refused(verb, path, what, response, fault)
@@ -215,43 +174,25 @@ class MetabaseClient:
 
     def _send(
         self, verb: str, path: str, body: Any, query: Mapping[str, Any]
-    ) -> tuple[requests.Response | None, str]:
-        import requests
-
-        if verb == "get" or path == "/api/dataset":
-            self.reads += 1
-        else:
-            self.writes += 1
+    ) -> tuple[httpx.Response | None, str]:
+        with self._counting:
+            if verb == "get" or path == "/api/dataset":
+                self.reads += 1
+            else:
+                self.writes += 1
         address = f"{path}?{urlencode(_plain(query), doseq=True)}" if query else path
-        options: dict[str, Any] = {"timeout": (CONNECT_SECONDS, READ_SECONDS), "allow_redirects": False}
-        if body is not None:
-            options["json"] = body
         try:
-            return getattr(self._verbs(), verb)(address, "raw", **options), ""
-        except requests.Timeout:
-            return None, f"no answer within {READ_SECONDS} s"
-        except requests.RequestException as error:
-            # Its text names the address only; the request's headers and body are not in it.
-            return None, type(error).__name__
+            return self._transport.send(verb, address, body), ""
+        except NoAnswerError as error:
+            return None, str(error)
 
-    def _verbs(self) -> Any:
-        from metabase_api import Metabase_API
-
-        # Made without its constructor, which logs in or tries the key without a timeout.
-        verbs = Metabase_API.__new__(Metabase_API)
-        verbs.domain = self.url
-        verbs.email = None  # so that it does not ask for the session before each call
-        verbs.auth = None
-        verbs.header = self.credentials.header if self.credentials else {}
-        return verbs
-
-    def _pause(self, attempt: int, response: requests.Response | None) -> float:
+    def _pause(self, attempt: int, response: httpx.Response | None) -> float:
         wanted = response.headers.get("Retry-After", "") if response is not None else ""
         seconds = float(wanted) if wanted.isdigit() else self._pause_seconds * 2 ** (attempt - 1)
         return min(seconds, _LONGEST_PAUSE_SECONDS)
 
     def _refused(
-        self, verb: str, path: str, what: str, response: requests.Response | None, fault: str
+        self, verb: str, path: str, what: str, response: httpx.Response | None, fault: str
     ) -> MetabaseError:
         doing = what or f"answer {verb.upper()} {path}"
         if response is None:
@@ -292,23 +233,8 @@ def wait_until_ready(client: MetabaseClient, seconds: float) -> Mapping[str, Any
         time.sleep(min(1.0, max(0.05, deadline - time.monotonic())))
 
 
-def missing_calls(document: Mapping[str, Any], calls: Sequence[tuple[str, str]] = USED_CALLS) -> list[str]:
-    """Return the calls that an OpenAPI document does not list, as `POST /api/card`."""
-    listed = {
-        (verb, _anonymous(path))
-        for path, verbs in document.get("paths", {}).items()
-        for verb in verbs
-    }  # fmt: skip
-    return [f"{verb.upper()} {path}" for verb, path in calls if (verb, _anonymous(path)) not in listed]
-
-
-def _anonymous(path: str) -> str:
-    """Return a path whose parameters have no names, and that ends without a slash."""
-    steps = path.rstrip("/").split("/")
-    return "/".join("{}" if step.startswith("{") else step for step in steps)
-
-
-def _content(response: requests.Response) -> Any:
+def content_of(response: httpx.Response) -> Any:
+    """Return what an answer holds: JSON, else its text, None for nothing."""
     if not response.content:
         return None
     try:
@@ -317,11 +243,11 @@ def _content(response: requests.Response) -> Any:
         return response.text
 
 
-def _message(response: requests.Response) -> str:
+def _message(response: httpx.Response) -> str:
     """Return what Metabase says: a message, errors by field, or bare text."""
-    content = _content(response)
+    content = content_of(response)
     if not isinstance(content, Mapping):
-        return str(content or response.reason or "no reason given")
+        return str(content or response.reason_phrase or "no reason given")
     parts = [str(content[name]) for name in ("message", "error", "cause") if content.get(name)]
     errors = content.get("errors")
     if isinstance(errors, Mapping):
@@ -340,6 +266,11 @@ def _remedy(status: int, said: str) -> str:
             return "This needs a paid Metabase; report it, since shs asks which features there are."
         case 403:
             return "Let the user or API key that shs uses be in Metabase's group Administrators."
+        case _ if re.search(r"certificate|certpath|PKIX|SSL|TLS", said):
+            return (
+                "Metabase does not trust the warehouse's certificate, or the host is not in it: check "
+                "SHS_METABASE_ROOT_CERTIFICATE, SHS_METABASE_WAREHOUSE and sslmode in SHS_DATABASE_URL."
+            )
         case 404 if "API endpoint" in said:
             return "This version of Metabase lacks that call: use one that docs/metabase.md names."
         case _:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from shs_pipeline.metabase.items import Item, Ref, Secret
 from shs_pipeline.metabase.payloads import dashboard_items
 from shs_pipeline.metabase.people import Member, display_names
+from shs_pipeline.metabase.server import Server
 
 if TYPE_CHECKING:
     from shs_pipeline.dashboards.model import Dashboard
@@ -25,26 +26,19 @@ REPS = "reps"
 ROLE_ATTRIBUTE = "db_role"
 """User attribute that names the role to impersonate."""
 
-SETTINGS: Mapping[str, Any] = {
-    "enable-public-sharing": False,
-    "enable-xrays": False,
-    "anon-tracking-enabled": False,
-}
-"""Public links would show rows to whoever has the address."""
+ALWAYS_THERE = ("enable-public-sharing", "enable-xrays", "anon-tracking-enabled")
+SETTINGS_OFF = (
+    *ALWAYS_THERE,
+    "enable-embedding-static",
+    "enable-embedding-sdk",
+    "enable-embedding-simple",
+    "enable-embedding-interactive",
+)
+"""Public links and embedding show rows to whoever has the address or the key."""
 
-_DAILY: Mapping[str, Any] = {
-    "schedule_type": "daily", "schedule_minute": 0, "schedule_day": None, "schedule_frame": None,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where Metabase finds the warehouse."""
-
-    host: str
-    port: int
-    database: str
-    sslmode: str = "prefer"
+_NIGHT_MINUTES = 240
+# Without a common divisor with the minutes, so that logins one after another lie far apart.
+_STEP = 97
 
 
 @dataclass(frozen=True)
@@ -160,11 +154,8 @@ def _connection(key: str, name: str, server: Server, role_name: str, secret_name
         "password": Secret(secret_name), "tunnel-enabled": False, "advanced-options": True,
         "schema-filters-type": "inclusion", "schema-filters-patterns": "marts",
         # Without it the schedules below are ignored and made up.
-        "let-user-control-scheduling": True, "json-unfolding": False,
-        "ssl": server.sslmode in ("require", "verify-ca", "verify-full"),
+        "let-user-control-scheduling": True, "json-unfolding": False, **server.tls_details,
     }  # fmt: skip
-    if details["ssl"]:
-        details["ssl-mode"] = server.sslmode
     body = {
         "name": name,
         "engine": "postgres",
@@ -172,9 +163,27 @@ def _connection(key: str, name: str, server: Server, role_name: str, secret_name
         "auto_run_queries": True,
         "is_full_sync": True,
         "is_on_demand": False,
-        "schedules": {
-            "metadata_sync": {**_DAILY, "schedule_hour": 3},
-            "cache_field_values": {**_DAILY, "schedule_hour": 4},
-        },
+        "schedules": schedules(key),
     }
     return Item("database", key, name, body)
+
+
+def schedules(key: str) -> dict[str, dict[str, Any]]:
+    """Return when Metabase looks at a connection: each at its own minute between 22:00 and 03:00.
+
+    At 03:00 backups begin. The clock is that of Metabase, which is UTC in a container.
+    """
+    number = key.rpartition("/")[2]
+    minute = int(number) * _STEP % _NIGHT_MINUTES if number.isdigit() else 0
+    return {
+        "metadata_sync": _daily(22 * 60 + minute),
+        "cache_field_values": _daily(23 * 60 + minute),
+    }
+
+
+def _daily(minute_of_day: int) -> dict[str, Any]:
+    hour, minute = divmod(minute_of_day % (24 * 60), 60)
+    return {
+        "schedule_type": "daily", "schedule_hour": hour, "schedule_minute": minute,
+        "schedule_day": None, "schedule_frame": None,
+    }  # fmt: skip

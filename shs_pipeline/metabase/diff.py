@@ -3,101 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from shs_pipeline.metabase.desired import SETTINGS, Desired
+from shs_pipeline.metabase.contents import Placed
+from shs_pipeline.metabase.desired import ALWAYS_THERE, SETTINGS_OFF
+from shs_pipeline.metabase.isolation import foreign_things, unchecked
 from shs_pipeline.metabase.items import Item, content_hash
-from shs_pipeline.metabase.observed import Observed, Placed
-from shs_pipeline.metabase.people import Member, user_of
+from shs_pipeline.metabase.observed import Observed
+from shs_pipeline.metabase.people_diff import people_to_close, people_to_let_in
 from shs_pipeline.metabase.permissions import collection_changes, data_changes, is_impersonated
-from shs_pipeline.metabase.state import Known, ObjectKey
+from shs_pipeline.metabase.situation import Change, Plan, Situation
 
-Action = Literal["make", "adopt", "change", "remove", "close", "permit", "invite", "readmit", "check"]
 KINDS = ("database", "group", "collection", "card", "dashboard")
-_NOUNS = {"database": "connection", "person": "person"}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing that is to be done.
-
-    Attributes:
-        metabase_id: of what is there already.
-        why: in words; empty where the action says it all.
-    """
-
-    action: Action
-    kind: str
-    key: str
-    name: str
-    metabase_id: int | None = None
-    why: str = ""
-
-    @property
-    def words(self) -> str:
-        """The change as a sentence for people."""
-        noun = _NOUNS.get(self.kind, self.kind)
-        said = f"{self.action} {noun} {self.name}"
-        return f"{said}: {self.why}" if self.why else said
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that is to be done, in the order of an apply.
-
-    Attributes:
-        notes: what a person should know and shs does not change.
-    """
-
-    changes: tuple[Change, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def of(self, *kinds: str) -> tuple[Change, ...]:
-        """Return the changes of these kinds."""
-        return tuple(change for change in self.changes if change.kind in kinds)
-
-
-@dataclass(frozen=True)
-class Situation:
-    """All that a difference follows from.
-
-    Attributes:
-        known: rows of `ops.metabase_objects`, none where Metabase is another one than before.
-    """
-
-    desired: Desired
-    known: Mapping[ObjectKey, Known]
-    seen: Observed
-    our_users: frozenset[int] = field(default_factory=frozenset)
-
-    def id_of(self, kind: str, key: str) -> int | None:
-        """Return the id of an object that is there."""
-        row = self.known.get((kind, key))
-        if row is None or row.metabase_id is None:
-            return None
-        return row.metabase_id if self.is_there(kind, row.metabase_id) else None
-
-    def is_there(self, kind: str, metabase_id: int) -> bool:
-        """Whether an object is where it should be looked for."""
-        match kind:
-            case "database":
-                return metabase_id in self.seen.databases
-            case "group":
-                return metabase_id in self.seen.groups
-            case "collection":
-                found = self.seen.collections.get(metabase_id)
-                return found is not None and not found.get("archived")
-            case _:
-                return (kind, metabase_id) in self.seen.placed
-
-    def ids(self, kind: str) -> dict[str, int]:
-        """Return the ids of ours of a kind, by key."""
-        return {
-            key: found
-            for of_kind, key in self.known
-            if of_kind == kind and (found := self.id_of(kind, key)) is not None
-        }
 
 
 def difference(situation: Situation) -> Plan:
@@ -112,7 +29,12 @@ def difference(situation: Situation) -> Plan:
         *people_to_let_in(situation),
         *leftovers(situation),
     )
-    return Plan(changes, tuple(_notes(situation)))
+    names = {one.key: one.rep_name for one in situation.desired.members}
+    foreign = tuple(
+        f"{names.get(key, 'Every rep')} will be kept out: {'; '.join(things[:3])}."
+        for key, things in sorted(foreign_things(situation).items())
+    )
+    return Plan(changes, tuple(_notes(situation)), foreign)
 
 
 # --- things ------------------------------------------------------------------------------
@@ -241,9 +163,12 @@ def _owner(key: str) -> str:
 
 def settings_to_write(situation: Situation) -> Iterator[Change]:
     """Yield the settings that are not as they should be; one that the environment fixes cannot be."""
-    for name, value in SETTINGS.items():
-        if situation.seen.properties.get(name) != value and name not in situation.seen.fixed_settings:
-            yield Change("change", "setting", name, name, None, f"to {str(value).lower()}")
+    seen = situation.seen
+    for name in SETTINGS_OFF:
+        # A version that does not have a setting refuses to write it; that of an older one is then off.
+        is_on = seen.properties.get(name, name in ALWAYS_THERE) is not False
+        if is_on and name not in seen.fixed_settings:
+            yield Change("change", "setting", name, name, None, "to false")
 
 
 def data_rights(situation: Situation, *, with_grants: bool = True) -> dict[str, Any]:
@@ -359,125 +284,24 @@ def _checks(situation: Situation) -> Iterator[Change]:
         yield Change("check", "isolation", key, names[key], None, "the connection shows only their own rows")
 
 
-def foreign_cards(situation: Situation) -> dict[str, str]:
-    """Return what is wrong with a rep's collection, by key: a card in it asks another connection."""
-    found: dict[str, str] = {}
-    collections = {place: key for key, place in situation.ids("collection").items()}
-    for placed in situation.seen.placed.values():
-        key = collections.get(placed.collection_id, "")
-        if key not in situation.desired.identities or placed.database_id is None:
-            continue
-        if placed.database_id != situation.id_of("database", key):
-            found[key] = f"the card {placed.name} in its collection asks another connection"
-    return found
-
-
-def unchecked(situation: Situation) -> list[str]:
-    """Return the keys of connections that are yet to show that they answer as the right person."""
-    found = []
-    for key, (role, rep) in situation.desired.identities.items():
-        row = situation.known.get(("isolation", key))
-        if row is None or row.content_hash != identity_mark(situation, key, role, rep):
-            found.append(key)
-    return found
-
-
-def identity_mark(situation: Situation, key: str, role: str, rep: str | None) -> str:
-    """Return what a passed check stands for: this connection, written so, with this role and rep."""
-    row = situation.known.get(("database", key))
-    return f"{row.metabase_id if row else None} {row.content_hash if row else ''} {role} {rep}"
-
-
-# --- people ------------------------------------------------------------------------------
-
-
-def people_to_close(situation: Situation) -> Iterator[Change]:
-    """Yield whose access ends: people who left, and memberships that show more than their own."""
-    present = {member.key for member in situation.desired.members}
-    for (kind, key), row in sorted(situation.known.items()):
-        if kind != "person" or key in present or row.metabase_id is None:
-            continue
-        user = situation.seen.users.get(row.metabase_id)
-        if user is None or user.get("is_superuser"):
-            continue
-        if user.get("is_active", True):
-            yield Change("close", "person", key, row.name, row.metabase_id, "may not log in any more")
-    yield from _stray_memberships(situation)
-
-
-def _stray_memberships(situation: Situation) -> Iterator[Change]:
-    seen = situation.seen
-    groups = situation.ids("group")
-    wanted: dict[int, int | None] = {}
-    for member in situation.desired.members:
-        user_id = user_of(member, _user_id(situation, member), seen.users)
-        if user_id is not None:
-            wanted[user_id] = groups.get(situation.desired.groups_of[member.key])
-    ours = set(groups.values())
-    for group, members in sorted(seen.memberships.items()):
-        if group in (seen.everybody, seen.administrators):
-            continue
-        for user_id, membership_id in sorted(members.items()):
-            is_wanted = user_id in wanted and wanted[user_id] == group
-            if not is_wanted and (group in ours or user_id in wanted):
-                name = str(seen.users.get(user_id, {}).get("email", user_id))
-                where = str(seen.groups.get(group, {}).get("name", group))
-                yield Change("close", "membership", str(membership_id), name, membership_id, f"in {where}")
-
-
-def _user_id(situation: Situation, member: Member) -> int | None:
-    row = situation.known.get(("person", member.key))
-    return row.metabase_id if row else None
-
-
-def people_to_let_in(situation: Situation) -> Iterator[Change]:
-    """Yield who is to be invited, let in again or changed."""
-    groups = situation.ids("group")
-    for member in situation.desired.members:
-        user_id = user_of(member, _user_id(situation, member), situation.seen.users)
-        if user_id is None:
-            yield Change("invite", "person", member.key, member.rep_name, None, member.address)
-            continue
-        user = situation.seen.users[user_id]
-        group = groups.get(situation.desired.groups_of[member.key])
-        if not user.get("is_active", True):
-            yield Change("readmit", "person", member.key, member.rep_name, user_id)
-            continue
-        why = _person_drift(situation, member, user, group)
-        if why:
-            yield Change("change", "person", member.key, member.rep_name, user_id, why)
-
-
-def _person_drift(situation: Situation, member: Member, user: Mapping[str, Any], group: int | None) -> str:
-    first, last = member.names
-    if str(user.get("email", "")).lower() != member.address:
-        return f"the address is {member.address} now"
-    if (user.get("first_name") or None, user.get("last_name") or None) != (first, last):
-        return f"the name is {member.rep_name} now"
-    if group is None or user["id"] not in situation.seen.memberships.get(group, {}):
-        return "the group is another now"
-    row = situation.known.get(("person", member.key))
-    if row is None or row.metabase_id != user["id"]:
-        return "this address is there already"
-    return "" if row.content_hash == person_mark(situation.desired, member) else "the details changed"
-
-
-def person_mark(desired: Desired, member: Member) -> str:
-    """Return what of a person Metabase holds; the role counts where it is impersonated."""
-    role = member.role_name if desired.mode == "impersonation" else ""
-    return " ".join([desired.groups_of[member.key], member.address, member.rep_name, role]).strip()
-
-
 def _notes(situation: Situation) -> Iterator[str]:
     for member in situation.desired.members:
-        user_id = user_of(member, _user_id(situation, member), situation.seen.users)
+        user_id = situation.user_of(member)
         user = situation.seen.users.get(user_id or 0, {})
         if member.permission == "user" and user.get("is_superuser"):
             yield (
                 f"{member.rep_name} is an administrator of Metabase and sees everything there; shs never "
                 "takes that away."
             )
-    for name in SETTINGS:
-        if name in situation.seen.fixed_settings and situation.seen.properties.get(name) != SETTINGS[name]:
-            variable = f"MB_{name.upper().replace('-', '_')}"
-            yield f"Metabase's environment fixes {variable}, which should be {str(SETTINGS[name]).lower()}."
+    for name in settings_left_on(situation.seen):
+        variable = f"MB_{name.upper().replace('-', '_')}"
+        yield f"Metabase's environment fixes {variable}, which should be false."
+
+
+def settings_left_on(seen: Observed) -> list[str]:
+    """Return the settings that Metabase's environment keeps on and that should be off."""
+    return [
+        name
+        for name in SETTINGS_OFF
+        if name in seen.fixed_settings and seen.properties.get(name, name in ALWAYS_THERE) is not False
+    ]

@@ -1,32 +1,12 @@
-"""What a Metabase holds now, read in a bounded number of requests: ten, and one per collection of ours."""
+"""What a Metabase holds now, in a bounded number of requests: a dozen, and one or two for each rep."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from shs_pipeline.metabase.client import MetabaseClient
-
-Object = Mapping[str, Any]
-_CARD_MODELS = frozenset(("card", "dataset", "metric"))
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A card or dashboard in a collection of ours.
-
-    Attributes:
-        editor: id of the user who changed it last, None where Metabase does not say.
-        database_id: the connection of a card.
-    """
-
-    kind: str
-    metabase_id: int
-    name: str
-    collection_id: int
-    editor: int | None = None
-    database_id: int | None = None
+from shs_pipeline.metabase.contents import Known, Object, Placed, Shown, pages, read_contents
 
 
 @dataclass(frozen=True)
@@ -37,7 +17,9 @@ class Observed:
         instance: tells this Metabase from another one at the same address.
         me: id of the user that shs is.
         memberships: of each group, id of the membership by user.
+        collections: without people's personal ones.
         placed: cards and dashboards of our collections, by kind and id.
+        shown: what people of ours can open.
     """
 
     instance: str = ""
@@ -50,6 +32,7 @@ class Observed:
     memberships: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
     collections: Mapping[int, Object] = field(default_factory=dict)
     placed: Mapping[tuple[str, int], Placed] = field(default_factory=dict)
+    shown: tuple[Shown, ...] = ()
     data_graph: Object = field(default_factory=dict)
     collection_graph: Object = field(default_factory=dict)
 
@@ -81,30 +64,62 @@ def is_paid(properties: Object) -> bool:
     return bool(features.get("advanced_permissions") or features.get("advanced-permissions"))
 
 
-def observe(client: MetabaseClient, collection_ids: Iterable[int]) -> Observed:
-    """Read what is there.
+@dataclass(frozen=True)
+class Scope:
+    """Of what the content is read.
 
-    Args:
-        collection_ids: of the collections whose content matters; those that are gone are left out.
+    Attributes:
+        collections: ids of ours; those that are gone are left out.
+        dashboards: ids of ours.
+        editors: ids of the users that shs was.
+        people: gives, of all users, the ids of those whose personal collections matter.
     """
-    properties = client.get("/api/session/properties", "say what it is")
+
+    collections: Collection[int] = ()
+    dashboards: frozenset[int] = frozenset()
+    editors: frozenset[int] = frozenset()
+    people: Callable[[Mapping[int, Object]], Collection[int]] = lambda _: ()
+
+
+def observe(client: MetabaseClient, scope: Scope) -> Observed:
+    """Read what is there."""
     listed = client.get("/api/setting", "list its settings")
-    collections = by_id(
-        one
-        for one in client.get("/api/collection", "list its collections", exclude_other_user_collections=False)
-        if isinstance(one.get("id"), int) and not one.get("personal_owner_id")
-    )
-    return Observed(
-        instance=str(properties.get("site-uuid") or properties.get("instance-creation") or ""),
-        properties=properties,
+    found = Observed(
         fixed_settings=frozenset(one["key"] for one in listed if one.get("is_env_setting")),
         me=client.get("/api/user/current", "say who shs is").get("id"),
-        databases=by_id(_unwrapped(client.get("/api/database", "list its connections"))),
+        databases=by_id(pages(client, "/api/database", "list its connections")),
+    )
+    found = observe_again(client, found, scope)
+    stamp = found.properties.get("site-uuid") or found.properties.get("instance-creation")
+    return replace(found, instance=str(stamp or ""))
+
+
+def observe_again(client: MetabaseClient, found: Observed, scope: Scope) -> Observed:
+    """Read what decides who sees what, and keep the rest."""
+    listed = by_id(
+        one
+        for one in client.get("/api/collection", "list its collections", exclude_other_user_collections=False)
+        if isinstance(one.get("id"), int)
+    )
+    collections = {key: one for key, one in listed.items() if not one.get("personal_owner_id")}
+    users = read_users(client)
+    editors = scope.editors | ({found.me} if found.me is not None else set())
+    contents = read_contents(
+        client,
+        listed,
+        [one for one in scope.collections if one in collections],
+        scope.people(users),
+        Known(scope.dashboards, frozenset(editors)),
+    )
+    return replace(
+        found,
+        properties=client.get("/api/session/properties", "say what it is"),
         groups=read_groups(client),
-        users=read_users(client),
+        users=users,
         memberships=read_memberships(client),
         collections=collections,
-        placed=read_placed(client, [one for one in collection_ids if one in collections]),
+        placed=contents.placed,
+        shown=contents.shown,
         data_graph=client.get("/api/permissions/graph", "show the permissions on data"),
         collection_graph=client.get("/api/collection/graph", "show the permissions on collections"),
     )
@@ -117,7 +132,7 @@ def read_groups(client: MetabaseClient) -> dict[int, Object]:
 
 def read_users(client: MetabaseClient) -> dict[int, Object]:
     """Return all people by id, deactivated ones too."""
-    return by_id(_unwrapped(client.get("/api/user", "list its people", status="all")))
+    return by_id(pages(client, "/api/user", "list its people", status="all"))
 
 
 def read_memberships(client: MetabaseClient) -> dict[int, dict[int, int]]:
@@ -129,25 +144,6 @@ def read_memberships(client: MetabaseClient) -> dict[int, dict[int, int]]:
     return found
 
 
-def read_placed(client: MetabaseClient, collection_ids: Iterable[int]) -> dict[tuple[str, int], Placed]:
-    """Return the cards and dashboards of collections, by kind and id."""
-    found: dict[tuple[str, int], Placed] = {}
-    for collection_id in collection_ids:
-        answer = client.get(f"/api/collection/{collection_id}/items", "list a collection")
-        for item in _unwrapped(answer):
-            kind = "card" if item.get("model") in _CARD_MODELS else str(item.get("model"))
-            if kind in ("card", "dashboard") and not item.get("archived"):
-                editor = (item.get("last-edit-info") or {}).get("id")
-                found[kind, item["id"]] = Placed(
-                    kind, item["id"], item["name"], collection_id, editor, item.get("database_id")
-                )
-    return found
-
-
 def by_id(objects: Iterable[Object]) -> dict[int, Object]:
     """Return objects by their id."""
     return {one["id"]: one for one in objects}
-
-
-def _unwrapped(answer: Any) -> Any:
-    return answer["data"] if isinstance(answer, Mapping) else answer

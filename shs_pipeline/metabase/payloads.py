@@ -6,6 +6,7 @@ database answers it and everybody is offered only their own values.
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,9 @@ from shs_pipeline.metabase.items import Item, Link, Ref
 
 if TYPE_CHECKING:
     from shs_pipeline.dashboards.model import Card, Chart, Click, Column, Dashboard, Filter
+
+CardKeys = Mapping[tuple[str, str], str]
+"""Keys of cards in Metabase by the keys of their dashboard and their own."""
 
 _TAG_IDS = uuid.UUID("6a0d1f52-5f0c-4b0e-9f5e-3b6a4b0c2d11")
 _PARAMETER_TYPES = {"year": "number/=", "month": "string/=", "category": "string/=", "text": "string/="}
@@ -49,27 +53,51 @@ def dashboard_items(dashboards: Sequence[Dashboard], prefix: str, database: str)
         database: key of the connection that answers them.
     """
     found: dict[tuple[str, str], Item] = {}
+    keys = _card_keys(dashboards, prefix)
     for dashboard in dashboards:
         for one in (
             *_choice_cards(dashboard, prefix, database),
-            *(_card(card, dashboard, prefix, database) for card in dashboard.cards),
-            _dashboard(dashboard, prefix),
+            *(_card(card, dashboard, prefix, database, keys) for card in dashboard.cards),
+            _dashboard(dashboard, prefix, keys),
         ):
             found[one.identity] = one
     return sorted(found.values(), key=lambda item: item.kind != "card")
 
 
-def _card(card: Card, dashboard: Dashboard, prefix: str, database: str) -> Item:
+def _card_keys(dashboards: Sequence[Dashboard], prefix: str) -> CardKeys:
+    """Return the key of each card; one that several dashboards show alike is one card in Metabase."""
+    alike: dict[str, list[tuple[str, str]]] = {}
+    for dashboard in dashboards:
+        for card in dashboard.cards:
+            place = (dashboard.key, card.key)
+            # Nothing of a place matters, and without an id and a connection neither does whose it is.
+            body = _card_body(card, dashboard, "", "", "")
+            alike.setdefault(json.dumps(body, sort_keys=True, default=repr), []).append(place)
+    keys: dict[tuple[str, str], str] = {}
+    for text, places in alike.items():
+        shared = f"{prefix}/shared/{places[0][1]}-{sha256(text.encode()).hexdigest()[:8]}"
+        for dashboard_key, card_key in places:
+            own = f"{prefix}/{dashboard_key}/{card_key}"
+            keys[dashboard_key, card_key] = shared if len(places) > 1 else own
+    return keys
+
+
+def _card(card: Card, dashboard: Dashboard, prefix: str, database: str, keys: CardKeys) -> Item:
+    key = keys[dashboard.key, card.key]
+    return Item(
+        "card", key, card.title, _card_body(card, dashboard, prefix, database, key), ("collection", prefix)
+    )
+
+
+def _card_body(card: Card, dashboard: Dashboard, prefix: str, database: str, key: str) -> dict[str, Any]:
     filters = [one for one in dashboard.filters if one.key in card.tags]
-    key = f"{prefix}/{dashboard.key}/{card.key}"
-    body = {
+    return {
         **_question(card.title, card.sql, prefix, database, key, filters),
         "type": "model" if card.is_model else "question",
         "display": _DISPLAYS.get(card.display, card.display),
         "description": f"{card.description} If it is empty: {card.empty}",
         "visualization_settings": _settings(card),
     }
-    return Item("card", key, card.title, body, ("collection", prefix))
 
 
 def _question(
@@ -187,7 +215,7 @@ def _series_display(display: str, name: str, chart: Chart) -> dict[str, Any]:
 # --- the dashboard -----------------------------------------------------------------------
 
 
-def _dashboard(dashboard: Dashboard, prefix: str) -> Item:
+def _dashboard(dashboard: Dashboard, prefix: str, keys: CardKeys) -> Item:
     tab_ids = {tab.key: -1 - place for place, tab in enumerate(dashboard.tabs)}
     body = {
         "name": dashboard.title,
@@ -198,7 +226,7 @@ def _dashboard(dashboard: Dashboard, prefix: str) -> Item:
         "archived": False,
         "parameters": [_dashboard_parameter(one, prefix) for one in dashboard.filters],
         "tabs": [{"id": tab_ids[tab.key], "name": tab.title} for tab in dashboard.tabs],
-        "dashcards": list(_dashcards(dashboard, prefix, tab_ids)),
+        "dashcards": list(_dashcards(dashboard, prefix, tab_ids, keys)),
     }
     return Item("dashboard", f"{prefix}/{dashboard.key}", dashboard.title, body, ("collection", prefix))
 
@@ -256,19 +284,21 @@ def _choice_cards(dashboard: Dashboard, prefix: str, database: str) -> Iterator[
         yield Item("card", key, name, body, ("collection", prefix))
 
 
-def _dashcards(dashboard: Dashboard, prefix: str, tab_ids: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+def _dashcards(
+    dashboard: Dashboard, prefix: str, tab_ids: Mapping[str, int], keys: CardKeys
+) -> Iterator[dict[str, Any]]:
     """Yield the cards in their places; one without a tab stands on every tab."""
     places: list[tuple[Card, int | None]] = []
     for card in dashboard.cards:
         tab_ids_of_card = [tab_ids[card.tab]] if card.tab else list(tab_ids.values())
         places += [(card, tab_id) for tab_id in tab_ids_of_card or (None,)]
     for number, (card, tab_id) in enumerate(places):
-        dashcard = _dashcard(-1 - number, card, dashboard, prefix)
+        dashcard = _dashcard(-1 - number, card, dashboard, prefix, keys)
         yield dashcard if tab_id is None else {**dashcard, "dashboard_tab_id": tab_id}
 
 
-def _dashcard(number: int, card: Card, dashboard: Dashboard, prefix: str) -> dict[str, Any]:
-    ref = Ref("card", f"{prefix}/{dashboard.key}/{card.key}")
+def _dashcard(number: int, card: Card, dashboard: Dashboard, prefix: str, keys: CardKeys) -> dict[str, Any]:
+    ref = Ref("card", keys[dashboard.key, card.key])
     return {
         "id": number,
         "card_id": ref,

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from shs_pipeline.errors import ShsError
-from shs_pipeline.metabase.apply import (
-    Report,
-    ResetLink,
-    Tell,
-    apply,
-    destroy,
-    read_situation,
-    reset_link,
-)
+from shs_pipeline.metabase.apply import apply, destroy, read_situation
 from shs_pipeline.metabase.client import MetabaseClient, wait_until_ready
-from shs_pipeline.metabase.desired import Desired, Mode, Server, desired_state
-from shs_pipeline.metabase.diff import Plan, Situation, difference
+from shs_pipeline.metabase.desired import Desired, Mode, desired_state
+from shs_pipeline.metabase.diff import difference
+from shs_pipeline.metabase.letting_in import HandOut, first_login, may_hand_out
 from shs_pipeline.metabase.observed import Observed, is_paid, read_users
 from shs_pipeline.metabase.people import read_members, without_login
 from shs_pipeline.metabase.roles import drop_logins, ensure_logins, planned_logins
+from shs_pipeline.metabase.server import server_of
 from shs_pipeline.metabase.sign_in import Account, give_back_key, sign_in
+from shs_pipeline.metabase.situation import Plan, Situation
 from shs_pipeline.metabase.state import ObjectStore, alone
 from shs_pipeline.metabase.versions import check_version
+from shs_pipeline.metabase.work import FirstLogin, Report, Tell
 from shs_pipeline.months import today
 
 if TYPE_CHECKING:
@@ -46,8 +42,10 @@ class Workplace:
     Attributes:
         database_url: the owner's URL of the warehouse.
         warehouse: `host:port` by which Metabase reaches it, empty for that of the URL.
+        root_certificate: path of its root certificate as Metabase sees it, empty for none.
         dashboards: what `rep` and `admin` get.
         pause_seconds: before the first repetition of a request.
+        today: gives the day it is.
     """
 
     url: str
@@ -58,6 +56,8 @@ class Workplace:
     warehouse: str = ""
     wait_seconds: float = 60
     pause_seconds: float = 0.5
+    root_certificate: str = ""
+    today: Callable[[], date] = today
     describe: Callable[[MetabaseClient, ObjectStore], list[str]] | None = field(default=None)
 
     @classmethod
@@ -85,12 +85,17 @@ class Workplace:
             {"rep": dashboards_for("rep"), "admin": dashboards_for("admin")},
             settings.metabase_warehouse,
             settings.database_wait_seconds,
+            root_certificate=settings.metabase_root_certificate,
             describe=describe,
         )
 
 
-def plan(workplace: Workplace) -> Plan:
-    """Return what an apply would do; nothing is changed, in Metabase or here.
+@contextmanager
+def looking(workplace: Workplace) -> Iterator[tuple[Situation, list[str] | None]]:
+    """Give all that a difference follows from; nothing is changed, in Metabase or here.
+
+    Yields:
+        With it what an admin should know of this Metabase, None where nobody set it up so far.
 
     Raises:
         ShsError: Metabase or the warehouse cannot be used.
@@ -99,16 +104,30 @@ def plan(workplace: Workplace) -> Plan:
         store = ObjectStore(connection)
         client, mode, notes = _signed_in(workplace, may_write=False)
         desired = _desired(workplace, connection, store, mode)
-        if client is not None:
-            found = difference(read_situation(client, store, desired))
-        else:
-            found = difference(Situation(desired, {}, Observed()))
-            notes = ["This Metabase is fresh: an apply sets it up first.", *notes]
-        return Plan(found.changes, (*notes, *found.notes))
+        if client is None:
+            yield Situation(desired, {}, Observed()), None
+            return
+        yield read_situation(client, store, desired), notes
+        client.close()
 
 
-def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, make_links: bool = False) -> Report:
+def plan(workplace: Workplace) -> Plan:
+    """Return what an apply would do; nothing is changed, in Metabase or here.
+
+    Raises:
+        ShsError: Metabase or the warehouse cannot be used.
+    """
+    with looking(workplace) as (situation, notes):
+        found = difference(situation)
+        fresh = ["This Metabase is fresh: an apply sets it up first."]
+        return replace(found, notes=(*(fresh if notes is None else notes), *found.notes))
+
+
+def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, hand_out: HandOut = "nothing") -> Report:
     """Make Metabase what people and dashboards ask for.
+
+    Args:
+        hand_out: to people who are let in while Metabase sends no mails.
 
     Raises:
         ShsError: Metabase or the warehouse refuses something; the next apply goes on from there.
@@ -120,7 +139,7 @@ def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, make_links: 
         roles = [one.role_name for one in members if one.is_active and one.permission == "user"]
         ensure_logins(connection, store, workplace.secrets, mode, roles)
         desired = _desired(workplace, connection, store, mode)
-        report = apply(client, store, desired, _secret_of(workplace.secrets), tell, make_links=make_links)
+        report = apply(client, store, desired, _secret_of(workplace.secrets), tell, hand_out=hand_out)
         report.notes[:0] = notes
         if workplace.describe is not None:
             report.notes += workplace.describe(client, store)
@@ -143,11 +162,8 @@ def destroy_all(workplace: Workplace, tell: Tell = lambda _: None) -> Report:
         return report
 
 
-def links(workplace: Workplace, person: str = "") -> tuple[list[ResetLink], bool]:
-    """Make a one-time address for a person, or for everybody who never logged in.
-
-    Returns:
-        The links, and whether Metabase could make them.
+def links(workplace: Workplace, person: str = "", *, hand_out: HandOut = "all") -> list[FirstLogin]:
+    """Make what a person logs in with, or everybody who never logged in: a one-time address or a password.
 
     Raises:
         ShsError: nobody of that name may log in, or Metabase refuses.
@@ -155,12 +171,18 @@ def links(workplace: Workplace, person: str = "") -> tuple[list[ResetLink], bool
     with _alone_in(workplace) as (connection, _):
         client, _, _ = _signed_in(workplace, may_write=True)
         assert client is not None
+        properties = client.get("/api/session/properties", "say what it is")
         members = [one for one in read_members(connection) if one.is_active]
         if person:
             wanted = person.strip().casefold()
             members = [one for one in members if wanted in (one.rep_name.casefold(), one.address)]
             if not members:
                 raise ShsError(f"Nobody called {person!r} may log in.", "shs access lists who may.")
+        if not may_hand_out(properties, hand_out):
+            raise ShsError(
+                "This Metabase makes temporary passwords only, and they would stay where this is written to.",
+                "Type it in a terminal, add --show, set up SMTP in Metabase, or go to v0.60 or later.",
+            )
         names = {one.address: one.rep_name for one in members}
         users = [one for one in read_users(client).values() if one.get("is_active", True)]
         found = (
@@ -168,29 +190,15 @@ def links(workplace: Workplace, person: str = "") -> tuple[list[ResetLink], bool
             if person
             else without_login(users, list(names))
         )
-        made: list[ResetLink] = []
-        for user in found:
-            email = str(user["email"]).lower()
-            link = reset_link(client, int(user["id"]), names[email], email)
-            if link is None:
-                return made, False
-            made.append(link)
-        return made, True
-
-
-def server_of(database_url: str, warehouse: str) -> Server:
-    """Return where Metabase finds the warehouse."""
-    parts = urlsplit(database_url)
-    host, port = parts.hostname or "127.0.0.1", parts.port or 5432
-    if warehouse:
-        host, _, number = warehouse.rpartition(":")
-        port = int(number)
-    sslmode = parse_qs(parts.query).get("sslmode", ["prefer"])[0]
-    return Server(host, port, unquote(parts.path.lstrip("/")), sslmode)
+        return [
+            first_login(client, properties, int(user["id"]), names[email], email)
+            for user in found
+            for email in (str(user["email"]).lower(),)
+        ]
 
 
 def _desired(workplace: Workplace, connection: psycopg.Connection, store: ObjectStore, mode: Mode) -> Desired:
-    server = server_of(workplace.database_url, workplace.warehouse)
+    server = server_of(workplace.database_url, workplace.warehouse, workplace.root_certificate)
     service = planned_logins(connection.info.dbname, store, mode)
     return desired_state(read_members(connection), workplace.dashboards, server, mode, service)
 
@@ -200,7 +208,7 @@ def _signed_in(workplace: Workplace, *, may_write: bool) -> tuple[MetabaseClient
     client = MetabaseClient(workplace.url, pause_seconds=workplace.pause_seconds)
     properties = wait_until_ready(client, workplace.wait_seconds)
     # Before anything is sent that a hole could give away.
-    notes = check_version(properties, today())
+    notes = check_version(properties, workplace.today())
     mode: Mode = "impersonation" if is_paid(properties) else "open"
     signed = sign_in(client, properties, workplace.account, workplace.secrets, may_write=may_write)
     return signed, mode, notes

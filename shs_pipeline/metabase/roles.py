@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import sql
 
-from shs_pipeline.access import GROUPS, ROLE_SETTINGS, role_base
+from shs_pipeline.access import GROUPS, ROLE_SETTINGS, ensure_roles, role_base
 from shs_pipeline.metabase.desired import ADMINS, REPS, Mode, ServiceLogin
 from shs_pipeline.metabase.state import ObjectStore
 
@@ -47,6 +47,8 @@ def ensure_logins(
     Raises:
         ShsError: the store cannot be used.
     """
+    # The first build makes them too; Metabase may be set up before it.
+    ensure_roles(connection)
     found = {}
     for key in _keys(mode):
         role_name = role_base(connection.info.dbname, _NAMES[key])

@@ -25,6 +25,7 @@ _KINDS = {
     "missing_source": "missing",
     "published_month": "published",
     "published": "published",
+    "metabase": "about Metabase",
 }
 
 

@@ -51,17 +51,19 @@ def record(
     due_day: int,
     address: str = "",
     runs: Sequence[FailedRun] = (),
+    warnings: Sequence[Notice] = (),
 ) -> int:
     """Write down what happened since the last time; return how many notices are new.
 
     Any number of processes may do it at once. What went wrong is also one line of the log each, for
-    alarms: `SHS-EVENT run_failed …`, `SHS-EVENT source_stale …`, and at each look for as long as it lasts
-    `SHS-EVENT not_published …`, all without names of people and amounts.
+    alarms: `SHS-EVENT run_failed …`, `SHS-EVENT source_stale …`, `SHS-EVENT metabase_version …`, and at each look
+    for as long as it lasts `SHS-EVENT not_published …`, all without names of people and amounts.
 
     Args:
         due_day: day of the next month on which a month's files are due.
         address: of the dashboards; may be empty.
         runs: runs that failed, known to nobody but the caller.
+        warnings: of the version of Metabase.
     """
     for run in runs:
         log.warning("SHS-EVENT run_failed run=%s", "_".join(one_line(run.run_id).split()))
@@ -83,6 +85,11 @@ def record(
         for source, month, notice in happenings.missing_sources(connection, mark, today, due_day):
             if _put(connection, [notice]):
                 log.warning("SHS-EVENT source_stale source=%s month=%s", source, month_text(month))
+                count += 1
+        for notice in warnings:
+            if _put(connection, [notice]):
+                _, kind, tag = notice.key.split("/", 2)
+                log.warning("SHS-EVENT metabase_version is=%s tag=%s", kind, "_".join(tag.split()))
                 count += 1
         notices, last = happenings.published(connection, mark, address)
         count += _put(connection, notices)

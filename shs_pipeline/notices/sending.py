@@ -21,6 +21,7 @@ from shs_pipeline.months import today as day_it_is
 from shs_pipeline.notices import outbox
 from shs_pipeline.notices.mail import Item, compose, compose_test
 from shs_pipeline.notices.mail_server import MailRefusedError, MailServer, MailServerError, mail_server
+from shs_pipeline.notices.metabase_version import version_notices
 from shs_pipeline.notices.outbox import Person
 from shs_pipeline.notices.texts import FailedRun
 
@@ -89,7 +90,8 @@ def tell(
     address = settings.metabase_public_url or settings.metabase_url
     day = today or day_it_is()
     told = Told()
-    told.recorded = job.query(lambda c: outbox.record(c, day, settings.due_day, address, runs))
+    warnings = version_notices(settings.metabase_url, day)
+    told.recorded = job.query(lambda c: outbox.record(c, day, settings.due_day, address, runs, warnings))
     server = mail_server(settings)
     if server is None:
         told.logged = job.query(outbox.log_instead)

@@ -9,9 +9,10 @@ from datetime import date
 from typing import Literal
 
 from shs_pipeline.landing import errors_path
+from shs_pipeline.metabase.versions import VersionWarning
 from shs_pipeline.months import month_after, month_text
 
-Kind = Literal["rejected_file", "failed_run", "missing_source", "published_month", "published"]
+Kind = Literal["rejected_file", "failed_run", "missing_source", "published_month", "published", "metabase"]
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONGEST_SUBJECT = 150
@@ -132,6 +133,17 @@ def missing(source: str, months: Sequence[date], due_day: int) -> Notice:
         key=f"missing/{source}/{last}",
         subject=subject_line(f"Missing: {source} {month_spans(months)}"),
         body=body,
+    )
+
+
+def metabase_version(found: VersionWarning) -> Notice:
+    """Return the notice that Metabase's version is unsafe, unknown or near its end, for the admins."""
+    remedy = found.remedy or "docs/metabase.md names the versions to use, and how to upgrade."
+    return Notice(
+        kind="metabase",
+        key=f"metabase/{found.kind}/{one_line(found.tag, 100)}",
+        subject=subject_line(found.problem),
+        body=f"{one_line(found.problem)}\n\nWhat to do: {one_line(remedy)}",
     )
 
 
