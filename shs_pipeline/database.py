@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 from pydantic import SecretStr
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.whole_files import write_if_changed
 
 if TYPE_CHECKING:
     import psycopg
@@ -491,24 +491,10 @@ def write_dagster_home(settings: Settings, configuration: Path) -> Path:
     (home / "storage").mkdir(parents=True, exist_ok=True)
     source = settings.dagster_config or configuration
     try:
-        write_whole(home / "dagster.yaml", source.read_text())
+        write_if_changed(home / "dagster.yaml", source.read_text())
     except (FileNotFoundError, IsADirectoryError):
         raise ShsError(
             f"There is no file {source}.",
             "Correct SHS_DAGSTER_CONFIG, or run shs in the project folder.",
         ) from None
     return home
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file in one step, unless it says the same already; several processes may do so at once."""
-    if path.is_file() and path.read_text() == text:
-        return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as fresh:
-        try:
-            fresh.write(text)
-            fresh.flush()
-        except OSError:
-            Path(fresh.name).unlink(missing_ok=True)
-            raise
-    Path(fresh.name).replace(path)

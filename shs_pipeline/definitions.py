@@ -11,6 +11,7 @@ from assets.marts import LOGINS_KEY, logins_asset, marts_assets
 from assets.metabase import metabase_asset
 from assets.warehouse import Warehouse
 from sensors.due_months import due_months_schedule
+from sensors.housekeeping import housekeeping_schedule
 from sensors.landing import landing_sensor
 from sensors.notices import notices_sensor
 from sensors.reported import reported_sensor
@@ -44,7 +45,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             notices_sensor(),
             reported_sensor(settings.sensor_seconds, settings.due_day, models),
         ],
-        "schedules": [due_months_schedule()],
+        "schedules": [due_months_schedule(), housekeeping_schedule()],
         "resources": {"warehouse": Warehouse()},
         # A step of its own process costs 2.6 s, thirteen times what it costs in the run's.
         "executor": dg.in_process_executor,

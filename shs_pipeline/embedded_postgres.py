@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import Literal
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.whole_files import write_whole
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
@@ -493,7 +494,7 @@ class EmbeddedPostgres:
 
     def _write_configuration(self, port: int) -> None:
         path = self.data / "shs.conf"
-        path.write_text(_CONFIGURATION.format(host=HOST, port=port, temp_file_limit=TEMP_FILE_LIMIT))
+        write_whole(path, _CONFIGURATION.format(host=HOST, port=port, temp_file_limit=TEMP_FILE_LIMIT))
         if self.account is not None:
             os.chown(path, self.account.uid, self.account.gid)
 

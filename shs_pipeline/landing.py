@@ -7,7 +7,6 @@ One URL, a folder (`file:///…`) or S3 (`s3://bucket/prefix`). Everything under
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
@@ -27,6 +26,7 @@ from shs_pipeline.places import (
     is_of_an_admin,
     place_of,
 )
+from shs_pipeline.whole_files import write_whole
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore
@@ -165,7 +165,9 @@ class Landing:
 
         with _reaching(self.url):
             if self.is_folder:
-                _write_whole(self._folder / path, content)
+                place = self._folder / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(place, content)
             else:
                 obstore.put(self._store, path, content)
 
@@ -181,18 +183,6 @@ class Landing:
                     obstore.delete(self._store, path)
             except (FileNotFoundError, NotADirectoryError):
                 return
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, so that it is no drop, and short, since the name itself may be as long as there is.
-    fresh = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        fresh.write_bytes(content)
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
 
 
 class _reaching:  # noqa: N801 - reads as a phrase: `with _reaching(url)`.

@@ -14,6 +14,7 @@ from types import ModuleType
 
 from shs_pipeline import scaffold_templates
 from shs_pipeline.errors import ShsError
+from shs_pipeline.whole_files import write_whole
 
 LONGEST_NAME = 40
 """Characters of a name; PostgreSQL cuts what is made of it (an index, a model) at 63."""
@@ -67,7 +68,7 @@ def scaffold(root: Path, name: str, title: str | None = None) -> Scaffolded:
         if path.suffix == ".py":
             ast.parse(text, str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     return Scaffolded(tuple(texts), tuple(edits), _next_steps(name))
 
 

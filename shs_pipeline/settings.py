@@ -70,6 +70,7 @@ class Settings(BaseSettings):
         arrivals_queue: URL of the SQS queue in which S3 tells of arrivals; empty lists the bucket instead.
         listing_minutes: pause between two listings of the whole bucket where a queue tells of arrivals.
         due_day: day of the following month from which a missing file is reported.
+        keep_runs: days for which Dagster's books keep all of a run.
         metabase_url: address of the Metabase that `shs metabase` sets up; empty for none.
         metabase_user: e-mail address of its administrator, for the first contact only.
         metabase_password: that administrator's password.
@@ -107,6 +108,7 @@ class Settings(BaseSettings):
     arrivals_queue: str = ""
     listing_minutes: int = Field(default=15, ge=1, le=1440)
     due_day: int = Field(default=20, ge=1, le=28)
+    keep_runs: int = Field(default=180, ge=1, le=36500)
     metabase_url: str = ""
     metabase_user: str = ""
     metabase_password: SecretStr | None = None

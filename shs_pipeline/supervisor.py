@@ -34,6 +34,7 @@ from shs_pipeline.database import dagster_environment, prepare, write_dagster_ho
 from shs_pipeline.embedded_postgres import HOST, EmbeddedPostgres, free_port, is_free
 from shs_pipeline.errors import ShsError
 from shs_pipeline.settings import project_root
+from shs_pipeline.whole_files import write_whole
 
 if TYPE_CHECKING:
     from shs_pipeline.settings import Settings
@@ -111,6 +112,11 @@ def up(
     Raises:
         ShsError: already running, a part that does not start, or one that ended by itself.
     """
+    if settings.code_server:
+        raise ShsError(
+            f"The services of this system run apart (SHS_CODE_SERVER is {settings.code_server}).",
+            "Start them as docs/containers.md says; shs up is for a machine without containers.",
+        )
     _check_writable(settings.home)
     with _only_one(settings.home) as is_ours:
         if not is_ours:
@@ -217,7 +223,7 @@ class _System:
         workspace = write_dagster_home(self.settings, configuration) / "workspace.yaml"
         server = {"host": HOST, "port": self.code_port, "location_name": LOCATION}
         # JSON is YAML too.
-        workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
+        write_whole(workspace, json.dumps({"load_from": [{"grpc_server": server}]}))
         return workspace
 
     def _start_run_host(self, workspace: Path) -> None:
@@ -278,7 +284,7 @@ class _System:
     def _record(self) -> None:
         children = {str(child.process.pid): child.command for child in self.children}
         record = RunningSystem(os.getpid(), self.url, children, self.preview_url)
-        _write_whole(self.home / "up.json", json.dumps(asdict(record)))
+        write_whole(self.home / "up.json", json.dumps(asdict(record)))
 
     def _wait_for(self, child: _Child, is_ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -477,7 +483,7 @@ def _settle_ports(home: Path) -> dict[str, int]:
         port = known.get(name, usual_port)
         is_usable = isinstance(port, int) and port not in ports.values() and is_free(port)
         ports[name] = port if is_usable else free_port()
-    _write_whole(path, json.dumps(ports))
+    write_whole(path, json.dumps(ports))
     return ports
 
 
@@ -504,12 +510,6 @@ def _check_writable(home: Path) -> None:
             f"Nothing can be written to {home} ({error.strerror}), where the system keeps its state.",
             "Make that folder writable, or make room on its disk; or set SHS_HOME to another folder.",
         ) from None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text)
-    fresh.replace(path)
 
 
 def _open_log(path: Path) -> IO[bytes]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -27,24 +21,24 @@ from shs_pipeline.database import DAGSTER, OWNER, WAREHOUSE, prepare
 from shs_pipeline.embedded_postgres import EmbeddedPostgres, free_port
 from shs_pipeline.health import service_of, what_is_wrong
 from shs_pipeline.settings import Settings, load_settings, unknown_variables
+from tests.compose_services import (
+    COMPOSE,
+    PROGRAMS,
+    ROOT,
+    SERVICES,
+    SHS,
+    checkout_with_secrets,
+    make_secrets,
+    s3_service,
+    secret_file,
+    seen,
+    wait_for,
+)
 
-ROOT = Path(__file__).parents[1]
-PROGRAMS = Path(sys.executable).parent
-SHS = str(PROGRAMS / "shs")
 HADOLINT = PROGRAMS / "hadolint"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: each for name, each in SERVICES.items() if "build" in each}
 SECRET = "canary-4711-of-the-test"
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 240) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.2)
-    return found
 
 
 # --- the image ----------------------------------------------------------------------------
@@ -159,22 +153,7 @@ for need in (renderer, lambda: embedded_postgres.EmbeddedPostgres(home).programs
 @pytest.fixture(scope="module")
 def compose_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with the secrets made, as a newcomer has it after the first command."""
-    folder = tmp_path_factory.mktemp("checkout")
-    (folder / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "compose_secrets.sh", folder / "scripts")
-    shutil.copy(ROOT / "docker-compose.yml", folder)
-    shutil.copytree(ROOT / "deploy" / "compose", folder / "deploy" / "compose")
-    make_secrets(folder)
-    return folder
-
-
-def make_secrets(folder: Path) -> str:
-    script = folder / "scripts" / "compose_secrets.sh"
-    return subprocess.run(["bash", script], capture_output=True, text=True, check=True).stdout
-
-
-def secret_file(folder: Path, name: str) -> Path:
-    return folder / COMPOSE["secrets"][name]["file"]
+    return checkout_with_secrets(tmp_path_factory.mktemp("containers") / "checkout")
 
 
 def test_the_script_makes_every_secret_once_and_closes_their_folder(compose_folder: Path) -> None:
@@ -380,57 +359,14 @@ def look_at_rights(owner_url: str, host: str, port: int) -> None:
 
 @pytest.fixture
 def landing_server(compose_folder: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The S3 server with the options of docker-compose.yml, on free ports; yields what finds it."""
-    weed = PROGRAMS / "weed"
-    if not weed.is_file():
-        pytest.skip("SeaweedFS is not installed")
-    s3, master, volume, filer = (free_low_port() for _ in range(4))
-    (tmp_path / "data").mkdir()
-    told = [
-        re.sub(r"/run/secrets/(\w+)", lambda found: str(secret_file(compose_folder, found[1])), word)
-        .replace("0.0.0.0", "127.0.0.1")
-        .replace("8333", str(s3))
-        for word in SERVICES["s3"]["command"]
-    ]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            # What the start script of the image puts in front.
-            [weed, "-logtostderr=true", told[0], "-dir=data", "-master.volumePreallocate", *told[1:],
-             f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"],
-            cwd=tmp_path, stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        check = str(SERVICES["s3"]["healthcheck"]["test"][-1]).replace("8333", str(s3))
-        wait_for(lambda: answers(check) or process.poll() is not None)
-        assert process.poll() is None, (tmp_path / "log").read_text()[-3000:]
+    """The S3 server with the options of docker-compose.yml; yields what finds it."""
+    with s3_service(compose_folder, tmp_path) as place:
         yield {
             **{k: v for k, v in SERVICES["bucket"]["environment"].items() if not k.endswith("_FILE")},
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}",
+            "AWS_ENDPOINT_URL": f"http://{place}",
             "AWS_ACCESS_KEY_ID_FILE": str(secret_file(compose_folder, "s3_access_key")),
             "AWS_SECRET_ACCESS_KEY_FILE": str(secret_file(compose_folder, "s3_secret_key")),
         }
-    finally:
-        process.kill()
-        process.wait()
-
-
-def free_low_port() -> int:
-    """A free port below those that the system gives out; 10,000 above, SeaweedFS takes one for gRPC."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as one, socket.socket() as other, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            other.bind(("127.0.0.1", port + 10_000))
-            return port
-
-
-def answers(url: str) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 @pytest.mark.slow
@@ -518,17 +454,68 @@ def test_the_program_gets_what_dagster_needs_and_its_exit_code_passes_through(pl
     assert (home / "dagster.yaml").read_text() == (ROOT / "dagster.yaml").read_text()
 
 
-def test_the_workspace_names_the_code_server_or_else_the_module(place: dict[str, str]) -> None:
+def test_the_workspace_names_the_code_server_or_else_the_module(
+    place: dict[str, str], tmp_path: Path
+) -> None:
     workspace = Path(place["SHS_HOME"]) / "dagster" / "workspace.yaml"
+    path = f"{program_called(tmp_path, 'dagster-webserver')}:{place['PATH']}"
 
-    assert become(place, "true", SHS_CODE_SERVER="code:4000").returncode == 0
+    assert become(place, "dagster-webserver", PATH=path, SHS_CODE_SERVER="code:4000").returncode == 0
     (found,) = yaml.safe_load(workspace.read_text())["load_from"]
     assert found == {"grpc_server": {"host": "code", "port": 4000, "location_name": "shs"}}
 
-    assert become(place, "true").returncode == 0
+    assert become(place, "dagster-webserver", PATH=path).returncode == 0
     (found,) = yaml.safe_load(workspace.read_text())["load_from"]
     (by_hand,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
     assert found["python_module"] == {**by_hand["python_module"], "working_directory": str(ROOT)}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["dagster-daemon", "liveness-check"],
+        ["dagster", "code-server", "start", "--port", "4000"],
+        ["dagster", "api", "execute_run", "dagster-daemon", "run"],
+        ["shs", "--version"],
+        ["sh", "-c", "true", "dagster-webserver"],
+    ],
+)
+def test_only_what_reads_the_workspace_writes_it(
+    place: dict[str, str], tmp_path: Path, command: list[str]
+) -> None:
+    path = f"{program_called(tmp_path, command[0])}:{place['PATH']}"
+    workspace = Path(place["SHS_HOME"]) / "dagster" / "workspace.yaml"
+    workspace.parent.mkdir(parents=True, exist_ok=True)
+    workspace.write_text("of a running service")
+
+    assert become(place, *command, PATH=path).returncode == 0
+
+    assert workspace.read_text() == "of a running service"
+
+
+def program_called(folder: Path, name: str) -> Path:
+    """A folder with a program of that name, which shows where it is started."""
+    program = folder / name
+    program.write_text("#!/bin/sh\npwd\n")
+    program.chmod(0o755)
+    return folder
+
+
+def test_a_command_without_landing_zone_and_secrets_of_its_own_is_refused(place: dict[str, str]) -> None:
+    # As `docker compose exec webserver`: it would find an empty landing zone below the shared home.
+    done = become(place, "shs", "status", SHS_CODE_SERVER="code:4000")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("This container serves Dagster's pages or queue and knows no landing zone.")
+    assert "docker compose exec code" in done.stderr
+    assert become(place, "shs", "--version", SHS_CODE_SERVER="code:4000").returncode == 0
+
+
+def test_shs_up_does_not_start_a_second_system_where_the_services_run_apart(place: dict[str, str]) -> None:
+    done = become(place, "shs", "up", SHS_CODE_SERVER="code:4000", SHS_LANDING="s3://landing")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("The services of this system run apart (SHS_CODE_SERVER is code:4000).")
 
 
 def test_another_instance_file_is_taken_where_one_is_named(place: dict[str, str]) -> None:
@@ -549,10 +536,7 @@ def test_another_instance_file_is_taken_where_one_is_named(place: dict[str, str]
 def test_dagsters_programs_are_started_where_their_workspace_is_and_others_where_one_is(
     place: dict[str, str], tmp_path: Path
 ) -> None:
-    program = tmp_path / "dagster-daemon"
-    program.write_text("#!/bin/sh\npwd\n")
-    program.chmod(0o755)
-    path = f"{tmp_path}:{place['PATH']}"
+    path = f"{program_called(tmp_path, 'dagster-daemon')}:{place['PATH']}"
 
     assert become(place, "dagster-daemon", "run", PATH=path).stdout.strip() == f"{place['SHS_HOME']}/dagster"
     assert become(place, "pwd").stdout.strip() == str(Path.cwd())
@@ -729,13 +713,6 @@ def test_a_service_is_known_by_its_command_line(line: str, service: str) -> None
     assert service_of(line.split()) == service
 
 
-def seen(folder: Path, *pids: int) -> Path:
-    """The processes as a container shows them: these and no others of this machine."""
-    for pid in pids:
-        (folder / str(pid)).symlink_to(f"/proc/{pid}")
-    return folder
-
-
 def test_a_service_that_does_not_answer_is_not_healthy_and_a_run_is(tmp_path: Path) -> None:
     (tmp_path / "dagster-webserver").write_text("import time; time.sleep(60)")
     port = str(free_port())
@@ -745,6 +722,7 @@ def test_a_service_that_does_not_answer_is_not_healthy_and_a_run_is(tmp_path: Pa
         (tmp_path / "one").mkdir()
         (tmp_path / "two").mkdir()
         wait_for(lambda: "dagster-webserver" in Path(f"/proc/{silent.pid}/cmdline").read_text())
+        wait_for(lambda: Path(f"/proc/{run.pid}/cmdline").read_text())
         assert what_is_wrong(seen(tmp_path / "two", run.pid)) == ""
         assert f"does not answer on port {port}" in what_is_wrong(seen(tmp_path / "one", silent.pid, run.pid))
     finally:
@@ -766,87 +744,7 @@ def test_a_process_without_words_is_about_to_be_a_program_unless_it_has_none(
     assert what_is_wrong(tmp_path) == wrong
 
 
-# --- all three services together ---------------------------------------------------------
-
-
-class Containers:
-    """The services of docker-compose.yml as processes of this machine."""
-
-    def __init__(self, place: dict[str, str], folder: Path) -> None:
-        self.folder = folder
-        self.ports = {"4000": str(free_port()), "3000": str(free_port())}
-        self.environment = {**place, "SHS_CODE_SERVER": f"127.0.0.1:{self.ports['4000']}"}
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, name: str) -> None:
-        changed = {"0.0.0.0": "127.0.0.1", "/app": str(ROOT), **self.ports}
-        command = [changed.get(word, word) for word in SERVICES[name]["command"]]
-        with (self.folder / f"{name}.log").open("wb") as log:
-            self.running[name] = subprocess.Popen(
-                [SHS, "exec", "--", *command], env=self.environment, stdout=log, stderr=log, cwd=self.folder
-            )
-
-    def wrong(self, name: str) -> str:
-        """What the health check of a service says."""
-        process = self.running[name]
-        assert process.poll() is None, (self.folder / f"{name}.log").read_text()[-3000:]
-        processes = self.folder / f"proc-{name}"
-        if not processes.is_dir():
-            processes.mkdir()
-            seen(processes, process.pid)
-        return what_is_wrong(processes)
-
-    def locations(self) -> list[dict[str, Any]]:
-        entries = "locationEntries { name loadStatus locationOrLoadError { __typename } }"
-        query = f"{{ workspaceOrError {{ ... on Workspace {{ {entries} }} }} }}"
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.ports['3000']}/graphql",
-            json.dumps({"query": query}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["workspaceOrError"]["locationEntries"]
-        return found
-
-    def stop(self) -> dict[str, int]:
-        for process in reversed(self.running.values()):
-            process.terminate()
-        try:
-            return {name: process.wait(60) for name, process in self.running.items()}
-        finally:
-            for process in self.running.values():
-                process.kill()
-
-
-@pytest.mark.slow
-def test_the_services_of_the_compose_file_find_each_other_and_are_healthy(
-    place: dict[str, str], tmp_path: Path
-) -> None:
-    system = Containers(place, tmp_path)
-    try:
-        system.start("code")
-        wait_for(lambda: "preparing" in system.wrong("code"))
-        wait_for(lambda: system.wrong("code") == "")
-        # As depends_on has it: these two begin once the code is healthy.
-        system.start("webserver")
-        system.start("daemon")
-        wait_for(lambda: system.wrong("webserver") == "")
-        (location,) = wait_for(
-            lambda: [each for each in system.locations() if each["loadStatus"] == "LOADED"]
-        )
-        assert (location["name"], location["locationOrLoadError"]["__typename"]) == (
-            "shs",
-            "RepositoryLocation",
-        )
-        wait_for(lambda: system.wrong("daemon") == "")
-    except AssertionError:
-        for log in tmp_path.glob("*.log"):
-            print(log.name, log.read_text()[-2000:])
-        raise
-    finally:
-        codes = system.stop()
-    # Asked to end, each does so by itself.
-    assert all(code in (0, -signal.SIGTERM, 128 + signal.SIGTERM) for code in codes.values()), codes
+# --- runs, and the image at work ----------------------------------------------------------
 
 
 @pytest.mark.slow

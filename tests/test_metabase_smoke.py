@@ -142,7 +142,7 @@ def zone(built: Zone) -> Iterator[Zone]:
         drop_logins(owner, store)
 
 
-def _run_sql(details: dict[str, Any], sql: str) -> list[list[Any]]:
+def run_sql(details: dict[str, Any], sql: str) -> list[list[Any]]:
     with psycopg.connect(
         host=details["host"], port=details["port"], dbname=details["dbname"], user=details["user"],
         password=details["password"],
@@ -159,7 +159,7 @@ def test_every_card_of_every_rep_answers_with_own_rows_in_the_database(
     monkeypatch.setattr(provisioning, "today", lambda: date(2026, 10, 1))
     store = FileSecrets(zone.folder.parent / "secrets.json")
     with serving(FakeMetabase()) as fake:
-        fake.run_sql = _run_sql
+        fake.run_sql = run_sql
         workplace = Workplace(
             fake.url, _account(), store, zone.database_url,
             {"rep": dashboards_for("rep"), "admin": dashboards_for("admin")}, wait_seconds=0, pause_seconds=0,
@@ -187,8 +187,8 @@ def _check_cards(fake: FakeMetabase) -> None:
     for database in [*reps[:2], fake.named("databases", "Sales (admins)")]:
         for card in [one for one in fake.cards.values() if one["database_id"] == database["id"]]:
             sql = _unfiltered(card)
-            rows = _run_sql(database["details"], f"select * from ({sql}) as answer")
-            named = _run_sql(
+            rows = run_sql(database["details"], f"select * from ({sql}) as answer")
+            named = run_sql(
                 database["details"], f"select to_jsonb(answer) ->> 'rep_name' from ({sql}) as answer"
             )
             if database in reps:

@@ -85,6 +85,7 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; no traceback ever reaches the terminal."""
+    from shs_pipeline.cli.exec import check_container
     from shs_pipeline.cli.log import log_apart
 
     signal.signal(signal.SIGTERM, _stop)
@@ -94,6 +95,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     log_apart(_log_folder)
     try:
+        check_container(sys.argv[1:], os.environ)
         build_app()()
     except SystemExit as end:
         # Typer makes this code of Ctrl-C, and 1 of a pipe that nobody reads any more.

@@ -12,6 +12,7 @@ import typer
 
 from shs_pipeline.cli.terminal import EXIT_REJECTED
 from shs_pipeline.errors import ShsError, UnreadableFileError
+from shs_pipeline.whole_files import write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -368,7 +369,7 @@ def _write_errors(
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(reader.error_workbook(file.name, file.content, outcome.problems))
+        write_whole(path, reader.error_workbook(file.name, file.content, outcome.problems))
     except OSError as error:
         raise ShsError(f"{path} cannot be written ({error.strerror}).", "Name another place.") from None
     say(console, f"Error workbook: {path}", is_copied=True)

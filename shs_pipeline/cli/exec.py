@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -22,7 +22,7 @@ PANEL = "The system"
 LOCATION = "shs"
 
 # They look for workspace.yaml in the current folder, and not all can be told by a variable.
-_READ_THE_WORKSPACE = ("dagster-webserver", "dagster-daemon")
+_WEBSERVER, _DAEMON = "dagster-webserver", "dagster-daemon"
 # The libraries for S3 read the keys from variables only; Docker hands secrets over as files.
 _FROM_FILES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 # Variables of deploy/dagster.ecs.yaml that may be left out.
@@ -45,8 +45,8 @@ def execute(
 ) -> None:
     """Become another program, with everything set up that Dagster and shs need.
 
-    Waits for the database, makes what is missing there, writes Dagster's instance file and
-    workspace, and adds the variables that they name. The containers start with it.
+    Waits for the database, makes what is missing there, writes Dagster's instance file, for webserver
+    and daemon the workspace too, and adds the variables that they name. The containers start with it.
 
     Example: [bold]shs exec -- dagster-webserver -h 0.0.0.0 -p 3000[/bold]
     """
@@ -59,14 +59,37 @@ def execute(
     # The first process of a container ignores SIGTERM unless it says what it does on it.
     signal.signal(signal.SIGTERM, _stop)
     program = _program(command or [])
+    if Path(program).name == "shs":
+        check_container((command or [])[1:], os.environ)
     read_key_files(os.environ)
     settings = load_settings()
     environment = {**_DEFAULTS, **os.environ, **dagster_environment(settings)}
     home = write_dagster_home(settings, project_root() / "dagster.yaml")
-    write_workspace(settings, home)
-    if Path(program).name in _READ_THE_WORKSPACE:
+    # The home may be shared with running services: only what reads the workspace writes it.
+    if reads_the_workspace(program, command or []):
+        write_workspace(settings, home)
         os.chdir(home)
     _become(program, command or [], environment)
+
+
+def check_container(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Refuse to work in the container of a service that is given neither landing zone nor secrets.
+
+    By their defaults a command would find an empty landing zone there, and make people new passwords.
+
+    Args:
+        arguments: of `shs`.
+        environ: as the container got it; `shs exec` adds the defaults.
+
+    Raises:
+        ShsError: this is such a container.
+    """
+    is_harmless = not arguments or arguments[0].startswith("-") or arguments[0] == "exec"
+    if environ.get("SHS_CODE_SERVER") and not environ.get("SHS_LANDING") and not is_harmless:
+        raise ShsError(
+            "This container serves Dagster's pages or queue and knows no landing zone.",
+            "Run the command where the code is: docker compose exec code shs exec -- shs …",
+        )
 
 
 def read_key_files(environ: MutableMapping[str, str]) -> None:
@@ -89,10 +112,16 @@ def read_key_files(environ: MutableMapping[str, str]) -> None:
             ) from None
 
 
+def reads_the_workspace(program: str, command: Sequence[str]) -> bool:
+    """Whether a program is one of the services that ask `workspace.yaml` where the code is."""
+    name = Path(program).name
+    return name == _WEBSERVER or (name == _DAEMON and "run" in command[1:])
+
+
 def write_workspace(settings: Settings, home: Path) -> None:
     """Write where the code location is: at the code server, or in this process's own environment."""
-    from shs_pipeline.database import write_whole
     from shs_pipeline.settings import project_root
+    from shs_pipeline.whole_files import write_if_changed
 
     host, _, port = settings.code_server.rpartition(":")
     module = {"module_name": "shs_pipeline.definitions", "working_directory": str(project_root())}
@@ -102,7 +131,7 @@ def write_workspace(settings: Settings, home: Path) -> None:
         else {"python_module": {**module, "location_name": LOCATION}}
     )
     # JSON is YAML too.
-    write_whole(home / "workspace.yaml", json.dumps({"load_from": [place]}))
+    write_if_changed(home / "workspace.yaml", json.dumps({"load_from": [place]}))
 
 
 def _program(command: list[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.whole_files import write_whole
 
 PANEL = "Data"
 
@@ -75,6 +76,6 @@ def _check_free(directory: Path, paths: list[Path]) -> None:
 def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        write_whole(path, content)
     except OSError as error:
         raise ShsError(f"{path} cannot be written ({error.strerror}).", "Name another folder.") from None

@@ -14,6 +14,7 @@ import typer
 
 from shs_pipeline.cli.terminal import EXIT_REJECTED
 from shs_pipeline.errors import ShsError
+from shs_pipeline.whole_files import write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -248,7 +249,7 @@ def _noted(note: Path, landing: str) -> tuple[Recipe, bool] | None:
 
 def _write_note(note: Path, landing: str, recipe: Recipe, *, is_complete: bool) -> None:
     note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"landing": landing, "recipe": asdict(recipe), "is_complete": is_complete}))
+    write_whole(note, json.dumps({"landing": landing, "recipe": asdict(recipe), "is_complete": is_complete}))
 
 
 def _show_loaded(console: Console, job: Ingestion) -> None:

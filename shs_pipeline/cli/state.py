@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from shs_pipeline.errors import ShsError
@@ -11,6 +11,7 @@ from shs_pipeline.errors import ShsError
 if TYPE_CHECKING:
     import psycopg
 
+    from shs_pipeline.dagster_books import DagsterBooks
     from shs_pipeline.ingestion import Ingestion
     from shs_pipeline.marts import Publication
     from shs_pipeline.notices.outbox import Shown
@@ -37,6 +38,7 @@ class State:
         uncredited: lines that are credited to nobody.
         stopped: sensors and schedules of the running system that somebody switched off.
         held: the mass withdrawal that waits to be confirmed.
+        books: what Dagster has written down; None where it never ran.
     """
 
     ui: str | None
@@ -52,6 +54,7 @@ class State:
     uncredited: int = 0
     stopped: Sequence[str] = ()
     held: ShsError | None = None
+    books: DagsterBooks | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,16 @@ def look(settings: Settings) -> State:
         uncredited,
         stopped_automation(ui) if ui else (),
         job.query(held_now),
+        _books(settings),
     )
+
+
+def _books(settings: Settings) -> DagsterBooks | None:
+    from shs_pipeline.dagster_books import read_dagster_books
+    from shs_pipeline.database import connect, prepare
+
+    with connect(prepare(settings).dagster_url, _PATIENCE_SECONDS) as connection:
+        return read_dagster_books(connection, settings.keep_runs)
 
 
 def _waiting(job: Ingestion) -> tuple[list[str] | None, ShsError | None]:
@@ -148,6 +160,8 @@ def concerns(state: State) -> Iterator[Concern]:
             yield Concern(f"Never accepted: {', '.join(never)}", "shs reference export DIR")
     if state.uncredited:
         yield Concern(f"{_counted(state.uncredited, 'line')} credited to nobody", "shs preview")
+    if state.books and state.books.overdue:
+        yield Concern("Dagster's old runs are not removed any more", "shs doctor")
 
 
 def _of_files(state: State) -> Iterator[Concern]:
@@ -254,4 +268,5 @@ def as_json(settings: Settings, state: State) -> dict[str, Any]:
         "stopped": list(state.stopped),
         "trouble": str(state.trouble) if state.trouble else None,
         "held": str(state.held) if state.held else None,
+        "dagster_books": asdict(state.books) if state.books else None,
     }

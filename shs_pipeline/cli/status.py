@@ -145,6 +145,9 @@ def _show_places(console: Console, settings: Settings, state: State) -> None:
     )
     say(console, f"Dagster UI:    {state.ui or 'not running (start it with shs up)'}", is_copied=True)
     say(console, f"State, logs:   {settings.home}", is_copied=True)
+    if state.books:
+        kept = f"all of a run is kept for {settings.keep_runs} days"
+        say(console, f"Dagster's log: {state.books.shown}; {kept}")
     if state.publication:
         last = state.publication
         published = f"publication {last.publication_id} of {last.published_at:%Y-%m-%d %H:%M %Z}"

@@ -168,6 +168,7 @@ def examine() -> Iterator[Finding]:
         ("Arrivals", _arrivals),
         ("Mail", _mail),
         ("Dagster", _dagster),
+        ("Dagster's books", _dagster_books),
     )
     for what, check in checks:
         try:
@@ -345,6 +346,24 @@ def _mail(settings: Settings) -> Finding:
         return Finding("ok", "Mail", "no mail server is set, so notices are not mailed")
     server.check()
     return Finding("ok", "Mail", f"{settings.smtp_host}:{settings.smtp_port}, from {settings.smtp_sender}")
+
+
+def _dagster_books(settings: Settings) -> Finding:
+    from shs_pipeline.dagster_books import read_dagster_books
+    from shs_pipeline.database import connect, prepare
+
+    with connect(prepare(settings).dagster_url) as connection:
+        books = read_dagster_books(connection, settings.keep_runs)
+    kept = f"runs are kept for {settings.keep_runs} days"
+    if books is None:
+        return Finding("ok", "Dagster's books", f"nothing is in them yet; {kept}")
+    if books.overdue:
+        return Finding(
+            "warn", "Dagster's books", f"{books.shown}; {books.overdue:,} are older, and {kept}.",
+            "The schedule daily_housekeeping removes them at 04:30 UTC: let the system run then, switch it "
+            "on in Dagster, or see why its runs fail.",
+        )  # fmt: skip
+    return Finding("ok", "Dagster's books", f"{books.shown}; {kept}")
 
 
 def _dagster(settings: Settings) -> Finding:

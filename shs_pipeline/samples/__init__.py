@@ -22,6 +22,7 @@ from shs_pipeline.samples.reference import reference_workbooks
 from shs_pipeline.samples.summit_medical import summit_medical
 from shs_pipeline.samples.sunoptic import sunoptic
 from shs_pipeline.samples.ternio import ternio
+from shs_pipeline.whole_files import write_whole
 
 __all__ = ["SAMPLES", "Plan", "SampleFile", "SampleTree", "make_sample", "sample_files", "write_samples"]
 
@@ -95,4 +96,4 @@ def write_samples(directory: Path, *, months: int, lines: int, seed: int, until:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    write_whole(path, content)

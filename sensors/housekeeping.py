@@ -1,0 +1,39 @@
+"""The job that keeps Dagster's books from growing for ever, once a day."""
+
+import dagster as dg
+
+from assets.warehouse import Warehouse
+from sensors.old_runs import remove_old_runs
+
+JOB_NAME = "remove_old_runs"
+
+
+def housekeeping_schedule() -> dg.ScheduleDefinition:
+    """Return the schedule, with its job, that removes what is older than `SHS_KEEP_RUNS` says."""
+    return dg.ScheduleDefinition(
+        name="daily_housekeeping",
+        job=_job(),
+        cron_schedule="30 4 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Removes runs that ended more than SHS_KEEP_RUNS days ago, never what a status rests on.",
+    )
+
+
+def _job() -> dg.JobDefinition:
+    @dg.op(name="old_runs", description="Runs, events, checks and printed output that nothing rests on.")
+    def remove(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:
+        days = warehouse.settings().keep_runs
+        removed = remove_old_runs(context.instance, days)
+        context.log.info(
+            "Of what ended more than %d days ago %d runs, %d events and %d evaluations of checks were "
+            "removed; %d runs stay without their log.%s",
+            days, removed.runs, removed.events, removed.checks, removed.shortened,
+            "" if removed.is_whole else " The rest is for tomorrow.",
+        )  # fmt: skip
+
+    @dg.job(name=JOB_NAME, description="Takes old runs out of Dagster's books.")
+    def remove_runs() -> None:
+        remove()
+
+    return remove_runs
