@@ -20,10 +20,14 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera import dtypes
-from pandera.engines import pandas_engine
+from pandera.engines import numpy_engine, pandas_engine
 
 from shs_pipeline.casting import CastError, ExcelError, Kind, cast_cells, is_blank, show
 from shs_pipeline.reading import ROW, SHEET, CellsAt, Problem
+
+# Pandera knows this type by its name only, so that it looks through all others, and tries an import that
+# fails, for each column of each file: half the time of its checks.
+pandas_engine.Engine.register_dtype(numpy_engine.Object, equivalents=[np.dtype(object)])
 
 
 class _Cells(pandas_engine.DataType):
@@ -255,7 +259,7 @@ def apply(
 def _too_long(cast: Sequence[Any], column: Column) -> dict[int, CastError]:
     """Return an error for each text that is longer than its column takes, by position."""
     longest = column.longest
-    if longest is None or len("".join(filter(None, dict.fromkeys(cast)))) <= longest:
+    if longest is None or max(map(len, filter(None, dict.fromkeys(cast))), default=0) <= longest:
         return {}
     return {
         position: CastError(

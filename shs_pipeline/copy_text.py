@@ -37,8 +37,8 @@ class CopyLines:
     """
 
     count: int
-    text: bytes
-    keys: bytes
+    text: bytes | bytearray
+    keys: bytes | bytearray
     sums: Mapping[str, str]
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -86,7 +86,7 @@ def copy_lines_of(declaration: Declaration, lines: pd.DataFrame) -> CopyLines:
     for start in range(0, len(lines), _BLOCK):
         texts = [_copy_texts(cells[start : start + _BLOCK], kind) for cells, kind in columns]
         text += "\n".join([*map("\t".join, zip(*texts, strict=True)), ""]).encode()
-    return CopyLines(len(lines), bytes(text), np.array(keys, dtype=np.int64).tobytes(), sums)
+    return CopyLines(len(lines), text, np.array(keys, dtype=np.int64).tobytes(), sums)
 
 
 def line_keys(source: Source, lines: pd.DataFrame) -> list[int]:

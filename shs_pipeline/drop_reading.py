@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from shs_pipeline.changes import folder_of
 from shs_pipeline.copy_text import CopyLines
+from shs_pipeline.landing import LandingError
 from shs_pipeline.listing import Drop
 from shs_pipeline.reading import Problem, SourceFile
 from shs_pipeline.source import FileOutcome
@@ -28,6 +30,7 @@ QUIET_SECONDS = 2.0
 _MOST_WAITS = 5
 
 Known = Mapping[str, frozenset[str]]
+Fetched = tuple[Drop, bytes]
 
 
 @dataclass
@@ -50,6 +53,7 @@ class DropReader:
         files: the process that looks into them.
         max_bytes: size limit of a file.
         known: reference values that they are checked against.
+        fetched: one of them that was fetched before.
     """
 
     landing: Landing
@@ -57,6 +61,34 @@ class DropReader:
     folder: Folder
     max_bytes: int
     known: Known
+    fetched: Fetched | None = None
+
+    def begin(self, drops: Sequence[Drop]) -> Fetched | None:
+        """Have the first of the drops read while the caller does something else; return what was fetched.
+
+        Nothing is concluded from that: `read_all` of a later reader looks again what is there, and has
+        it read then unless it is the very same bytes.
+        """
+        first = next((drop for drop in drops if not drop.problem and drop.size <= self.max_bytes), None)
+        if first is None or self.folder.declaration is None:
+            return None
+        with suppress(LandingError):
+            content = self.landing.read(first.key or first.path)
+            if content is not None:
+                self.files.begin(
+                    self.folder.declaration.name, _file(first, content, self.known), self.max_bytes
+                )
+
+                return first, content
+        return None
+
+    def _content(self, drop: Drop) -> bytes | None:
+        # In a folder, a file may be written to without a trace in its etag.
+        if self.fetched is not None and not self.landing.is_folder:
+            before, content = self.fetched
+            if (before.key, before.path, before.etag) == (drop.key, drop.path, drop.etag):
+                return content
+        return self.landing.read(drop.key or drop.path)
 
     def read_all(self, drops: Sequence[Drop]) -> tuple[list[ReadDrop], list[Drop]]:
         """Read the drops; return those that were, and those that are still being written.
@@ -96,7 +128,7 @@ class DropReader:
             again = f" and run shs run --all --source {self.folder.name}" if self.folder.name else ""
             remedy = f"Split it into several files, or have SHS_MAX_FILE_MB raised{again}."
             return ReadDrop(drop, b"", "", _rejected(problem, remedy))
-        content = self.landing.read(drop.key or drop.path)
+        content = self._content(drop)
         if content is None:
             return None if self._is_gone(drop) else ReadDrop(drop, b"", "", _cannot_be_fetched(drop))
         return self._judged(drop, content)
@@ -110,14 +142,7 @@ class DropReader:
         declaration, place = self.folder.declaration, drop.place
         if declaration is None:
             return ReadDrop(drop, content, digest, _rejected(place.problem, place.remedy))
-        file = SourceFile(
-            name=PurePosixPath(drop.path).name,
-            content=content,
-            revenue_month=place.revenue_month,
-            known=self.known,
-            commission_month=place.commission_month,
-            is_early_ok=place.is_early_ok,
-        )
+        file = _file(drop, content, self.known)
         read = ReadDrop(drop, content, digest, self.files.read(declaration.name, file, self.max_bytes))
         if read.outcome.lines is None:
             # Before the locks: marking a large workbook takes a while.
@@ -134,6 +159,18 @@ class DropReader:
         columns = [column.header for column in columns_of(declaration.rows)] if declaration else []
         name = PurePosixPath(read.drop.path).name
         return self.files.error_workbook(name, read.content, read.outcome.problems, columns)
+
+
+def _file(drop: Drop, content: bytes, known: Known) -> SourceFile:
+    place = drop.place
+    return SourceFile(
+        name=PurePosixPath(drop.path).name,
+        content=content,
+        revenue_month=place.revenue_month,
+        known=known,
+        commission_month=place.commission_month,
+        is_early_ok=place.is_early_ok,
+    )
 
 
 def of_folder(drops: Sequence[Drop], folder: Folder) -> list[Drop]:

@@ -48,7 +48,10 @@ def month_problems(source: str, file: SourceFile, lines: pd.DataFrame, column: s
         return [*_of_named_month(source, file, file.commission_month), *_of_name(source, file)]
     days = [day for day in lines["revenue_date"].tolist() if isinstance(day, date)]
     early = [] if file.is_early_ok else list(_early(source, file, lines, column, days))
-    return [*early, *_old(file.commission_month, lines, column), *_of_name(source, file)]
+    first = month_after(file.commission_month, -OLDEST_MONTHS)
+    is_old = min(days, default=first) < first
+    old = _old(file.commission_month, first, lines, column) if is_old else ()
+    return [*early, *old, *_of_name(source, file)]
 
 
 def _early(
@@ -81,9 +84,8 @@ def _early(
             )
 
 
-def _old(paid: date, lines: pd.DataFrame, column: str) -> Iterator[Problem]:
-    """Yield a warning for every line that is dated long before the commission month."""
-    first = month_after(paid, -OLDEST_MONTHS)
+def _old(paid: date, first: date, lines: pd.DataFrame, column: str) -> Iterator[Problem]:
+    """Yield a warning for every line that is dated before the first month that is not long ago."""
     for sheet, row, day in _placed(lines):
         if day < first:
             yield Problem(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from shs_pipeline.casting import cast_cells, is_blank
+from shs_pipeline.casting import blanks, cast_cells, is_blank
 from shs_pipeline.contract import columns_of
 from shs_pipeline.printed_totals import (
     ends_with_total,
     is_general,
+    mentions_total,
     names_in,
     printed_totals,
-    says_total,
     total_label,
 )
 from shs_pipeline.reading import ROW, SHEET, CellsAt, Reading
@@ -32,12 +32,10 @@ def is_total_row(rows: pd.DataFrame, *keys: str) -> pd.Series:
     An item may be called "Total knee kit": its row has a key, and is a line as long as it has one
     of them, since a line that lacks the other must be reported and not taken for a total.
     """
-    is_total = pd.Series(True, index=rows.index)
-    for key in keys:
-        is_total &= rows[key].map(is_blank).astype(bool) | says_total(rows[key])
-    candidates = rows[is_total].drop(columns=[SHEET, ROW])
-    says = [total_label(cells) is not None for cells in candidates.to_numpy(dtype=object).tolist()]
-    return pd.Series(says, dtype=bool, index=candidates.index).reindex(rows.index, fill_value=False)
+    found = [
+        position for position, cells in _blank_or_total(rows, keys) if total_label(cells.values()) is not None
+    ]
+    return _at(rows, found)
 
 
 def is_total_of_group(
@@ -53,12 +51,24 @@ def is_total_of_group(
         blank_in: columns of which a line has at least one, and a total none.
         amounts: columns with amounts.
     """
-    may_be = pd.Series(True, index=rows.index)
-    for column in blank_in:
-        may_be &= rows[column].map(is_blank).astype(bool) | says_total(rows[column])
-    candidates = rows[may_be].drop(columns=[SHEET, ROW])
-    found = [_is_total_label(row, labelled_in, amounts) for row in candidates.to_dict("records")]
-    return pd.Series(found, dtype=bool, index=candidates.index).reindex(rows.index, fill_value=False)
+    found = [
+        position
+        for position, cells in _blank_or_total(rows, blank_in)
+        if _is_total_label(cells, labelled_in, amounts)
+    ]
+    return _at(rows, found)
+
+
+def _blank_or_total(rows: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield position and cells of the rows that have nothing in some columns, or text that says total."""
+    at = np.arange(len(rows))
+    for column in columns:
+        cells = rows[column].to_numpy(dtype=object)[at].tolist()
+        at = at[blanks(cells) | np.fromiter(map(mentions_total, cells), dtype=bool, count=len(cells))]
+    headers = [header for header in rows.columns if header not in (SHEET, ROW)]
+    found = [rows[header].to_numpy(dtype=object)[at].tolist() for header in headers]
+    for position, *cells in zip(at.tolist(), *found, strict=True):
+        yield position, dict(zip(headers, cells, strict=True))
 
 
 def _is_total_label(row: dict[Any, Any], labelled_in: Sequence[str], amounts: Sequence[str]) -> bool:
@@ -66,13 +76,16 @@ def _is_total_label(row: dict[Any, Any], labelled_in: Sequence[str], amounts: Se
     return any(
         (column in labelled_in and (has_amount or ends_with_total(cell))) or is_general(cell)
         for column, cell in row.items()
-        if isinstance(cell, str) and "total" in cell.casefold()
+        if mentions_total(cell)
     )
 
 
 def is_empty_in(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """Return (n,) booleans: rows without a cell in any of these columns."""
-    return rows[list(columns)].map(is_blank).all(axis="columns").astype(bool)
+    is_empty = np.ones(len(rows), dtype=bool)
+    for column in columns:
+        is_empty &= blanks(rows[column].tolist())
+    return pd.Series(is_empty, index=rows.index)
 
 
 def has_amount(rows: pd.DataFrame, amounts: Sequence[str]) -> pd.Series:

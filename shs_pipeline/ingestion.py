@@ -23,7 +23,7 @@ from shs_pipeline.bookkeeping import FolderReport
 from shs_pipeline.casting import match_key
 from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, fingerprint_of, reference_versions
 from shs_pipeline.database import connect, is_connection_lost, prepare
-from shs_pipeline.drop_reading import DropReader, Known, ReadDrop, of_folder
+from shs_pipeline.drop_reading import DropReader, Fetched, Known, ReadDrop, of_folder
 from shs_pipeline.errors import ShsError
 from shs_pipeline.faults import explained, is_disk_full, older_tables
 from shs_pipeline.file_reader.process import Limits
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from shs_pipeline.settings import Settings
 
 _log = logging.getLogger(__name__)
+Upcoming = tuple[Folder, "Sequence[Drop]"]
+"""A folder that comes next, and the drops in it."""
 Result = TypeVar("Result")
 # How often a folder is begun when the server goes away or another run is in the way.
 _TRIES, _PAUSE_SECONDS = 6, 0.5
@@ -60,6 +62,7 @@ class Ingestion:
         files: the process that reads files; without one, this starts its own and ends it.
         doubt: the mass withdrawal that this run met and held.
         failures: folders whose files could not be listed or fetched, with the reason.
+        fetched: a file that was fetched ahead of its folder's turn.
     """
 
     landing: Landing
@@ -72,6 +75,7 @@ class Ingestion:
     files: FileReader = field(default=None, repr=False)  # type: ignore[assignment]
     doubt: Doubt | None = field(default=None, init=False)
     failures: dict[Folder, LandingError] = field(default_factory=dict, init=False)
+    fetched: Fetched | None = field(default=None, init=False, repr=False)
     _kept: psycopg.Connection | None = field(default=None, init=False)
     _is_keeping: bool = field(default=False, init=False)
 
@@ -114,11 +118,16 @@ class Ingestion:
         """Leave out the URL, which holds a password."""
         return f"Ingestion({self.landing.url}, run {self.run_id})"
 
-    def folder(self, folder: Folder) -> FolderReport:
-        """Bring one folder up to date, waiting for the database where it is away."""
+    def folder(self, folder: Folder, upcoming: Upcoming | None = None) -> FolderReport:
+        """Bring one folder up to date, waiting for the database where it is away.
+
+        Args:
+            upcoming: the folder after it, with its drops: the first of them is read while the lines of
+                this one are loaded.
+        """
         started = time.monotonic()
         try:
-            report = self._patiently(lambda connection: _ingest(self, connection, folder))
+            report = self._patiently(lambda connection: _ingest(self, connection, folder, upcoming))
         finally:
             if not self._is_keeping:
                 self._end_files()
@@ -227,7 +236,9 @@ def _collecting_no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _ingest(job: Ingestion, connection: psycopg.Connection, folder: Folder) -> FolderReport:
+def _ingest(
+    job: Ingestion, connection: psycopg.Connection, folder: Folder, upcoming: Upcoming | None
+) -> FolderReport:
     with _one_at_a_time(connection, folder), _collecting_no_garbage():
         # The listing comes after the lock, so that the last run to finish saw the latest state.
         listed = job.landing.drops(folder.prefix)
@@ -237,8 +248,9 @@ def _ingest(job: Ingestion, connection: psycopg.Connection, folder: Folder) -> F
         gone = holding.gone_from(connection, [folder], listed)
         held = gone if _is_held(job, connection, folder, gone) else frozenset()
         connection.commit()
-        reader = DropReader(job.landing, job.files, folder, job.max_bytes, known)
+        reader = DropReader(job.landing, job.files, folder, job.max_bytes, known, job.fetched)
         reads, under_way = reader.read_all(of_folder(listed, folder))
+        job.fetched = _begin(job, connection, *upcoming) if upcoming else None
         with connection.transaction():
             _lock_for_load(connection, folder, reads)
             before = books.in_force(connection, folder)
@@ -253,6 +265,15 @@ def _ingest(job: Ingestion, connection: psycopg.Connection, folder: Folder) -> F
             # What is held stays due: its fingerprint is that of no folder.
             books.note_folder(connection, report, holding.held(seen) if held else seen, job.run_id)
         return report
+
+
+def _begin(
+    job: Ingestion, connection: psycopg.Connection, folder: Folder, drops: Sequence[Drop]
+) -> Fetched | None:
+    """Have the first file of a folder read while another folder is loaded; return what was fetched."""
+    known = known_values(connection, folder.declaration)
+    connection.commit()
+    return DropReader(job.landing, job.files, folder, job.max_bytes, known).begin(drops)
 
 
 def _check_can_be_listed(folder: Folder, listed: Sequence[Drop]) -> None:

@@ -43,7 +43,7 @@ def copy_lines(
             copy.write(whole if encoding == "utf-8" else whole.decode())
 
 
-def _pieces(text: bytes) -> Iterator[bytes]:
+def _pieces(text: bytes | bytearray) -> Iterator[bytes | bytearray]:
     """Yield a text in pieces of whole lines."""
     start = 0
     while start < len(text):

@@ -15,16 +15,16 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from shs_pipeline.casting import cast_cells, is_blank, match_key, show
+import numpy as np
+import pandas as pd
+
+from shs_pipeline.casting import cast_cells, is_blank, match_key, names_of, show
 from shs_pipeline.reading import ROW, SHEET, PrintedTotal
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _KIND = r"(?:(?:grand|sub|report|page|overall|running|final|company|statement|net|all)[ -]*)*totals?"
@@ -35,12 +35,17 @@ _BEFORE = re.compile(r"\W*(?:sub[ -]?)?totals?\b[\s:-]*(?:(?:for|of|by)\b[\s:-]*
 
 def says_total(cells: pd.Series) -> pd.Series:
     """Return (n,) booleans: which cells are text that contains the word total."""
-    return cells.map(lambda cell: isinstance(cell, str) and "total" in cell.casefold()).astype(bool)
+    return pd.Series(list(map(mentions_total, cells.tolist())), index=cells.index, dtype=bool)
+
+
+def mentions_total(cell: Any) -> bool:
+    """Whether a cell is text that contains the word total."""
+    return isinstance(cell, str) and "total" in cell.casefold()
 
 
 def total_label(cells: Iterable[Any]) -> str | None:
     """Return the first text that says total."""
-    return next((show(cell) for cell in cells if isinstance(cell, str) and "total" in cell.casefold()), None)
+    return next((show(cell) for cell in cells if mentions_total(cell)), None)
 
 
 def is_general(label: str) -> bool:
@@ -121,8 +126,11 @@ def printed_totals(
 
 def _totals_in(rows: pd.DataFrame, is_total: pd.Series) -> list[_Total]:
     positions = is_total.to_numpy().nonzero()[0].tolist()
-    records = rows[is_total].to_dict("records")
-    return [_total_at(row, position) for row, position in zip(records, positions, strict=True)]
+    cells = rows[is_total].to_numpy(dtype=object).tolist()
+    return [
+        _total_at(dict(zip(rows.columns, row, strict=True)), position)
+        for row, position in zip(cells, positions, strict=True)
+    ]
 
 
 def _total_at(row: dict[Any, Any], position: int) -> _Total:
@@ -150,8 +158,8 @@ class _Groups:
         totals: Sequence[_Total],
     ) -> None:
         self.begins = {0}
-        self._is_covered = is_covered
-        self._outer: dict[str, list[str]] = {}
+        self._is_covered = np.array(is_covered, dtype=bool)
+        self._outer: dict[str, list[int]] = {}
         self._places: dict[str, dict[str, list[int]]] = {}
         self._names = {total.position: names_in(total.label) for total in totals}
         wanted = {name for names in self._names.values() for name in names}
@@ -160,34 +168,32 @@ class _Groups:
         for position in sorted(self._names):
             for name in self._names[position][:1]:
                 self._namesakes.setdefault(name, []).append(position)
-        outer = [""] * len(rows)
+        passes_on = self._is_covered | np.array(is_fed_by, dtype=bool)
+        outer = np.zeros(len(rows), dtype=np.int64)
         for column in written_once:
-            keys = self._filled(rows[column].tolist(), is_fed_by)
-            self._outer[column] = outer
-            self._note(column, keys, wanted)
-            outer = [f"{before}\x1f{key}" for before, key in zip(outer, keys, strict=True)]
+            names, codes = _coded(rows[column].tolist())
+            codes = self._filled(codes, passes_on)
+            self._outer[column] = outer.tolist()
+            self._note(column, names, codes, wanted)
+            outer = pd.factorize(outer * len(names) + codes)[0]
         for column in () if written_once else rows.columns:
             if column not in (SHEET, ROW, *amounts):
-                self._note(column, _keys(rows[column].tolist()), wanted)
+                self._note(column, *_coded(rows[column].tolist()), wanted)
 
-    def _filled(self, cells: list[Any], is_fed_by: Sequence[bool]) -> list[str]:
-        """Return (n,) the names in force, and note where they begin."""
-        current, is_new = "", True
-        filled = []
-        for position, key in enumerate(_keys(cells)):
-            if key and (is_fed_by[position] or self._is_covered[position]):
-                current, is_new = key, True
-            if self._is_covered[position] and is_new:
-                self.begins.add(position)
-                is_new = False
-            filled.append(current)
-        return filled
+    def _filled(self, codes: np.ndarray, passes_on: np.ndarray) -> np.ndarray:
+        """Return (n,) the names in force, and note the first line of each."""
+        above = np.maximum.accumulate(np.where((codes > 0) & passes_on, np.arange(len(codes)), -1))
+        covered = self._is_covered.nonzero()[0]
+        is_first = np.diff(above[covered], prepend=-2) != 0
+        self.begins.update(covered[is_first].tolist())
+        return np.where(above >= 0, codes[above], 0)
 
-    def _note(self, column: str, keys: list[str], wanted: set[str]) -> None:
-        found: dict[str, list[int]] = {}
-        for position, key in enumerate(keys):
-            if key in wanted and self._is_covered[position]:
-                found.setdefault(key, []).append(position)
+    def _note(self, column: str, names: Sequence[str], codes: np.ndarray, wanted: set[str]) -> None:
+        is_wanted = np.fromiter((name in wanted for name in names), dtype=bool, count=len(names))
+        at = (is_wanted[codes] & self._is_covered).nonzero()[0]
+        at = at[np.argsort(codes[at], kind="stable")]
+        groups = np.split(at, np.diff(codes[at]).nonzero()[0] + 1)
+        found = {names[codes[group[0]]]: group.tolist() for group in groups if group.size}
         if found:
             self._places[column] = found
 
@@ -231,12 +237,13 @@ class _Groups:
         )
 
 
-def _keys(cells: Sequence[Any]) -> list[str]:
-    """Return (n,) the cells as names are compared; empty for what is no name."""
-    keys = {
-        cell: "" if is_blank(cell) or isinstance(cell, date) else match_key(show(cell)) for cell in set(cells)
+def _coded(cells: list[Any]) -> tuple[list[str], np.ndarray]:
+    """Return the names in a column, the empty one first, and (n,) which of them each cell is."""
+    numbers = {"": 0}
+    code_of = {
+        cell: numbers.setdefault(name, len(numbers)) for cell, name in names_of(dict.fromkeys(cells)).items()
     }
-    return list(map(keys.__getitem__, cells))
+    return list(numbers), np.fromiter(map(code_of.__getitem__, cells), dtype=np.int64, count=len(cells))
 
 
 class _Sums:
@@ -252,20 +259,29 @@ class _Sums:
         ]
         self._running = list(accumulate(self._amounts, initial=zero))
         self._groups = groups
-        printed = [
+        self._cells = cells
+        self._printed = [
             total for total in totals if cells[total.position] is not None and not is_covered[total.position]
         ]
-        placed = self._placed(printed, cells)
-        self._by_place = {total.position: found for total, found in zip(printed, placed, strict=True)}
+
+    @cached_property
+    def _by_place(self) -> dict[int, Decimal]:
+        placed = self._placed(self._printed, self._cells)
+        return {total.position: found for total, found in zip(self._printed, placed, strict=True)}
 
     def held_against(self, total: _Total, printed: Decimal) -> tuple[Decimal, str]:
         """Return the sum of the lines that a total covers, and which these are where it names them."""
         name, sets = self._groups.named_by(total)
         if not sets:
             return self._by_place[total.position], ""
-        sums = [sum((self._amounts[line] for line in lines), Decimal(0)) for lines in sets]
-        best = sums.index(printed) if printed in sums else 0
-        return sums[best], f"{len(sets[best])} of {name}"
+        nearest: Decimal | None = None
+        for lines in sets:
+            added = sum(map(self._amounts.__getitem__, lines), Decimal(0))
+            if added == printed:
+                return added, f"{len(lines)} of {name}"
+            nearest = added if nearest is None else nearest
+        assert nearest is not None
+        return nearest, f"{len(sets[0])} of {name}"
 
     def _placed(self, printed: Sequence[_Total], cells: list[Any]) -> list[Decimal]:
         """Return for each total the sum of the lines that it covers by its place."""

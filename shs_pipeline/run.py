@@ -25,8 +25,14 @@ Progress = Callable[[Folder, int, int], None]
 
 def changed_now(job: Ingestion) -> list[Folder]:
     """Return the folders that differ from what was last ingested, in the order to ingest them."""
+    return _changed_now(job)[0]
+
+
+def _changed_now(job: Ingestion) -> tuple[list[Folder], list[Drop]]:
+    """Return the folders that changed and all that lies there."""
     books = job.query(read_books)
-    return list(changed_folders(job.landing.drops(), books))
+    drops = job.landing.drops()
+    return list(changed_folders(drops, books)), drops
 
 
 def run_changed(
@@ -42,8 +48,8 @@ def run_changed(
         One report per folder, the last where a folder was read twice; `trouble_of` says what is missing.
     """
     with job:
-        changed, _ = _begin(job)
-        return list(_until_quiet(job, progress, _wanted(changed, only), only).values())
+        changed, drops = _begin(job)
+        return list(_until_quiet(job, progress, _wanted(changed, only), only, drops).values())
 
 
 def run_all(
@@ -51,8 +57,9 @@ def run_all(
 ) -> list[FolderReport]:
     """Read every folder of the bucket again, changed or not; `only` names sources or tables."""
     with job:
-        folders = _everything(*_begin(job))
-        return list(_until_quiet(job, progress, _wanted(folders, only), only).values())
+        changed, drops = _begin(job)
+        folders = _wanted(_everything(changed, drops), only)
+        return list(_until_quiet(job, progress, folders, only, drops).values())
 
 
 def trouble_of(job: Ingestion) -> ShsError | None:
@@ -92,28 +99,34 @@ def _until_quiet(
     progress: Progress | None,
     folders: Sequence[Folder],
     only: Sequence[str] | None,
+    drops: Sequence[Drop],
 ) -> dict[Folder, FolderReport]:
     """Ingest the folders, then whatever changed through that, until nothing does."""
     reports: dict[Folder, FolderReport] = {}
     for _ in range(_ROUNDS + len(folders)):
         if not folders:
             break
-        reports |= _ingest(job, folders, progress)
+        reports |= _ingest(job, folders, progress, drops)
         done = {*job.failures, *(folder for folder, report in reports.items() if report.is_held)}
-        folders = [folder for folder in _wanted(changed_now(job), only) if folder not in done]
+        changed, drops = _changed_now(job)
+        folders = [folder for folder in _wanted(changed, only) if folder not in done]
     return reports
 
 
 def _ingest(
-    job: Ingestion, folders: Sequence[Folder], progress: Progress | None
+    job: Ingestion, folders: Sequence[Folder], progress: Progress | None, drops: Sequence[Drop]
 ) -> dict[Folder, FolderReport]:
     reports = {}
     in_a_row = 0
+    lying: dict[Folder, list[Drop]] = {}
+    for drop in drops:
+        lying.setdefault(folder_of(drop.place), []).append(drop)
     for number, folder in enumerate(folders, start=1):
         if progress is not None:
             progress(folder, number, len(folders))
         try:
-            reports[folder] = job.folder(folder)
+            after = folders[number] if number < len(folders) else None
+            reports[folder] = job.folder(folder, (after, lying.get(after, [])) if after else None)
             in_a_row = 0
         except LandingError as error:
             job.failures[folder] = error

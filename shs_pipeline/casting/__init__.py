@@ -17,7 +17,7 @@ from shs_pipeline.casting.cells import (
     show,
     squeeze,
 )
-from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.columns import blanks, cast_cells, names_of
 from shs_pipeline.casting.days import LAST_DAY, day_of, is_day_number
 from shs_pipeline.casting.kinds import (
     CASTS,
@@ -43,6 +43,7 @@ __all__ = [
     "ExcelError",
     "Kind",
     "UncomputedError",
+    "blanks",
     "cast_amount",
     "cast_cells",
     "cast_day",
@@ -59,6 +60,7 @@ __all__ = [
     "is_blank",
     "is_day_number",
     "match_key",
+    "names_of",
     "show",
     "squeeze",
     "within_digits",

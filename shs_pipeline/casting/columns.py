@@ -1,14 +1,17 @@
-"""Casting the cells of a column, all at once where they are plain."""
+"""The cells of a column, all at once where they are plain: cast, compared by name, looked at for blanks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Hashable, Sequence
+from datetime import date
 from decimal import Decimal
 from operator import pos
 from typing import Any
 
-from shs_pipeline.casting.cells import NOISE_DIGITS, CastError, ExcelError, is_nan
+import numpy as np
+
+from shs_pipeline.casting.cells import NOISE_DIGITS, CastError, ExcelError, is_blank, is_nan, match_key, show
 from shs_pipeline.casting.kinds import CASTS, Kind
 from shs_pipeline.sheet_values import merged_range
 
@@ -21,6 +24,7 @@ _CLEAN_MONEY = re.compile(rf"^ ?(?:-?{_PLAIN_MONEY}|\({_PLAIN_MONEY}\)) ?$", re.
 _CLEAN_COUNT = re.compile(r"^ ?(?:-?\d{1,10}\.\d\d|\(\d{1,10}\.\d\d\)) ?$", re.MULTILINE | re.ASCII)
 _MONEY_TO_NUMBER = str.maketrans({"$": None, ",": None, " ": None, "(": "-", ")": None})
 _EXACT = (Decimal, type(None))
+_SHOWN_WHOLE = 200  # characters of which `show` leaves none out
 
 
 def cast_cells(cells: Sequence[Any], kind: Kind) -> tuple[list[Any], dict[int, CastError]]:
@@ -39,7 +43,7 @@ def cast_cells(cells: Sequence[Any], kind: Kind) -> tuple[list[Any], dict[int, C
     # In the order of the file, in which they lie in memory: of many cells that is faster than a set.
     distinct = dict.fromkeys(keys)
     values = {} if is_mixed else _plain(distinct, kind)
-    for key in distinct.keys() - values.keys():
+    for key in [key for key in distinct if key not in values]:
         try:
             values[key] = _cast_cell(key[1] if is_mixed else key, kind)  # type: ignore[index]
         except CastError as error:
@@ -47,6 +51,35 @@ def cast_cells(cells: Sequence[Any], kind: Kind) -> tuple[list[Any], dict[int, C
             errors[key] = error
     found = {position: errors[key] for position, key in enumerate(keys) if key in errors} if errors else {}
     return list(map(values.__getitem__, keys)), found
+
+
+def blanks(cells: Sequence[Any]) -> np.ndarray:
+    """Return (n,) booleans: `is_blank` of each cell."""
+    # Hardly a text begins with anything else than a mark that can be seen.
+    texts = {cell for cell in cells if isinstance(cell, str) and not "!" <= cell[:1] <= "~"}
+    blank = {text for text in texts if is_blank(text)}
+    if blank:
+        found = (cell is None or is_nan(cell) or (isinstance(cell, str) and cell in blank) for cell in cells)
+    else:
+        found = (cell is None or cell != cell for cell in cells)  # noqa: PLR0124 - not a number
+    return np.fromiter(found, dtype=bool, count=len(cells))
+
+
+def names_of(cells: Collection[Hashable]) -> dict[Hashable, str]:
+    """Return by cell how names are compared: `match_key` of what it shows; empty for blanks and days."""
+    texts = [cell for cell in cells if type(cell) is str and len(cell) <= _SHOWN_WHOLE]
+    names: dict[Hashable, str] = {}
+    if clean := _CLEAN_TEXT.findall("\n".join(texts)):
+        names |= zip(clean, "\n".join(clean).casefold().split("\n"), strict=True)
+    names |= {
+        cell: str(int(cell))
+        for cell in cells
+        if type(cell) is float and abs(cell) < 1e15 and cell.is_integer()
+    }
+    for cell in cells:
+        if cell not in names:
+            names[cell] = "" if is_blank(cell) or isinstance(cell, date) else match_key(show(cell))
+    return names
 
 
 def _plain(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, Any]:
@@ -71,11 +104,8 @@ def _plain(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, Any]:
 def _short_numbers(cells: Collection[Hashable]) -> dict[Hashable, str]:
     """Return the digits of the floats that need neither rounding nor an exponent."""
     floats = [cell for cell in cells if type(cell) is float and 1e-4 <= abs(cell) < 1e10]
-    return {
-        cell: text.removesuffix(".0")
-        for cell, text in zip(floats, map(repr, floats), strict=True)
-        if len(text) <= NOISE_DIGITS + 2
-    }
+    texts = "\n".join([*map(repr, floats), ""]).replace(".0\n", "\n").split("\n")
+    return {cell: text for cell, text in zip(floats, texts, strict=False) if len(text) <= NOISE_DIGITS + 2}
 
 
 def _cast_cell(cell: Any, kind: Kind) -> Any:

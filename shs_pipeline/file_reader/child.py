@@ -30,7 +30,6 @@ from shs_pipeline.file_reader.messages import (
 )
 from shs_pipeline.source import Declaration
 
-_PIECE = 1 << 20
 # The parent ends a child that hangs. Should it fail to, the system does it this much later.
 _LATER_SECONDS = 10
 _PR_SET_PDEATHSIG = 1
@@ -47,8 +46,8 @@ def serve(connection: socket.socket, seconds: float, clock_seconds: float) -> No
     logging.getLogger().addHandler(said)
     _send(connection, Frame({"ready": True}))
     reader = FrameReader()
-    while piece := connection.recv(_PIECE):
-        order = reader.feed(piece)
+    while count := connection.recv_into(reader.room()):
+        order = reader.took(count)
         if order is None:
             continue
         signal.setitimer(signal.ITIMER_REAL, clock_seconds + _LATER_SECONDS)
@@ -135,7 +134,8 @@ def _mark(order: Frame) -> Frame:
     header = order.header
     problems = problems_of(header["problems"])
     return Frame(
-        {}, [write_error_workbook(header["name"], order.blocks[0], problems, columns=header["columns"])]
+        {},
+        [write_error_workbook(header["name"], bytes(order.blocks[0]), problems, columns=header["columns"])],
     )
 
 

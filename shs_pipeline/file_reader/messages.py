@@ -25,49 +25,50 @@ class Frame:
     """One message."""
 
     header: Mapping[str, Any]
-    blocks: Sequence[bytes] = ()
+    blocks: Sequence[bytes | bytearray] = ()
 
 
 class FrameReader:
-    """Puts the pieces that a socket hands out together; `None` from `feed` means that more is to come."""
+    """Puts a frame together from what a socket hands out, each block where it will stay."""
 
     def __init__(self) -> None:
-        self._received = bytearray()
+        self._begin()
 
-    def feed(self, piece: bytes) -> Frame | None:
-        """Take a piece, and return the frame that it completes."""
-        self._received += piece
-        return self._frame() if len(self._received) >= self._missing_from() else None
+    def _begin(self) -> None:
+        self._header: Mapping[str, Any] = {}
+        self._parts: list[bytearray] = [bytearray(_LENGTH)]
+        self._filled = 0
 
-    def _missing_from(self) -> int:
-        """Return how many bytes the frame has, as far as that is known."""
-        if len(self._received) < _LENGTH:
-            return _LENGTH
-        end = _LENGTH + int.from_bytes(self._received[:_LENGTH], "big")
-        if len(self._received) < end:
-            return end
-        if not hasattr(self, "_sizes"):
-            self._sizes = _sizes(json.loads(self._received[_LENGTH:end]))
-        return end + sum(self._sizes)
+    def room(self) -> memoryview:
+        """Return where the next bytes belong."""
+        return memoryview(self._parts[-1])[self._filled :]
 
-    def _frame(self) -> Frame:
-        end = _LENGTH + int.from_bytes(self._received[:_LENGTH], "big")
-        header = json.loads(self._received[_LENGTH:end])
-        blocks, view = [], memoryview(self._received)
-        for size in self._sizes:
-            blocks.append(bytes(view[end : end + size]))
-            end += size
-        view.release()
-        del self._sizes
-        self._received = bytearray()
-        return Frame(header, blocks)
+    def took(self, count: int) -> Frame | None:
+        """Note that so many bytes came, and return the frame that they complete."""
+        self._filled += count
+        while self._filled == len(self._parts[-1]):
+            if not self._goes_on():
+                frame = Frame(self._header, self._parts[2:])
+                self._begin()
+                return frame
+        return None
+
+    def _goes_on(self) -> bool:
+        """Begin the part after the one that is whole, if there is one."""
+        if len(self._parts) == 1:
+            self._parts.append(bytearray(int.from_bytes(self._parts[0], "big")))
+        else:
+            if len(self._parts) == 2:
+                self._header = json.loads(self._parts[1])
+            sizes = self._header["blocks"]
+            if len(self._parts) - 2 == len(sizes):
+                return False
+            self._parts.append(bytearray(int(sizes[len(self._parts) - 2])))
+        self._filled = 0
+        return True
 
 
-def _sizes(header: Mapping[str, Any]) -> list[int]:
-    return [int(size) for size in header["blocks"]]
-
-
-def pieces_of(frame: Frame) -> Iterator[bytes]:
+def pieces_of(frame: Frame) -> Iterator[bytes | bytearray]:
     """Yield a frame as what is sent."""
     header = {**frame.header, "blocks": [len(block) for block in frame.blocks]}
     text = json.dumps(header, default=int).encode()  # numpy's whole numbers are no ints
@@ -125,7 +126,7 @@ def file_of(frame: Frame) -> SourceFile:
     header = frame.header
     return SourceFile(
         name=header["name"],
-        content=frame.blocks[0],
+        content=bytes(frame.blocks[0]),  # as streams share it
         revenue_month=_day(header["revenue_month"]),
         known={
             table: Everything() if names is None else frozenset(names)

@@ -8,8 +8,10 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,9 @@ _OUT_OF_MEMORY = (
     "annot allocate memory",
     "MemoryError",
 )
+
+
+_IS_HELD_BY_SYSTEM = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,27 @@ class TooMuchError(Exception):
         self.may_be_chance = may_be_chance
 
 
+class _UnderWay:
+    """An order that is being sent, or was, and has no answer yet; None where only an answer is awaited."""
+
+    def __init__(self, order: Frame | None) -> None:
+        self.order = order
+        self._pieces = iter(pieces_of(order)) if order else iter(())
+        self.pending = memoryview(next(self._pieces, b""))
+
+    def send(self, connection: socket.socket) -> bool:
+        """Send what can be sent at once; return whether more is to be sent."""
+        self.pending = self.pending[connection.send(self.pending) :] or memoryview(next(self._pieces, b""))
+        return bool(self.pending)
+
+
 class ReadingProcess:
     """One reading process."""
 
     def __init__(self, command: Sequence[str], limits: Limits) -> None:
         self._limits = limits
         self._is_ready = False
+        self._under_way: _UnderWay | None = None
         self._output = b""
         self.peak_share = 0.0
         told = (str(limits.megabytes), str(limits.seconds), str(limits.clock_seconds))
@@ -105,33 +125,56 @@ class ReadingProcess:
         """
         if not self._is_ready:
             self._wait_until_ready()
-        reply = self._exchange(order, name, self._limits.clock_seconds)
-        if reply.header.get("failed") == "memory":
-            raise self._too_much_memory(name)
-        return reply
+        if self._under_way is None:
+            self._under_way = _UnderWay(order)
+        assert self._under_way.order == order
+        return self._exchange(name, self._limits.clock_seconds)
+
+    def begin(self, order: Frame) -> None:
+        """Send an order that is asked for later, as far as that needs no waiting.
+
+        Only where the system holds the process to its limits while nobody watches it.
+        """
+        if not self._is_ready or self._under_way is not None or not _IS_HELD_BY_SYSTEM:
+            return
+        self._under_way = _UnderWay(order)
+        # What cannot be sent at once goes when it is asked for, and so does the news of a crash.
+        with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            while self._under_way.send(self._socket):
+                pass
+
+    def finish_other(self, order: Frame) -> None:
+        """Wait for the answer to what was begun, if that is not this order, and forget it.
+
+        Raises:
+            TooMuchError: it ended the process.
+        """
+        if self._under_way is not None and self._under_way.order != order:
+            self._exchange("another file", self._limits.clock_seconds)
 
     def _wait_until_ready(self) -> None:
+        self._under_way = _UnderWay(None)
         try:
-            self._exchange(None, "", _STARTING_SECONDS)
+            self._exchange("", _STARTING_SECONDS)
         except TooMuchError as error:
             said = self._output.decode(errors="replace").strip().splitlines()
             raise _cannot_start(said[-1] if said else error.problem) from None
         self._is_ready = True
 
-    def _exchange(self, order: Frame | None, name: str, seconds: float) -> Frame:
+    def _exchange(self, name: str, seconds: float) -> Frame:
         """Send an order piece by piece while the process works, and take in what it says."""
+        under_way, self._under_way = self._under_way, None
+        assert under_way is not None
         deadline = looked = time.monotonic()
         deadline += seconds
-        pieces = iter(pieces_of(order)) if order else iter(())
-        pending = memoryview(next(pieces, b""))
         reader = FrameReader()
         while (now := time.monotonic()) < deadline:
-            writing = [self._socket] if pending else []
+            writing = [self._socket] if under_way.pending else []
             wait = min(deadline - now, _LOOK_SECONDS)
             readable, writable, _ = select.select([self._socket, self._output_end], writing, [], wait)
             try:
                 if writable:
-                    pending = pending[self._socket.send(pending) :] or memoryview(next(pieces, b""))
+                    under_way.send(self._socket)
                 frame = self._received(reader, readable)
             except (BrokenPipeError, ConnectionResetError):
                 raise self._ended(name) from None
@@ -139,6 +182,8 @@ class ReadingProcess:
                 looked = now
                 self._watch_memory(name)
             if frame is not None:
+                if frame.header.get("failed") == "memory":
+                    raise self._too_much_memory(name)
                 return frame
         self.end()
         raise _too_long(name, f"was not done after {seconds:g} seconds")
@@ -150,12 +195,12 @@ class ReadingProcess:
         if self._socket not in readable:
             return None
         try:
-            piece = self._socket.recv(_PIECE)
+            count = self._socket.recv_into(reader.room())
         except BlockingIOError:
             return None
-        if not piece:
+        if not count:
             raise ConnectionResetError
-        return reader.feed(piece)
+        return reader.took(count)
 
     def _keep_output(self) -> None:
         try:

@@ -93,6 +93,11 @@ class FileReader:
             again = f"To have the same file read again: shs run --all --source {declaration}."
             return FileOutcome.rejected(Problem(error.problem, f"{error.remedy} {again}"))
 
+    def begin(self, declaration: str, file: SourceFile, max_bytes: int) -> None:
+        """Have a file read while the caller does something else: `read` of the very same finds it done."""
+        if self._child is not None:
+            self._child.begin(asked_to_read(declaration, file, max_bytes, ()))
+
     def guess(self, file: SourceFile, max_bytes: int) -> Guess:
         """Return what a file is.
 
@@ -130,14 +135,14 @@ class FileReader:
             ShsError: no process can be started here.
         """
         try:
-            return self._asked(asked_to_mark(name, content, problems, columns), name).blocks[0]
+            return bytes(self._asked(asked_to_mark(name, content, problems, columns), name).blocks[0])
         except TooMuchError as error:
             _log.warning("No marked copy of %s: %s", name, error.problem)
         listed = [
             *problems,
             Problem(_MARK_ALONE, "Find the cells by sheet, row and column.", severity="warning"),
         ]
-        return self._asked(asked_to_mark(name, b"", listed, columns), name).blocks[0]
+        return bytes(self._asked(asked_to_mark(name, b"", listed, columns), name).blocks[0])
 
     def _answered(self, order: Frame, name: str) -> Frame:
         """Have an order carried out whose failures are sentences."""
@@ -152,6 +157,7 @@ class FileReader:
 
     def _asked(self, order: Frame, name: str) -> Frame:
         """Have an order carried out; what may have been chance, such as a kill from outside, once more."""
+        self._put_aside_other(order)
         for is_last in (False, True):
             self.start()
             assert self._child is not None
@@ -172,3 +178,14 @@ class FileReader:
                 _log.log(level, "%s", text)
             return reply
         raise AssertionError("the last try returns or raises")
+
+    def _put_aside_other(self, order: Frame) -> None:
+        """Let what was begun, and is not what is asked for now, come to its end."""
+        try:
+            if self._child is not None:
+                self._child.finish_other(order)
+        except TooMuchError:
+            self.close()  # what is wrong with that file is said in its own turn
+        except BaseException:
+            self.close()
+            raise

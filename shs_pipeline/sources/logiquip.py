@@ -12,7 +12,8 @@ import pandera.pandas as pa
 
 from shs_pipeline import contract
 from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import is_empty_in, is_total_of_group, reading_of, says_total
+from shs_pipeline.grouped_report import is_empty_in, is_total_of_group, reading_of
+from shs_pipeline.printed_totals import says_total
 from shs_pipeline.reading import Reading, SourceFile
 from shs_pipeline.source import Source
 from shs_pipeline.workbook import read_table

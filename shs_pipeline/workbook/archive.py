@@ -74,6 +74,11 @@ class Archive:
         except (*_ZIP_ERRORS, KeyError):
             raise damaged(self.file) from None
 
+    def size(self, name: str) -> int:
+        """Return how many bytes a part has, as the archive says; 0 where there is none."""
+        found = self._names.get(_key(name))
+        return 0 if found is None else self._zip.getinfo(found).file_size
+
     def tree(self, name: str) -> ElementTree.Element:
         """Return a small part as a tree.
 

@@ -97,16 +97,18 @@ class PlainCells:
         return numbers, by_column
 
 
-def read_plain(book: Book, entry: SheetEntry, xml: bytes) -> PlainCells | None:
+def read_plain(book: Book, entry: SheetEntry) -> PlainCells | None:
     """Read a sheet by calamine, if it is proven to be plain; None if our own reader has to."""
     if book.part != "xl/workbook.xml":
         return None
     if any(shows_digits(code) or other_currency(code) for code in book.formats):
         return None  # Calamine does not tell how a cell is shown.
+    xml = book.archive.read(entry.part)
     end = _end_of_plain_rows(xml, len(book.formats))
     if end is None:
         return None
     around = read_cells(book, _without_rows(xml))
+    del xml  # calamine unpacks it for itself
     rows = _read_by_calamine(book, entry, end)
     return None if rows is None else PlainCells(rows, around.merged, set(), around.hidden_columns)
 

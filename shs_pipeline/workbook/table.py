@@ -120,9 +120,9 @@ def _sheet(book: Book, entry: SheetEntry, names: HeaderNames) -> Sheet:
 
 
 def _cells(book: Book, entry: SheetEntry) -> SheetCells | PlainCells:
-    xml = book.archive.read(entry.part)
-    plain = read_plain(book, entry, xml) if len(xml) >= LARGE else None
-    return read_cells(book, xml) if plain is None else plain
+    if book.archive.size(entry.part) >= LARGE and (plain := read_plain(book, entry)) is not None:
+        return plain
+    return read_cells(book, book.archive.read(entry.part))
 
 
 def _columns_to_read(file: SourceFile, header: Header, unnamed_first: str | None) -> dict[str, int]:
