@@ -41,6 +41,14 @@ _NOTE_WORDS = re.compile(
     r"|\d{3}|\d[/-]\d|[:;!?%$@]",
     re.IGNORECASE,
 )
+_FACILITY = re.compile(
+    r"\b(?:ambulatory|anesthesia|associates?|campus|cancer|cardio\w*|care|center|centre|children'?s|clinics?|corp|ctr|"
+    r"dba|dental|dept|department|division|ent|eye|foundation|group|health\w*|heart|hosp|hospitals?|inc|infirmary|"
+    r"institute|l\.?l\.?[cp]|med|medical|medicine|memorial|neuro\w*|oncology|ortho\w*|outpatient|p\.?[ac]|partners|"
+    r"physicians?|podiatry|practice|regional|rehab\w*|spine|sports|surgeons|surgery|surgical|system|univ\w*|wing|"
+    r"women'?s)\b",
+    re.IGNORECASE,
+)
 
 
 def place_of(text: str) -> tuple[str, str] | None:
@@ -74,6 +82,11 @@ def is_note(text: str) -> bool:
 def may_be_note(text: str) -> bool:
     """Whether a text holds words or marks that remarks hold, and names hardly ever."""
     return is_note(text) or bool(_NOTE_WORDS.search(text))
+
+
+def is_facility(text: str) -> bool:
+    """Whether a text holds a word of the names of hospitals and practices."""
+    return bool(_FACILITY.search(text))
 
 
 def shape_of(text: str) -> str:
