@@ -154,18 +154,17 @@ class Verdicts:
             return "no name"
         if self._is_known(span, f"{name} {_text(part)}"):
             return "name"
-        known = self._known.get(span.sale.client, ())
-        if part.is_doubtful:
-            return "no name" if name in known else "ask"
+        is_whole = name in self._known.get(span.sale.client, ())
         follows = self._is_wrapped(span, last, part.line) or _is_joined(last, part.line)
-        if is_address(text):
-            return "ask" if follows else "no name"
+        if part.is_doubtful or is_address(text):
+            is_other = is_whole if part.is_doubtful else not follows
+            return "no name" if is_other else "ask"
         if span.place is not None:
             return self._before_place(span, part, follows=follows)
         if self._has_places and not span.has_own_place:
             is_remark = may_be_note(text) or part.after_total or not part.is_adjacent
             return "no name" if is_remark and not follows else "ask"
-        return _without_place(part, follows=follows, is_known=name in known)
+        return _without_place(part, follows=follows, is_known=is_whole)
 
     def _is_known(self, span: Span, name: str) -> bool:
         """Whether a name of this client, known from another sale, begins so."""

@@ -20,13 +20,14 @@ _TOTAL_AT_END = re.compile(r"\b(?:sub[- ]?)?totals?:?(?: \(?\d+ \w+\)?)?:?$", re
 _FURNITURE = re.compile(
     r"page:? *#?\d+\b.*|(?:pg|p)\.? ?\d+(?: ?(?:of|/) ?\d+)?|- ?\d+ ?-|\d+ ?(?:/|of) ?\d+|"
     r".*\b(?:printed|print date|run date|generated|created)\b.*\d.*|.*\bpage:? \d+(?: (?:of|/) \S+)?|"
-    r".*\bconfidential\b.*|\(?continued\)?(?: (?:on|from|next|overleaf)\b.*)?\.*|.*\(?continued\)?\.*|\*+ ?end of .*|"
+    r".*\bconfidential\b.*|\(?continued\)?(?: (?:on|from|next|overleaf)\b.*)?\.*|"
+    r".*\(?continued\)?\.*|\*+ ?end of .*|"
     r"end of (?:report|statement).*|[-_=*. ]+",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
-    r"\d+[A-Za-z]?,? (?:\S+ ){0,4}(?:st|street|ave?|avenue|rd|road|dr|drive|blvd|boulevard|ln|lane|pkwy|parkway|"
-    r"hwy|highway|way|ct|court|pl|place|plaza|sq|square|cir|circle|ter|terrace|trail|trl|loop|fwy|freeway)\b\.?,?"
+    r"\d+[A-Za-z]?,? (?:\S+ ){0,4}(?:st|street|ave?|avenue|rd|road|dr|drive|blvd|boulevard|ln|lane|pkwy|"
+    r"parkway|hwy|highway|way|ct|court|pl|place|plaza|sq|square|cir|circle|ter|terrace|trail|loop|fwy|freeway)\b\.?,?"
     r"(?: (?:n|s|e|w|ne|nw|se|sw)\.?)?(?:,? (?:suite|ste|floor|bldg|unit|room|apt)?\.? ?#?\w+)?|"
     r"p\.? ?o\.? box \d+.*|(?:suite|ste|floor|bldg|unit|room)\.? #?\d\w*",
     re.IGNORECASE,
