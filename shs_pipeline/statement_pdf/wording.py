@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 STATES = frozenset(
     re.findall(
@@ -52,6 +53,7 @@ _FACILITY = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 14)
 def place_of(text: str) -> tuple[str, str] | None:
     """State and zip, as printed, of a text that holds nothing else than a place: `Plano, TX 75201`."""
     match = _PLACE.fullmatch(text.strip())
