@@ -126,7 +126,7 @@ class Columns:
             line.y,
             size,
             is_flush=name is not None and abs(name[0].word.x0 - self._client().left) <= size,
-            is_inside=left >= self._client().left - size and line.runs[-1].x1 <= limit + size,
+            is_inside=left >= self._client().left - size and line.runs[-1].x1 <= self._next_to_names() + size,
             x0=left,
             has_room=limit - name[-1].word.x1 if name else 0.0,
             width_of_first=line.runs[0].words[0].x1 - line.runs[0].words[0].x0,
@@ -146,11 +146,15 @@ class Columns:
 
     def _end_of_names(self) -> float:
         """Where long names end: at the next column, or before it where the names themselves say so."""
-        client = self._client()
-        lefts = [band.reach[0] for band in self.bands if band.reach[0] > client.left + 1]
-        following = min(lefts, default=client.reach[1])
+        client, following = self._client(), self._next_to_names()
         is_told = client.reach[1] - client.left >= _FULL * (following - client.left)
         return min(following, client.reach[1]) if is_told else following
+
+    def _next_to_names(self) -> float:
+        """Where the column on the right of the names begins."""
+        client = self._client()
+        lefts = [band.reach[0] for band in self.bands if band.reach[0] > client.left + 1]
+        return min(lefts, default=client.reach[1])
 
     def _divided(self, line: PrintedLine) -> dict[int, list[_Token]]:
         """Words by index of their column, at the least cost."""

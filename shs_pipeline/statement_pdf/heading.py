@@ -34,6 +34,7 @@ _READINGS = 6  # interpretations of one heading that are tried
 
 _PLACES = {"st", "state", "zip", "zipcode", "postal", "code", "city", "and"}
 _MARKS = {"#", "no", "nbr", "num", "number", "id", "code"}
+_NUMBERS = {"#", "no", "nbr", "num", "number"}
 _COMMISSION = {"comm", "commission", "commissions", "com"}
 _PERCENT = {"rate", "pct", "percent", "%"}
 _MONEY = {"$", "usd", "amount", "amt", "due", "earned", "payable", "paid"}
@@ -57,6 +58,7 @@ class _Parting(IntEnum):
     NOT = 0
     BETWEEN_TEXTS = 1
     ANYWHERE = 2
+    AT_EVERY_TEXT = 3
 
 
 @dataclass(frozen=True)
@@ -211,11 +213,17 @@ def _phrases(line: PrintedLine, parting: _Parting) -> list[tuple[str, float, flo
             text, left, right = phrases[-1]
             gap = (run.x0 - right) / run.size
             marks = _MARKS | {"$", "%", "usd"} if parting is _Parting.NOT else _MARKS
-            if gap <= 1.0 and words <= marks:
+            if gap <= 1.0 and words <= marks and not _has_mark(text):
                 phrases[-1] = (f"{text} {run.text}", left, run.x1)
                 continue
         phrases.append((run.text, run.x0, run.x1))
     return phrases
+
+
+def _has_mark(text: str) -> bool:
+    """Whether a phrase has its `No.` or `#` already: another one is the next column's."""
+    words = words_of(text)
+    return len(words) > 1 and words[-1] in _NUMBERS
 
 
 def _pieces(run: Run, parting: _Parting) -> list[Run]:
@@ -232,6 +240,9 @@ def _parted(run: Run, parting: _Parting) -> list[Run]:
         return [run]
     if len({word.text for word in run.words}) == 1:  # two columns that begin with the same word
         return [replace(run, words=(word,)) for word in run.words]
+    if parting is _Parting.AT_EVERY_TEXT:
+        seams = [i for i in range(1, len(run.words)) if not run.words[i].is_drawn_on]
+        return [replace(run, words=run.words[a:b]) for a, b in pairwise((0, *seams, len(run.words)))]
     cuts = [
         i for i in range(1, len(run.words)) if parting is _Parting.ANYWHERE or not run.words[i].is_drawn_on
     ]
@@ -286,7 +297,7 @@ def _readings(stacks: Sequence[_Stack]) -> tuple[tuple[HeadColumn, ...], ...]:
         best = max((score.get(meaning, 0) for score in scores), default=0)
         if best:
             candidates[meaning] = [i for i, score in enumerate(scores) if score.get(meaning, 0) == best]
-    unknown = [i for i, score in enumerate(scores) if not score]
+    unknown = [i for i, score in enumerate(scores) if not score and not _OTHER & set(stacks[i].words)]
     for meaning in (NET_SALES, COMMISSION):
         if meaning not in candidates and unknown:
             candidates[meaning] = unknown

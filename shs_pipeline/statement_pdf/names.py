@@ -6,11 +6,12 @@ its name goes on. A text is then part of the name, or surely none, or a problem 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from statistics import median
 
 from shs_pipeline.statement_pdf.naming import (
-    LESS_ROOM,
+    DOUBT,
     TEXT,
     Part,
     Span,
@@ -20,7 +21,7 @@ from shs_pipeline.statement_pdf.naming import (
     problem_at,
 )
 from shs_pipeline.statement_pdf.printed import CLIENT, INVOICE, ITEM, PLACE, CellLine, Sale, Statement, tidy
-from shs_pipeline.statement_pdf.wording import is_address, is_note, may_be_note, place_of
+from shs_pipeline.statement_pdf.wording import is_address, is_facility, is_note, may_be_note, place_of
 
 _NEXT_LINE = 1.9  # line heights: the rest of a name stands no further below
 _USUAL_PITCH = 1.35  # of the usual distance between lines, where that is more
@@ -75,6 +76,9 @@ class Names:
         if self.is_block:
             place = place or place_of(sale.client)
             self._name_block(sale)
+        elif place_of(sale.client):
+            text = f"The sale line has a state and zip where the client's name is due: {sale.line.text!r}."
+            self._statement.problems.append(problem_at(sale.line, text))
         elif above is not None and self._is_below(above, sale.line) and may_begin(above, sale.line):
             if parts:
                 parts[-1].may_begin_next = True
@@ -174,9 +178,9 @@ class Names:
         named = [*above, sale.line] if own else above
         if above and above[-1].page != sale.line.page:
             self._ask(above[-1], "the name that goes on, on the next page")
-        for one, other in zip(named, named[1:], strict=False):
+        for one, other in itertools.pairwise(named):
             is_sure = is_note(one.text) or is_note(other.text) or is_address(other.text)
-            if not is_sure and not goes_on(one, other, LESS_ROOM):
+            if not is_sure and not (goes_on(one, other) or is_facility(other.text)):
                 self._ask(other, f"the client's name ({one.text})")
         sale.client = tidy(" ".join([*self._texts(above), own]))
 
@@ -202,13 +206,11 @@ class Names:
 
     def _ask(self, line: CellLine, name: str) -> None:
         self._statement.problems.append(
-            problem_at(line, f"Nobody can tell whether {line.text!r} is a remark or belongs to {name}.")
+            problem_at(line, f"{DOUBT} {line.text!r} is a remark or belongs to {name}.")
         )
 
 
 def _pitch(lines: Sequence[CellLine]) -> float:
     """Usual distance between two lines of a page, points."""
-    gaps = [
-        above.y - below.y for above, below in zip(lines, lines[1:], strict=False) if above.page == below.page
-    ]
+    gaps = [above.y - below.y for above, below in itertools.pairwise(lines) if above.page == below.page]
     return median(gaps) if gaps else 0.0

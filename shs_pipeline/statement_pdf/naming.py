@@ -11,11 +11,12 @@ from typing import Literal
 from shs_pipeline.reading import Problem
 from shs_pipeline.statement_pdf.coordinates import SEND_PIVOT
 from shs_pipeline.statement_pdf.printed import CLIENT, CellLine, Sale, Statement, sheet_of, tidy
-from shs_pipeline.statement_pdf.wording import is_address, is_note, may_be_note
+from shs_pipeline.statement_pdf.wording import is_address, is_facility, is_note, may_be_note
 
 TEXT = "text without amounts"
+DOUBT = "Nobody can tell whether"
 _SLACK = 0.9  # line heights: a word that would just have fitted counts as wrapped
-LESS_ROOM = 2.2  # the same where state and zip follow: a wrapped name may keep off the next column
+_LESS_ROOM = 2.2  # the same where state and zip follow: a wrapped name may keep off the next column
 _JOINT = r"(?:of|and|at|the|for|in|on|de|a|y|&|-|/)"
 _GOES_ON = re.compile(rf"{_JOINT}\b.*|[&,\-/(].*", re.DOTALL)
 _IS_CUT = re.compile(rf".*(?:\s{_JOINT}|[,&\-/])", re.IGNORECASE | re.DOTALL)
@@ -75,7 +76,7 @@ def may_begin(above: CellLine, sale: CellLine) -> bool:
     if is_note(above.text) or may_be_note(above.text) or not above.is_inside or above.is_title:
         return False
     is_full = above.has_room >= -above.size and _is_wrapped(above, sale, _SLACK)
-    return is_full or bool(_GOES_ON.fullmatch(sale[CLIENT]))
+    return is_full or _is_joined(above, sale)
 
 
 def problem_at(line: CellLine, text: str, *, severity: Literal["error", "warning"] = "error") -> Problem:
@@ -92,6 +93,7 @@ class Verdicts:
         self._spans = spans
         self._has_places = any(span.place for span in spans)
         self._known: dict[str, Counter[str]] = {}
+        self._margin = _margin(spans)
 
     def decide(self) -> None:
         """Give every sale its name, count what is left out, and add the problems."""
@@ -119,7 +121,7 @@ class Verdicts:
                 self._statement.problems.append(
                     problem_at(
                         part.line,
-                        f"Nobody can tell whether {part.line.text!r} is a remark or belongs to the name "
+                        f"{DOUBT} {part.line.text!r} is a remark or belongs to the name "
                         f"before it ({span.sale.client}).",
                     )
                 )
@@ -129,11 +131,19 @@ class Verdicts:
 
     def _verdicts(self, span: Span) -> list[Verdict]:
         verdicts: list[Verdict] = []
-        name, last = span.sale.client, span.sale.line
+        name, last, breaks, has_street = span.sale.client, span.sale.line, set[bool](), False
         for part in span.parts:
+            is_wrapped = self._is_wrapped(span, last, part.line)
             verdict = self._verdict(span, part, name, last)
             if verdict == "name":
+                breaks.add(is_wrapped)
+            if verdict == "name" and len(breaks) > 1 and not self._is_known(span, f"{name} {_text(part)}"):
+                verdict = "ask"  # a name that had to be wrapped fills all of its lines but the last
+            elif verdict == "ask" and has_street and not is_wrapped:
+                verdict = "no name"  # the city below a street
+            if verdict == "name":
                 name, last = tidy(f"{name} {_text(part)}"), part.line
+            has_street = has_street or (verdict == "no name" and is_address(part.line.text))
             verdicts.append(verdict)
         return verdicts
 
@@ -142,41 +152,68 @@ class Verdicts:
         text = part.line.text
         if is_note(text):
             return "no name"
-        longer = tidy(f"{name} {_text(part)}")
-        known = self._known.get(span.sale.client, Counter[str]())
-        if any(f"{other} ".startswith(f"{longer} ") for other in known):
+        if self._is_known(span, f"{name} {_text(part)}"):
             return "name"
-        if part.is_doubtful:
-            return "no name" if name in known else "ask"
-        has_place = span.place is not None
-        follows = goes_on(last, part.line, LESS_ROOM if has_place else _SLACK)
-        if is_address(text):
-            return "ask" if follows else "no name"
-        if has_place:
+        is_whole = name in self._known.get(span.sale.client, ())
+        follows = self._is_wrapped(span, last, part.line) or _is_joined(last, part.line)
+        if part.is_doubtful or is_address(text):
+            is_other = is_whole if part.is_doubtful else not follows
+            return "no name" if is_other else "ask"
+        if span.place is not None:
             return self._before_place(span, part, follows=follows)
         if self._has_places and not span.has_own_place:
             is_remark = may_be_note(text) or part.after_total or not part.is_adjacent
             return "no name" if is_remark and not follows else "ask"
-        return self._without_place(part, follows=follows, is_known=name in known)
+        return _without_place(part, follows=follows, is_known=is_whole)
 
-    def _before_place(self, span: Span, part: Part, *, follows: bool) -> Verdict:
+    def _is_known(self, span: Span, name: str) -> bool:
+        """Whether a name of this client, known from another sale, begins so."""
+        begin = tidy(name)
+        return any(f"{other} ".startswith(f"{begin} ") for other in self._known.get(span.sale.client, ()))
+
+    def _is_wrapped(self, span: Span, last: CellLine, line: CellLine) -> bool:
+        if span.place is None:
+            return _is_wrapped(last, line, _SLACK)
+        return _is_wrapped(last, line, max(_LESS_ROOM, self._margin / line.size + _SLACK))
+
+    @staticmethod
+    def _before_place(span: Span, part: Part, *, follows: bool) -> Verdict:
         assert span.place is not None
         line = part.line
         is_aligned = line.is_flush or abs(line.x0 - span.place.x0) <= line.size / 2
-        is_whole = part.is_adjacent or (part.after_total == "page" or not part.after_total)
         if may_be_note(line.text) or not line.is_inside or not is_aligned:
             return "ask"
-        return "name" if follows and is_whole else "ask"
+        if part.is_adjacent:
+            return "name" if follows or is_facility(line.text) else "ask"
+        return "name" if follows and part.after_total != "other" else "ask"
 
-    def _without_place(self, part: Part, *, follows: bool, is_known: bool) -> Verdict:
-        line = part.line
-        if not follows:
-            return "ask" if part.is_adjacent and line.is_flush and not may_be_note(line.text) else "no name"
-        if may_be_note(line.text) or not line.is_flush or not line.is_inside or part.may_begin_next:
-            return "ask"
-        if part.is_adjacent or part.after_total == "page":
-            return "name"
-        return "no name" if is_known else "ask"
+
+def _without_place(part: Part, *, follows: bool, is_known: bool) -> Verdict:
+    line = part.line
+    if not follows:
+        return "ask" if part.is_adjacent and line.is_flush and not may_be_note(line.text) else "no name"
+    if may_be_note(line.text) or not line.is_flush or not line.is_inside or part.may_begin_next:
+        return "ask"
+    if part.is_adjacent or part.after_total == "page":
+        return "name"
+    return "no name" if is_known else "ask"
+
+
+def _margin(spans: Sequence[Span]) -> float:
+    """Points that all names keep free at the right, where several are wrapped so; 0 where they are not."""
+    lines = [line for span in spans for line in (span.sale.line, *(part.line for part in span.parts))]
+    least = min((line.has_room for line in lines), default=0.0)
+    clients: set[str] = set()
+    for span in spans:
+        last = span.sale.line
+        for part in span.parts:
+            if is_note(part.line.text) or is_address(part.line.text) or not part.is_adjacent:
+                continue
+            if span.place is None or last.has_room - least >= part.line.width_of_first + _SLACK * last.size:
+                return 0.0
+            clients.add(span.sale.client)
+            last = part.line
+    return max(least, 0.0) if len(clients) > 1 else 0.0
 
 
 def _text(part: Part) -> str:
@@ -184,9 +221,7 @@ def _text(part: Part) -> str:
 
 
 def _name(span: Span, verdicts: Sequence[Verdict]) -> str:
-    parts = [
-        _text(part) for part, verdict in zip(span.parts, verdicts, strict=True) if verdict == "name"
-    ]
+    parts = [_text(part) for part, verdict in zip(span.parts, verdicts, strict=True) if verdict == "name"]
     return tidy(" ".join([span.sale.client, *parts]))
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from shs_pipeline.reading import Problem
 
@@ -221,6 +222,7 @@ def tidy(text: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache(maxsize=1 << 14)  # each cell is asked for several times, and amounts are most of the cells
 def amount_of(text: str) -> Decimal | None:
     """The dollars of a printed amount, None when it is none.
 

@@ -19,6 +19,7 @@ from shs_pipeline.statement_pdf.assembly import assemble
 from shs_pipeline.statement_pdf.camelot_reader import CamelotError, PageTable
 from shs_pipeline.statement_pdf.coordinates import SEND_PIVOT
 from shs_pipeline.statement_pdf.heading import Heading
+from shs_pipeline.statement_pdf.naming import DOUBT
 from shs_pipeline.statement_pdf.printed import (
     CLIENT,
     COMMISSION,
@@ -60,6 +61,12 @@ class Result:
         return not any(problem.severity == "error" for problem in self.problems)
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Whether amounts tie out, and only the clients' names cannot be told for sure."""
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        return bool(errors) and all(problem.problem.startswith(DOUBT) for problem in errors)
+
+    @property
     def rows(self) -> list[tuple[object, ...]]:
         """What would be loaded, to compare readings."""
         return [
@@ -86,6 +93,10 @@ def prove(content: bytes, pages: Sequence[PrintedPage], headings: Mapping[int, H
             _count_set_aside(result, pages)
         first = first or (results[0], ways[0])
         whole = [index for index, result in enumerate(results) if result.is_whole]
+        in_doubt = max((r for r in results if r.is_in_doubt), key=_fitting_rates, default=None)
+        most = max((_fitting_rates(results[index]) for index in whole), default=-1)
+        if in_doubt is not None and _fitting_rates(in_doubt) > most:
+            return in_doubt  # a less likely reading proves no name
         if whole:
             return _likeliest(results, ways, whole, content, pages, headings)
     assert first is not None
@@ -154,13 +165,16 @@ def _swapped(statement: Statement) -> list[Problem]:
     """Net sales and commission taken for each other tie out too; only the rates tell."""
     rated = _rated(statement)
     turned = [replace(sale, net_sales=sale.commission, commission=sale.net_sales) for sale in rated]
-    is_swapped = (
-        len(rated) > 1 and all(_fits(one, one) for one in turned) and not any(map(_fits, rated, rated))
-    )
-    if not is_swapped:
+    fits = any(map(_fits, rated, rated))
+    is_swapped = len(rated) > 1 and all(_fits(one, one) for one in turned) and not fits
+    sales = statement.sales
+    # Nobody earns more than what was sold; where no rate can be read, that has to tell.
+    is_too_much = not fits and sum(abs(s.commission) for s in sales) > sum(abs(s.net_sales) for s in sales)
+    if not is_swapped and not is_too_much:
         return []
-    problem = "Net sales and commission stand under each other's heading, it seems: rates fit the other way."
-    return [Problem(problem, SEND_PIVOT, sheet_of(rated[0].page), rated[0].line.line, NET_SALES)]
+    what = "rates fit the other way" if is_swapped else "the commission is more than the sales"
+    problem = f"Net sales and commission stand under each other's heading, it seems: {what}."
+    return [Problem(problem, SEND_PIVOT, sheet_of(sales[0].page), sales[0].line.line, NET_SALES)]
 
 
 def _fits(sale: Sale, _: Sale) -> bool:
@@ -209,7 +223,7 @@ def _with_second_opinion(
     if not theirs.is_whole or not is_complete:
         return ours
     if not ours.is_whole:
-        return theirs
+        return ours if ours.is_in_doubt else theirs
     ours.problems += _differences(ours, theirs, {page.number: page.set_aside for page in pages})
     return ours
 

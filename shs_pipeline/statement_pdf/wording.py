@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 STATES = frozenset(
     re.findall(
@@ -20,13 +21,14 @@ _TOTAL_AT_END = re.compile(r"\b(?:sub[- ]?)?totals?:?(?: \(?\d+ \w+\)?)?:?$", re
 _FURNITURE = re.compile(
     r"page:? *#?\d+\b.*|(?:pg|p)\.? ?\d+(?: ?(?:of|/) ?\d+)?|- ?\d+ ?-|\d+ ?(?:/|of) ?\d+|"
     r".*\b(?:printed|print date|run date|generated|created)\b.*\d.*|.*\bpage:? \d+(?: (?:of|/) \S+)?|"
-    r".*\bconfidential\b.*|\(?continued\)?(?: (?:on|from|next|overleaf)\b.*)?\.*|.*\(?continued\)?\.*|\*+ ?end of .*|"
+    r".*\bconfidential\b.*|\(?continued\)?(?: (?:on|from|next|overleaf)\b.*)?\.*|"
+    r".*\(?continued\)?\.*|\*+ ?end of .*|"
     r"end of (?:report|statement).*|[-_=*. ]+",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
-    r"\d+[A-Za-z]?,? (?:\S+ ){0,4}(?:st|street|ave?|avenue|rd|road|dr|drive|blvd|boulevard|ln|lane|pkwy|parkway|"
-    r"hwy|highway|way|ct|court|pl|place|plaza|sq|square|cir|circle|ter|terrace|trail|trl|loop|fwy|freeway)\b\.?,?"
+    r"\d+[A-Za-z]?,? (?:\S+ ){0,4}(?:st|street|ave?|avenue|rd|road|dr|drive|blvd|boulevard|ln|lane|pkwy|"
+    r"parkway|hwy|highway|way|ct|court|pl|place|plaza|sq|square|cir|circle|ter|terrace|trail|loop|fwy|freeway)\b\.?,?"
     r"(?: (?:n|s|e|w|ne|nw|se|sw)\.?)?(?:,? (?:suite|ste|floor|bldg|unit|room|apt)?\.? ?#?\w+)?|"
     r"p\.? ?o\.? box \d+.*|(?:suite|ste|floor|bldg|unit|room)\.? #?\d\w*",
     re.IGNORECASE,
@@ -41,8 +43,17 @@ _NOTE_WORDS = re.compile(
     r"|\d{3}|\d[/-]\d|[:;!?%$@]",
     re.IGNORECASE,
 )
+_FACILITY = re.compile(
+    r"\b(?:ambulatory|anesthesia|associates?|campus|cancer|cardio\w*|care|center|centre|children'?s|clinics?|corp|ctr|"
+    r"dba|dental|dept|department|division|ent|eye|foundation|group|health\w*|heart|hosp|hospitals?|inc|infirmary|"
+    r"institute|l\.?l\.?[cp]|med|medical|medicine|memorial|neuro\w*|oncology|ortho\w*|outpatient|p\.?[ac]|partners|"
+    r"physicians?|podiatry|practice|regional|rehab\w*|spine|sports|surgeons|surgery|surgical|system|univ\w*|wing|"
+    r"women'?s)\b",
+    re.IGNORECASE,
+)
 
 
+@lru_cache(maxsize=1 << 14)
 def place_of(text: str) -> tuple[str, str] | None:
     """State and zip, as printed, of a text that holds nothing else than a place: `Plano, TX 75201`."""
     match = _PLACE.fullmatch(text.strip())
@@ -74,6 +85,11 @@ def is_note(text: str) -> bool:
 def may_be_note(text: str) -> bool:
     """Whether a text holds words or marks that remarks hold, and names hardly ever."""
     return is_note(text) or bool(_NOTE_WORDS.search(text))
+
+
+def is_facility(text: str) -> bool:
+    """Whether a text holds a word of the names of hospitals and practices."""
+    return bool(_FACILITY.search(text))
 
 
 def shape_of(text: str) -> str:
