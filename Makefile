@@ -1,6 +1,6 @@
 # The commands of this project; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test fast check infra audit bench smoke docs lock browser clean
+.PHONY: help setup demo up down test fast pythons check infra audit bench smoke docs lock browser servers clean
 
 SHS := .venv/bin/shs
 PYTHON_IN_VENV := .venv/bin/python
@@ -23,11 +23,14 @@ up: setup ## Run the system: database, Dagster's UI and daemon; Ctrl-C stops it
 down: setup ## Stop what runs in the background
 	@$(SHS) down
 
-test: setup browser ## Run all tests (the longest files are begun early, not last)
+test: setup browser servers ## Run all tests (the longest files are begun early, not last)
 	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fast: setup ## Run the tests that take no more than a moment each
 	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+pythons: setup ## Publish a company with the oldest and the newest promised Python that are found here
+	@bash scripts/pythons.sh
 
 check: setup ## Run the linters
 	@.venv/bin/ruff check .
@@ -57,6 +60,9 @@ lock: setup ## Resolve the dependencies anew into the lock files
 
 browser:
 	@if [ -n "$$CI" ]; then bash scripts/browser.sh; fi
+
+servers:
+	@if [ -n "$$CI" ]; then bash scripts/servers.sh; fi
 
 clean: ## Stop everything and delete all state and the environment
 	@if [ -x $(SHS) ]; then $(SHS) down; fi

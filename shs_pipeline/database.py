@@ -383,6 +383,13 @@ _REFUSALS: tuple[tuple[str, Callable[[str, str], tuple[str, str]]], ...] = (
         ),
     ),
     (
+        "root certificate file",
+        lambda url, _: (
+            f"To verify the server of {place(url)}, the file of its authority is needed and cannot be read.",
+            "Name that file as sslrootcert in SHS_DATABASE_URL; check that it is there and is readable.",
+        ),
+    ),
+    (
         "does not exist",
         lambda url, user: (
             f"The server has no such database or user: {place(url)}, user {user}.",
@@ -422,6 +429,13 @@ _REFUSALS: tuple[tuple[str, Callable[[str, str], tuple[str, str]]], ...] = (
         lambda url, _: (
             f"The certificate of the server of {place(url)} cannot be verified.",
             "Name the authority's file as sslrootcert in SHS_DATABASE_URL.",
+        ),
+    ),
+    (
+        "does not match host name",
+        lambda url, _: (
+            f"The certificate of the server of {place(url)} is made out to another name.",
+            "Write the name that stands in the certificate into SHS_DATABASE_URL, as host.",
         ),
     ),
 )

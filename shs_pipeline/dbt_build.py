@@ -203,6 +203,8 @@ def _environment(database_url: str, session: str) -> Iterator[None]:
         "SHS_WAREHOUSE_DATABASE": parts.get("dbname", ""),
         "SHS_WAREHOUSE_SSLMODE": parts.get("sslmode", "prefer"),
         "SHS_WAREHOUSE_SSLROOTCERT": parts.get("sslrootcert", ""),
+        "SHS_WAREHOUSE_SSLCERT": parts.get("sslcert", ""),
+        "SHS_WAREHOUSE_SSLKEY": parts.get("sslkey", ""),
         "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": parts.get("password", ""),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "SHS_WAREHOUSE_SESSION": session,

@@ -34,6 +34,7 @@ from shs_pipeline.errors import ShsError
 from shs_pipeline.secret_store import FileSecrets
 from shs_pipeline.warehouse import ensure_tables
 
+ROOT = Path(__file__).parents[1]
 DANA, ERIK, MINA = "dana@example.com", "erik@example.com", "mina@example.com"
 
 
@@ -837,3 +838,32 @@ def test_the_commands_list_sync_and_print_a_url_only_when_told(
     assert who(url) == f"{office.name}_dana_whitfield"
     assert "has a new password" in shs("reset", DANA)
     assert is_refused(url)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seen"),
+    [
+        ("Jürgen Groß", "JÜRGEN GROSS", "JÜRGEN GROSS"),
+        ("Émile Roux", "ÉMILE ROUX", "ÉMILE ROUX"),
+        ("Dana Whitfield", "dana whitfield", "dana whitfield"),
+        ("Dana Whitfield", "Dana Vega", None),
+    ],
+)
+def test_a_name_that_is_written_in_other_case_is_the_same_person_before_the_roles_follow(
+    office: Office, before: str, after: str, seen: str | None
+) -> None:
+    macro = (ROOT / "dbt_project" / "macros" / "access.sql").read_text()
+    function = re.search(r"create or replace function marts\.session_rep.*?\$\$;", macro, re.DOTALL)
+    assert function is not None
+    office.list(DANA, before)
+    office.sync()
+    office.owner.execute(function[0].encode())
+    role = office.role_of(before)
+    office.owner.execute(f"grant usage on schema marts to {role}".encode())
+    url = office.url_of(before)
+
+    office.list(DANA, after)
+    office.publish()
+
+    with psycopg.connect(url) as session:
+        assert session.execute("select marts.session_rep()").fetchone() == (seen,)

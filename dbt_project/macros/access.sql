@@ -73,7 +73,7 @@ begin
             logins.role_name = acting_role
             and logins.state = 'active'
             -- Whose address went to somebody else sees nothing until the roles have followed.
-            and lower(logins.rep_name) = lower(people.rep_name)
+            and ops.match_key(logins.rep_name) = ops.match_key(people.rep_name)
             and people.permission = 'user'
             and people.is_active
     );
