@@ -755,8 +755,14 @@ class FakeMetabase:
             "collection_id": one["collection_id"], "dashboard_id": one.get("dashboard_id"),
             "last-edit-info": {"id": one["editor"], "timestamp": "2026-01-01T00:00:00Z"},
         }  # fmt: skip
+        if one["editor"] is None:
+            del found["last-edit-info"]
         # It is in the list for questions and models, not for metrics.
         return {**found, "database_id": one["database_id"]} if model in ("card", "dataset") else found
+
+    @route("get", "/api/document/:id")
+    def show_document(self, request: Request, document_id: int) -> Any:
+        return self._there(self.others, document_id)
 
     # --- cards and dashboards
 

@@ -126,6 +126,9 @@ FOREIGN: dict[str, Callable[[Room], object]] = {
     "one below that": lambda room: room.card(
         room.company, collection_id=room.collection(_in_personal(room))
     ),
+    "a document there that somebody else made": lambda room: room.other(
+        "document", collection_id=_in_personal(room), editor=None, creator_id=room.ops
+    ),
     "a document of somebody else there": lambda room: room.other(
         "document", collection_id=_in_personal(room)
     ),
@@ -164,6 +167,7 @@ OWN: dict[str, Callable[[Room], object]] = {
         room.card(room.own, collection_id=_in_personal(room), editor=room.dana),
         room.dashboard([], collection_id=_in_personal(room), editor=room.dana),
         room.other("document", collection_id=_in_personal(room), editor=room.dana),
+        room.other("document", collection_id=_in_personal(room), editor=None, creator_id=room.dana),
         room.other("timeline", collection_id=_in_personal(room), editor=None),
     ),
     "what is in the personal collection of nobody of ours": lambda room: room.card(

@@ -62,6 +62,8 @@ CALLS: Mapping[Call, int] = {
     ("post", "/api/card"): 49,
     ("put", "/api/card/{id}"): 49,
     ("delete", "/api/card/{id}"): _LONG_AGO,
+    # Asked only where a list names a document.
+    ("get", "/api/document/{id}"): 58,
     ("post", "/api/dashboard"): _LONG_AGO,
     ("get", "/api/dashboard/{id}"): _LONG_AGO,
     # With cards and tabs.

@@ -209,7 +209,7 @@ def _shown(client: MetabaseClient, items: Iterable[Object], room: _Room, known: 
         model = str(item.get("model"))
         if model == "collection":
             continue  # a room of its own
-        if room.owner is not None and _is_own_doing(item, model, room.owner):
+        if room.owner is not None and _is_own_doing(client, item, model, room.owner):
             continue
         what = f"the {_CARD_MODELS.get(model, model)} {item.get('name')}"
         if room.is_archived:
@@ -217,11 +217,15 @@ def _shown(client: MetabaseClient, items: Iterable[Object], room: _Room, known: 
         yield Shown(what, room.collection_id, room.owner, _databases(client, item, model, known))
 
 
-def _is_own_doing(item: Object, model: str, owner: int) -> bool:
+def _is_own_doing(client: MetabaseClient, item: Object, model: str, owner: int) -> bool:
     """Whether a person made something of what the person may see; a card says itself what it asks."""
     if model in _CARD_MODELS:
         return False
-    return model in _ROWLESS or _editor(item) == owner
+    editor = _editor(item)
+    if model == "document" and editor is None:
+        # Nobody is known to have changed it since it was made.
+        editor = client.get(f"/api/document/{item['id']}", "show a document").get("creator_id")
+    return model in _ROWLESS or editor == owner
 
 
 def _databases(client: MetabaseClient, item: Object, model: str, known: Known) -> frozenset[int] | None:
