@@ -18,11 +18,11 @@ context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 try:
     context.load_verify_locations(sys.argv[1])
 except ssl.SSLError:
-    sys.exit("What came holds no certificates. Check the address and what stands between here and there.")
+    sys.exit("The file that was downloaded holds no certificates. Check the address, and any proxy in between.")
 subjects = [dict(pair for part in one["subject"] for pair in part) for one in context.get_ca_certs()]
 strange = [one for one in subjects if not one.get("organizationName", "").startswith("Amazon Web Services")]
 if not subjects or strange:
-    sys.exit(f"What came holds certificates that are not RDS's: {strange}. Do not use them.")
+    sys.exit(f"The file that was downloaded holds certificates that are not those of RDS: {strange}. Do not use it.")
 print(f"{len(subjects)} certificates of RDS")
 PYTHON
 chmod 644 "$fresh"

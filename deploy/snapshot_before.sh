@@ -5,7 +5,7 @@
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
-    echo "Say which system and which version comes: deploy/snapshot_before.sh shs-prod v0.58.39" >&2
+    echo "Name the system and the version that comes: deploy/snapshot_before.sh shs-prod v0.58.39" >&2
     exit 2
 fi
 database=$1-metabase

@@ -27,7 +27,8 @@ from shs_pipeline.errors import ShsError
 if TYPE_CHECKING:
     import psycopg
 
-WAIT_SECONDS = 300.0
+# ECS gives a container that others wait for two minutes.
+WAIT_SECONDS = 90.0
 _SUFFIXES = ("_a", "_b")
 _PASSWORD_BYTES = 30
 # To see and end what the other login of the same owner has running.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,11 +20,13 @@ import psycopg
 import pytest
 
 from shs_pipeline import database_logins
-from shs_pipeline.access import ensure_roles
+from shs_pipeline.access import drop_logins, ensure_roles, logins_from_settings
 from shs_pipeline.database import DAGSTER, prepare
 from shs_pipeline.database_logins import Account, Server, ensure, logins_of, rotate, server_from
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.errors import ShsError
+from shs_pipeline.samples import write_samples
+from shs_pipeline.secret_store import secret_store
 from shs_pipeline.settings import Settings
 
 HARD = "p@ss:w/o#r%d ' \" \\"
@@ -262,3 +267,49 @@ def test_the_new_login_is_written_into_secrets_manager(
 
 def test_dagsters_database_is_named_as_the_task_names_it() -> None:
     assert DAGSTER == "shs_dagster"
+
+
+@pytest.mark.slow
+def test_a_whole_run_goes_through_a_rotation_and_everything_belongs_to_the_owner(
+    server: Server, tmp_path: Path
+) -> None:
+    ensure(server)
+    landing = tmp_path / "landing"
+    write_samples(landing, months=3, lines=40, seed=1, until=date(2025, 6, 1))
+    environment = {
+        **os.environ, "SHS_HOME": str(tmp_path / "home"), "SHS_LANDING": landing.as_uri(),
+        "SHS_DATABASE_URL": server.url, "SHS_DATABASE_USER": server.login.user,
+        "SHS_DATABASE_PASSWORD": server.login.password,
+    }  # fmt: skip
+    run = subprocess.Popen(
+        [sys.executable, "-c", "from shs_pipeline.cli import main; main()", "run"], env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    wait_for_a_file(server)
+    new = rotate(server, lambda _: None)
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert asked(server, new, "select count(*) from marts.publications") == 1
+    owners = (
+        "select array_agg(distinct tableowner) from pg_tables where schemaname in ('ops', 'raw', 'marts')"
+    )
+    assert asked(server, new, owners) == [server.owner]
+    # The people's logins can be changed by either login, too.
+    assert asked(server, new, "select count(*) > 0 from ops.logins where state = 'active'") is True
+    settings = Settings(
+        home=tmp_path / "home", landing=landing.as_uri(), database_url=server.url, database_user=new.user,
+        database_password=new.password,
+    )  # fmt: skip
+    assert logins_from_settings(settings) == []
+    with psycopg.connect(url(server, new), autocommit=True) as connection:
+        drop_logins(connection, secret_store(settings))
+
+
+def wait_for_a_file(server: Server) -> None:
+    """Wait until the run has loaded something, so that the rotation comes in its middle."""
+    for _ in range(600):
+        with contextlib.suppress(psycopg.Error):
+            if asked(server, server.login, "select count(*) > 0 from ops.files"):
+                return
+        time.sleep(0.1)
+    pytest.fail("nothing was loaded within a minute")

@@ -238,7 +238,8 @@ def _zones(context: Mapping[str, Any]) -> tuple[str, ...]:
     found = several(context.get("zones", ""))
     if found and len(found) < 2:
         raise ConfigError(
-            "zones names one availability zone. Name two or more; database and load balancer need them."
+            "zones names only one availability zone. Name two or more: the databases and the load balancer "
+            "need them."
         )
     return tuple(matching("zones", zone, r"[a-z]{2}(-[a-z]+)+-\d[a-z]") for zone in found)
 
@@ -259,7 +260,7 @@ def _certificates(context: Mapping[str, Any]) -> tuple[str, ...]:
         if "hosted_zone_id" not in context:
             raise ConfigError(
                 "Neither certificate_arn nor hosted_zone_id is set, and nothing is served without TLS. Set "
-                "the ARN of an issued certificate, or the hosted zone in which one is to be issued."
+                "the ARN of an issued certificate, or the hosted zone in which to issue one."
             )
         return ()
     found = several(context["certificate_arn"])

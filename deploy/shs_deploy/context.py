@@ -6,6 +6,37 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+EXAMPLES: Mapping[str, str] = {
+    "environment": "prod (at most ten lowercase letters and digits)",
+    "name": "shs (at most ten lowercase letters and digits)",
+    "owner": "Sales Operations",
+    "metabase_host": "sales.example.com",
+    "dagster_host": "dagster.example.com",
+    "dagster_group": "tracker-admins",
+    "dagster_group_claim": "groups",
+    "admin_mail": "admin@example.com",
+    "alarm_mail": "admin@example.com",
+    "mail_domain": "sales.example.com",
+    "mail_sender": "Sales Tracker <tracker@sales.example.com>",
+    "cidr": "10.40.0.0/16 (always with /16)",
+    "zones": "us-east-1a,us-east-1b",
+    "max_runs": "4 (1 to 999)",
+    "due_day": "20 (1 to 28)",
+    "keep_years": "10 (1 to 99)",
+    "backup_region": "eu-west-1",
+    "metabase_version": "v0.58.39",
+    "certificate_arn": "arn:aws:acm:REGION:ACCOUNT:certificate/ID",
+    "connection_arn": "arn:aws:codeconnections:REGION:ACCOUNT:connection/ID",
+    "repository": "example-company/sales-tracker",
+    "oidc_scope": "openid groups (openid comes first)",
+    **{
+        f"oidc_{part}_endpoint": f"https://login.example.com/{part.replace('_', '')}"
+        for part in ("authorization", "token", "user_info")
+    },
+    "oidc_issuer": "https://login.example.com",
+}
+"""How each setting is written that has a form, for whoever wrote it otherwise."""
+
 HOST = r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)+"
 
 
@@ -26,7 +57,8 @@ def needed(context: Mapping[str, Any], key: str) -> str:
 def matching(key: str, value: str, form: str) -> str:
     """Return a value that has the form of a regular expression."""
     if not re.fullmatch(form, value):
-        raise ConfigError(f"{key} is {value!r}, which cannot be used (it has to match {form}). Correct it.")
+        example = EXAMPLES.get(key, f"a text that matches {form}")
+        raise ConfigError(f"{key} is {value!r}, which cannot be used. Write it like this: {example}.")
     return value
 
 

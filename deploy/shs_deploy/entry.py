@@ -63,7 +63,8 @@ def networks(context: Mapping[str, Any]) -> tuple[str, ...]:
     if EVERYWHERE in found:
         if len(found) > 1:
             raise ConfigError(
-                f"allowed_networks names {EVERYWHERE} beside networks. Keep either the word or the networks."
+                f"allowed_networks names networks as well as {EVERYWHERE}. Keep either the networks or "
+                "the word."
             )
         return (_EVERY_ADDRESS,)
     return tuple(_network(text) for text in found)

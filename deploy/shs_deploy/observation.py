@@ -15,13 +15,14 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from shs_deploy.commands import RUN_CONTAINER
 from shs_deploy.config import Config
 from shs_deploy.data import Data
 from shs_deploy.events import MAIL_FAILED, NAMESPACE, NOT_PUBLISHED, RUN_FAILED, SOURCE_STALE, pattern
 from shs_deploy.front import Front
 from shs_deploy.happenings import tell_events
 from shs_deploy.registry import Registry
-from shs_deploy.services import RUN_CONTAINER, Services
+from shs_deploy.services import Services
 from shs_deploy.watched_databases import of_database, watch_databases
 
 # Which of the tasks write the events; each event is written by one of them, once.
@@ -136,7 +137,7 @@ class Observation(Stack):
                 "NotPublished",
                 NOT_PUBLISHED,
                 0,
-                "What was loaded has not been published for a day: shs status.",
+                "What was loaded a day ago has not been published: see shs status.",
             ),
         ]
         if self._config.mail:
@@ -205,7 +206,7 @@ class Observation(Stack):
             )
         self.alarm(
             "Redeploy",
-            "Services could not be started anew after a secret changed; they may be using an old password.",
+            "Services could not be restarted after a secret changed; they may be using an old password.",
             redeploy.metric_errors(period=Duration.minutes(15), statistic="Sum"),
             0,
         )

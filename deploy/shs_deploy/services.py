@@ -16,6 +16,7 @@ from constructs import Construct
 
 from shs_deploy import rights, sizes
 from shs_deploy.accept import accept
+from shs_deploy.commands import COMMANDS, RUN_CONTAINER, SETUP, command_of, gate_of_webserver
 from shs_deploy.config import Config
 from shs_deploy.data import LANDING, Data
 from shs_deploy.database import TLS, retention
@@ -25,33 +26,8 @@ from shs_deploy.network import CODE_PORT, METABASE_PORT, WEB_PORT, Network
 from shs_deploy.registry import Registry
 from shs_deploy.right import Right, as_found, give
 
-RUN_CONTAINER = "run"
-SETUP = "setup"
-"""The task that knows the first password of Metabase's administrator; started once, by a person."""
-
 LISTING_MINUTES = 15
 _DAGSTER_CONFIG = "/app/deploy/dagster.ecs.yaml"
-# Dagster's own behind a look at the group of whoever asks: sensors/webserver.py.
-_GUARDED_WEBSERVER = "/app/deploy/dagster-webserver"
-# As in docker-compose.yml.
-_COMMANDS = {
-    "webserver": ["dagster-webserver", "-h", "0.0.0.0", "-p", str(WEB_PORT)],  # noqa: S104 - in its container
-    "code": [
-        *("dagster", "code-server", "start", "--host", "0.0.0.0", "--port", str(CODE_PORT)),  # noqa: S104
-        *(
-            "--module-name",
-            "shs_pipeline.definitions",
-            "--working-directory",
-            "/app",
-            "--location-name",
-            "shs",
-        ),
-        "--use-python-environment-entry-point",
-    ],
-    "daemon": ["dagster-daemon", "run"],
-    RUN_CONTAINER: ["shs", "status"],
-    SETUP: ["shs", "metabase", "apply"],
-}
 
 
 class Services(Stack):
@@ -302,7 +278,7 @@ class Services(Stack):
                 "SHS_METABASE_WAREHOUSE": f"{host}:5432",
             },
             secrets,
-            command=_COMMANDS[name],
+            command=COMMANDS[name],
         )
         return task
 
@@ -325,7 +301,7 @@ class Services(Stack):
             repository,
             size.webserver,
             [*rights.read_run_logs(data), *rights.know_run_task(), *rights.end_runs(cluster)],
-            self._gate_of_webserver(),
+            gate_of_webserver(self._config),
             # Whom IAM lets, reaches the UI and the databases through it, without a bastion.
             enable_execute_command=True,
         )
@@ -334,15 +310,6 @@ class Services(Stack):
         # Started before the code server answers, they look for it again only after a minute.
         for name in ("webserver", "daemon"):
             self.services[name].node.add_dependency(self.services["code"])
-
-    def _gate_of_webserver(self) -> dict[str, str]:
-        group = self._config.dagster_group
-        return {"DAGSTER_UI_GROUP": group.name, "DAGSTER_UI_GROUP_CLAIM": group.claim} if group else {}
-
-    def _command(self, name: str) -> list[str]:
-        program, *words = _COMMANDS[name]
-        is_guarded = name == "webserver" and self._config.dagster_group
-        return [_GUARDED_WEBSERVER if is_guarded else program, *words]
 
     def _accept_sessions(self, name: str) -> None:
         sessions = as_found(self, f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:")
@@ -388,7 +355,7 @@ class Services(Stack):
             self._image(repository),
             {**self._environment(self.run.task_definition_arn), **own, **(environment or {})},
             self._secrets(has_mail=name == "code"),
-            command=self._command(name),
+            command=command_of(name, self._config),
             # ECS does not read the one of the image.
             health_check=ecs.HealthCheck(
                 command=["CMD", "python", "-m", "shs_pipeline.health"],

@@ -35,7 +35,10 @@ def secret_of(created: str, region: str) -> str:
         key = json.loads(created)["AccessKey"]
         user, secret = key["AccessKeyId"], key["SecretAccessKey"]
     except (ValueError, KeyError, TypeError):
-        raise ValueError("This is not what `aws iam create-access-key --output json` prints.") from None
+        raise ValueError(
+            "The input is not what `aws iam create-access-key --output json` prints. Pipe its output in, as "
+            "docs/deploy.md shows."
+        ) from None
     return json.dumps({"username": user, "password": smtp_password(secret, region)})
 
 

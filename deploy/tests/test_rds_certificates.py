@@ -83,7 +83,7 @@ def test_what_is_not_a_certificate_of_rds_is_refused_and_the_old_file_stays(
         certificate(tmp_path, "Amazon Web Services, Inc.") + certificate(tmp_path, "Somebody")
     )
     (folder / "page.pem").write_text("<html>Log in to the network</html>")
-    for name, said in (("foreign", "not RDS's"), ("page", "no certificates"), ("nowhere", "404")):
+    for name, said in (("foreign", "not those of RDS"), ("page", "no certificates"), ("nowhere", "404")):
         ended = fetch(script, f"{url}/{name}.pem")
         assert ended.returncode != 0
         assert said in ended.stderr

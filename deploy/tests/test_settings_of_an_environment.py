@@ -44,7 +44,7 @@ def test_what_is_needed_and_missing_is_named_with_where_to_set_it(key: str) -> N
         ({"allowed_networks": ["203.0.113.0/24", "2001:db8::/32"]}, "'2001:db8::/32', which is not an IPv4"),
         ({"allowed_networks": "0.0.0.0/0"}, "say everywhere if that is what you mean"),
         ({"allowed_networks": "0.0.0.0/1,128.0.0.0/1"}, "a large part of the internet"),
-        ({"allowed_networks": "everywhere,203.0.113.0/24"}, "Keep either the word or the networks"),
+        ({"allowed_networks": "everywhere,203.0.113.0/24"}, "Keep either the networks or the word"),
         ({"keep_years": 0}, "keep_years is '0'"),
         ({"backup_region": "Ireland"}, "backup_region is 'Ireland'"),
         ({"due_day": 31}, "due_day is '31'"),
@@ -133,3 +133,32 @@ def test_the_provider_can_be_for_metabase_alone() -> None:
     alone = {key: value for key, value in OIDC.items() if key.startswith("oidc_")}
     config = load({**LEAST, **alone, "metabase_oidc": True})
     assert (config.has_metabase_oidc, config.dagster_host) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "example"),
+    [
+        ({"metabase_host": "Sales"}, "Write it like this: sales.example.com."),
+        ({"cidr": "10.40.0.0/24"}, "10.40.0.0/16 (always with /16)"),
+        ({"keep_years": "ten"}, "10 (1 to 99)"),
+        ({**OIDC, "oidc_user_info_endpoint": "login"}, "https://login.example.com/userinfo"),
+    ],
+)
+def test_what_has_another_form_is_answered_with_an_example(changed: dict[str, object], example: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({**LEAST, **changed})
+    assert example in str(refused.value)
+    assert "\\d" not in str(refused.value)
+
+
+def test_every_example_of_a_form_can_be_used() -> None:
+    from shs_deploy.context import EXAMPLES
+
+    first = {key: text.partition(" (")[0] for key, text in EXAMPLES.items()}
+    arns = {
+        key: text.replace("REGION", "us-east-1").replace("ACCOUNT", "123456789012").replace("ID", "1a-2b")
+        for key, text in first.items()
+        if key.endswith("_arn")
+    }
+    context = {**OIDC, **LEAST, **first, **arns}
+    assert load(context).metabase_host == "sales.example.com"
