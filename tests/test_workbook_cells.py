@@ -18,7 +18,7 @@ from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import SourceFile
 from shs_pipeline.samples.workbook import column_letters, write_workbook
 from shs_pipeline.workbook import plain
-from shs_pipeline.workbook.book import Book
+from shs_pipeline.workbook.book import Book, plain_texts, texts_of
 from shs_pipeline.workbook.cells import SheetCells, read_cells
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -398,6 +398,27 @@ def differ(luck: Any, oddness: float) -> str:
         return "careful"
     assert same(fast, read_cells(book, sheet.encode())), sheet
     return "plain"
+
+
+PIECES = [
+    "<si><t>", "</t></si>", "</t></si><si><t>", '</t></si><si><t xml:space="preserve">', "Cedar", " ",
+    "&amp;", "&lt;", "&amp;lt;", "&#65;", "_x000D_", "é", "\t", "\n", "\r\n", "\x01", "]]>", "]]", ">",
+    "<t/>", "<si/>", "<r>", "</r>", "<!-- -->", "</t></si>\n<si><t>", "\ufffe", "'", '"', "&apos;", "&nbsp;",
+    "<rPh><t>x</t></rPh>",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES[2:8] + PIECES), max_size=12), st.booleans())
+def test_plain_shared_texts_are_what_the_parser_reads(pieces: list[str], is_whole: bool) -> None:
+    body = "".join(["<si><t>", *pieces, "</t></si>"] if is_whole else pieces)
+    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<sst xmlns="{MAIN}" count="3" uniqueCount="2">'
+    xml = f"{head}{body}</sst>".encode()
+    found = plain_texts(xml)
+
+    assert found is None or found == texts_of(SourceFile("july.xlsx", b""), xml)
+    if set(pieces) <= set(PIECES[2:8]) and is_whole:
+        assert found is not None
 
 
 @settings(max_examples=150, deadline=None)
