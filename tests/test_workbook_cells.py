@@ -18,7 +18,7 @@ from shs_pipeline.errors import UnreadableFileError
 from shs_pipeline.reading import SourceFile
 from shs_pipeline.samples.workbook import column_letters, write_workbook
 from shs_pipeline.workbook import plain
-from shs_pipeline.workbook.book import Book
+from shs_pipeline.workbook.book import Book, plain_texts, texts_of
 from shs_pipeline.workbook.cells import SheetCells, read_cells
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -302,14 +302,131 @@ def test_the_fast_reader_and_our_own_read_the_same(rows: list[list[Any]]) -> Non
     content = write_workbook({"Report": rows})
     book = Book(SourceFile("july.xlsx", content))
     xml = book.archive.read(book.sheets[0].part)
-    ours, fast = read_cells(book, xml), plain.read_plain(book, book.sheets[0])
+    fast = plain.read_plain(book, book.sheets[0])
 
+    assert fast is not None
+    assert same(fast, read_cells(book, xml))
+
+
+def same(fast: plain.PlainCells, ours: SheetCells) -> bool:
+    """Whether two readers found the same: values, types, ranges and what is hidden."""
+    found: dict[int, dict[int, Any]] = {}
+    for place, column in enumerate(fast.columns):
+        for number, cell in enumerate(column.tolist(), start=1):
+            if cell is not None:
+                found.setdefault(number, {})[place] = cell
+    return repr({number: sorted(row.items()) for number, row in sorted(found.items())}) == repr(
+        {number: sorted(row.items()) for number, row in ours.rows.items() if row}
+    ) and (fast.merged, fast.hidden_rows, fast.hidden_columns) == (
+        ours.merged,
+        ours.hidden_rows,
+        ours.hidden_columns,
+    )
+
+
+NUMBERS = [
+    "0", "-0", "7", "007", "1.50", "-12.5", ".5", "5.", "-.5", ".", "-", "--5", "1-2", "1.2.3", "+5", "1E5",
+    "1.5E-05", "1e400", "278.16999999999996", "0.1234567890123456789", "999999999999999", "9999999999999999",
+    "123456789012345.6", "45717", "45717.75", "0.25", "59", "60", "2958466", "-3", "NaN", "INF", " 5", "5 ",
+    "1_0", "", "&#53;", "1,5", "0x10",
+]  # fmt: skip
+CELLS = [
+    '<c r="{at}"><v>{number}</v></c>', '<c r="{at}" s="{style}"><v>{number}</v></c>',
+    '<c r="{at}" s="{style}" t="s"><v>{text}</v></c>', '<c r="{at}" t="s"><v>{text}</v></c>',
+    '<c r="{at}" t="n"><v>{number}</v></c>', '<c r="{at}" s="{style}"/>', '<c r="{at}"></c>',
+    '<c r="{at}"><v>7</v></c> ', "<c r='{at}'><v>7</v></c>", '<c r="{at}" t="b"><v>1</v></c>',
+    '<c r="{at}" t="e"><v>#N/A</v></c>', '<c r="{at}" t="str"><v>x</v></c>', '<c r="{at}"><f>1+1</f></c>',
+    '<c r="{at}"><f>1+1</f><v>2</v></c>', '<c r="{at}" t="inlineStr"><is><t>x</t></is></c>',
+    '<c t="s" r="{at}"><v>{text}</v></c>', '<c r="{at}" cm="1"><v>7</v></c>', "<c><v>7</v></c>",
+    '<c r="{at}" t="d"><v>2025-03-31</v></c>', '<c r="{at}"><v><!-- 1 -->7</v></c>', '<c r="{at}"/>',
+    '<c r="{at}"><v>7</v></c><!-- 9 -->', '<x:c r="{at}"><x:v>7</x:v></x:c>', '<c r="{at}"><v/></c>',
+    '<c r="${at}"><v>7</v></c>', '<c r="{at}0"><v>7</v></c>', '<c r="{at}"><v >7</v ></c >',
+]  # fmt: skip
+ROW_TAGS = [
+    '<row r="{n}">', '<row r="{n}" spans="1:6" ht="15" x14ac:dyDescent="0.25">', '<row r="{n}" hidden="1">',
+    '<row r="{n}" ht="0">', '<row r="{n}" ht="0.75">', "<row>", "<row r='{n}'>", '<row r="0{n}">',
+    '<row r="{n}">a', '<row r="{n}" hidden="0">', '<row spans="1:6" r="{n}">',
+]  # fmt: skip
+STYLES = (
+    f'<styleSheet xmlns="{MAIN}"><cellXfs count="4"><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="22"/>'
+    '<xf numFmtId="46"/><xf numFmtId="18"/><xf numFmtId="10"/></cellXfs></styleSheet>'
+)
+RICH = (
+    f'<sst xmlns="{MAIN}"><si><t>Cedar Clinic</t></si><si><r><t>Oak </t></r><r><t>&amp; Elm</t></r></si>'
+    '<si><t/></si><si><t xml:space="preserve"> x </t></si><si><t>a_x000D_b</t></si>'
+    "<si><t>y</t><rPh><t>why</t></rPh></si><si><t>   </t></si></sst>"
+)
+
+
+def odd_sheet(luck: Any, oddness: float) -> str:
+    """A sheet of plain rows, in which some cells, numbers and rows are written otherwise."""
+
+    def one_of(choices: list[str], usual: int) -> str:
+        odd = luck.random() < oddness
+        return str(luck.choice(choices if odd else choices[:usual]))
+
+    rows, number = [], 0
+    for _ in range(luck.randint(0, 12)):
+        number += 1 if luck.random() < 0.8 else luck.randint(-1 if oddness else 1, 5)
+        cells = []
+        for column in sorted(luck.sample([0, 1, 2, 5, 25, 26, 701, 702], luck.randint(0, 5))):
+            at = f"{column_letters(column + 1)}{number}"
+            values = {"number": one_of(NUMBERS[3:7] + NUMBERS, 4), "text": luck.randint(0, 6)}
+            cells.append(one_of(CELLS, 7).format(at=at, style=luck.randint(0, 7), **values))
+        if luck.random() < oddness / 4:
+            luck.shuffle(cells)
+        tag = one_of(ROW_TAGS, 2).format(n=number)
+        rows.append(f"{tag[:-1]}/>" if not cells and tag.endswith(">") else f"{tag}{''.join(cells)}</row>")
+    behind = luck.choice(["", '<mergeCells count="1"><mergeCell ref="A1:B2"/></mergeCells>'])
+    before = luck.choice(["", '<cols><col min="2" max="3" hidden="1"/></cols>'])
+    return (
+        f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}" xmlns:x="{MAIN}"'
+        f' xmlns:x14ac="ac">{before}<sheetData>{"".join(rows)}</sheetData>{behind}</worksheet>'
+    )
+
+
+def differ(luck: Any, oddness: float) -> str:
+    """Read an odd sheet in both ways; say `plain` or `careful` for how it is read, and compare."""
+    workbook = (
+        f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><workbookPr date1904="{luck.randint(0, 1)}"/><sheets>'
+        '<sheet name="Report" sheetId="1" r:id="r1"/></sheets></workbook>'
+    )
+    sheet = odd_sheet(luck, oddness)
+    book = Book(SourceFile("july.xlsx", archive(sheet, workbook=workbook, styles=STYLES, texts=RICH)))
+    fast = plain.read_plain(book, book.sheets[0])
     if fast is None:
-        assert not any(cell is not None and cell != "" for row in rows for cell in row)
-        return
-    for number, row in enumerate(fast.rows, start=1):
-        assert {place: cell for place, cell in enumerate(row) if cell != ""} == ours.rows.get(number, {})
-    assert max(ours.rows, default=0) <= len(fast.rows)
+        return "careful"
+    assert same(fast, read_cells(book, sheet.encode())), sheet
+    return "plain"
+
+
+PIECES = [
+    "<si><t>", "</t></si>", "</t></si><si><t>", '</t></si><si><t xml:space="preserve">', "Cedar", " ",
+    "&amp;", "&lt;", "&amp;lt;", "&#65;", "_x000D_", "é", "\t", "\n", "\r\n", "\x01", "]]>", "]]", ">",
+    "<t/>", "<si/>", "<r>", "</r>", "<!-- -->", "</t></si>\n<si><t>", "\ufffe", "'", '"', "&apos;", "&nbsp;",
+    "<rPh><t>x</t></rPh>",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES[2:8] + PIECES), max_size=12), st.booleans())
+def test_plain_shared_texts_are_what_the_parser_reads(pieces: list[str], is_whole: bool) -> None:
+    body = "".join(["<si><t>", *pieces, "</t></si>"] if is_whole else pieces)
+    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<sst xmlns="{MAIN}" count="3" uniqueCount="2">'
+    xml = f"{head}{body}</sst>".encode()
+    found = plain_texts(xml)
+
+    assert found is None or found == texts_of(SourceFile("july.xlsx", b""), xml)
+    if set(pieces) <= set(PIECES[2:8]) and is_whole:
+        assert found is not None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.randoms(use_true_random=False), st.sampled_from([0.0, 0.03, 0.3]))
+def test_what_the_fast_reader_takes_it_reads_like_the_careful_one(luck: Any, oddness: float) -> None:
+    how = differ(luck, oddness)
+
+    assert how == "plain" or oddness > 0
 
 
 @settings(max_examples=60, deadline=None)
@@ -350,7 +467,10 @@ PLAIN_ROW = '<row r="{n}"><c r="A{n}"><v>{n}</v></c><c r="B{n}" s="3" t="s"><v>0
 
 
 def proven(xml: bytes) -> tuple[int, int] | None:
-    return plain._end_of_plain_rows(xml, styles=4)
+    """Rows and columns of a sheet that is taken for plain."""
+    book = Book(SourceFile("july.xlsx", archive(xml)))
+    found = plain.read_plain(book, book.sheets[0])
+    return None if found is None else (found.height, len(found.columns))
 
 
 def declared(rows: str) -> bytes:
@@ -360,8 +480,8 @@ def declared(rows: str) -> bytes:
 def test_plain_rows_are_proven_with_their_last_row_and_column() -> None:
     assert proven(declared("".join(PLAIN_ROW.format(n=n) for n in range(1, 60)))) == (59, 2)
     assert proven(
-        declared('<row r="3" spans="1:2" ht="15" x14ac:dyDescent="0.25"><c r="A3" s="3"/></row>')
-    ) == (3, 1)
+        declared('<row r="3" spans="1:2" ht="15"><c r="A3" s="3"/><c r="B3"><v>1</v></c></row>')
+    ) == (3, 2)
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,6 @@ def _import_libraries() -> None:
     import openpyxl  # noqa: F401
     import pandas as pd  # noqa: F401
     import pandera.pandas as pa  # noqa: F401
-    import python_calamine  # noqa: F401
 
     from shs_pipeline.reference import all_tables
     from shs_pipeline.sources import all_sources

@@ -1,7 +1,7 @@
 """Reading Excel: is it a workbook we may open, where on its sheets is the table, what do its cells hold.
 
 `archive` and `book` know the parts of the format, `cells` reads a sheet's XML and `plain` the large
-plain ones by calamine; `header`, `merged` and `sheets` say what belongs to the table, which `table` reads.
+plain ones all at once; `header`, `merged` and `sheets` say what belongs to the table, which `table` reads.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _DEFLATE_LIMIT = 1032
 
 
 class Archive:
-    """The parts of a workbook, found by name without case as Excel and calamine do.
+    """The parts of a workbook, found by name without case as Excel does.
 
     Args:
         file: the workbook.
@@ -215,7 +215,7 @@ def _key(name: str) -> str:
 def _unpacked_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> int:
     size = 0
     honest = copy.copy(entry)
-    honest.file_size = sys.maxsize  # The header may lie: Python reads no more than it says, Calamine all.
+    honest.file_size = sys.maxsize  # The header may lie: Python reads no more than it says.
     with archive.open(honest) as stream:
         while size <= limit and (chunk := stream.read(_CHUNK)):
             size += len(chunk)

@@ -14,6 +14,13 @@ from shs_pipeline.workbook.number_format import BUILT_IN
 
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _TRUE = {"1", "true", "on"}
+_FIRST_TEXT, _BETWEEN_TEXTS, _LAST_TEXT = b"<si><t>", b"</t></si><si><t>", b"</t></si>"
+_PLAIN_HEAD = re.compile(
+    rb'(?:\xef\xbb\xbf)?<\?xml version="1\.0" encoding="(?:UTF|utf)-8"(?: standalone="yes")?\?>\s*'
+    rb'<sst xmlns="[a-z0-9:/.]+"(?: (?:count|uniqueCount)="[0-9]+")*>'
+)
+# What the parser changes or refuses: line ends, other entities, control characters, and no characters at all.
+_UNUSUAL = re.compile(rb"[\x00-\x08\x0b-\x1f]|&(?!(?:amp|lt|gt|quot|apos);)|\xef\xbf[\xbe\xbf]")
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,11 @@ class Book:
             UnreadableFileError: damaged.
         """
         part = self._parts.get("sharedStrings", "")
-        return _texts(self.archive.file, self.archive.read(part)) if part in self.archive else []
+        if part not in self.archive:
+            return []
+        xml = self.archive.read(part)
+        plain = plain_texts(xml)
+        return texts_of(self.archive.file, xml) if plain is None else plain
 
 
 def unescaped(text: str) -> str:
@@ -119,7 +130,31 @@ def parser_of(file: SourceFile) -> expat.XMLParserType:
     return parser
 
 
-def _texts(file: SourceFile, xml: bytes) -> list[str]:
+def plain_texts(xml: bytes) -> list[str] | None:
+    """Return shared texts that are one piece each and written as nearly all programs do; else None."""
+    xml = xml.replace(b'<t xml:space="preserve">', b"<t>")
+    begin, end = xml.find(_FIRST_TEXT), xml.rfind(_LAST_TEXT)
+    head, body = xml[: max(begin, 0)], xml[begin + len(_FIRST_TEXT) : max(end, 0)]
+    if begin < 0 or not _PLAIN_HEAD.fullmatch(head) or xml[end + len(_LAST_TEXT) :].strip() != b"</sst>":
+        return None
+    count = body.count(_BETWEEN_TEXTS)
+    if body.count(b"<") != 4 * count or b"]]>" in body or _UNUSUAL.search(body):
+        return None
+    try:
+        text = body.replace(_BETWEEN_TEXTS, b"\0").decode()
+    except UnicodeDecodeError:
+        return None
+    for entity, mark in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
+        text = text.replace(entity, mark)
+    return list(map(unescaped, text.split("\0"))) if "_x" in text else text.split("\0")
+
+
+def texts_of(file: SourceFile, xml: bytes) -> list[str]:
+    """Return shared texts, however they are written.
+
+    Raises:
+        UnreadableFileError: damaged.
+    """
     texts: list[str] = []
     found: list[str] = []
     is_text = is_phonetic = False

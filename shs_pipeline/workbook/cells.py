@@ -190,7 +190,7 @@ class _Reader:
         self.sheet = SheetCells()
         self._file = book.archive.file
         self._names: dict[str, str] = {}
-        self._value_of = _Values(book)
+        self._value_of = Values(book)
         self._columns: dict[str, int] = {}
         self._is_data = self._is_phonetic = self._is_text = False
         self._row = 0
@@ -235,7 +235,7 @@ class _Reader:
             self._is_data = True
         elif what == "mergeCell":
             self.sheet.merged.append(corners_of(self._file, found.get("ref", "")))
-        elif what == "col" and (_is_true(found.get("hidden")) or _is_nothing(found.get("width"))):
+        elif what == "col" and (_is_true(found.get("hidden")) or is_nothing(found.get("width"))):
             self.sheet.hidden_columns.append((int(found["min"]) - 1, int(found["max"]) - 1))
 
     def _start_row(self, found: dict[str, str]) -> None:
@@ -246,7 +246,7 @@ class _Reader:
         self._row_text = str(self._row)
         self._column = -1
         self._cells = self.sheet.rows.get(self._row, {})
-        if _is_true(found.get("hidden")) or _is_nothing(found.get("ht")):
+        if _is_true(found.get("hidden")) or is_nothing(found.get("ht")):
             self.sheet.hidden_rows.add(self._row)
 
     def text(self, data: str) -> None:
@@ -299,18 +299,21 @@ class _Reader:
         self._cells = self.sheet.rows.get(self._row, {})
 
 
-class _Values:
+class Values:
     """Makes a cell's value from its text: a number, a text, a date, a boolean or an error.
 
     A number with a format that shows it otherwise than by its digits, or in another currency than US
     dollars, is a `SheetNumber`.
+
+    Attributes:
+        shapers: for each cell style, what makes such a value of a number; None where it stays a float.
     """
 
     def __init__(self, book: Book) -> None:
         self._book = book
         self._epoch = _EPOCH_1904 if book.is_from_1904 else _EPOCH
         self._zero_is_no_result = book.is_computed_on_open
-        self._shapers = [self._shaper(code) for code in book.formats]
+        self.shapers = [self._shaper(code) for code in book.formats]
         self._makers: dict[str, Callable[[str], Any]] = {
             "s": self._shared,
             "e": _error,
@@ -319,6 +322,7 @@ class _Values:
         }
 
     def __call__(self, cell: dict[str, str], raw: str, *, has_formula: bool, has_value: bool) -> Any:
+        """Return the value of a cell with these attributes and this text."""
         kind = cell.get("t", "n")
         if has_formula and self._is_no_result(kind, raw, has_value=has_value):
             return UncomputedError()
@@ -354,7 +358,7 @@ class _Values:
         if style is None:
             return number
         place = int(style)
-        shape = self._shapers[place] if 0 <= place < len(self._shapers) else None
+        shape = self.shapers[place] if 0 <= place < len(self.shapers) else None
         return number if shape is None else shape(number)
 
     def _shaper(self, code: str) -> Callable[[float], Any] | None:
@@ -407,7 +411,7 @@ def _is_true(text: str | None) -> bool:
     return text is not None and text.lower() in {"1", "true", "on"}
 
 
-def _is_nothing(size: str | None) -> bool:
+def is_nothing(size: str | None) -> bool:
     """Whether a height or width is 0, by which a row or column is hidden too."""
     try:
         return size is not None and float(size) == 0

@@ -1,45 +1,59 @@
-"""Large sheets of plain XML, which calamine reads in half the time that our own reader takes.
+"""Large sheets of plain XML, read at once by columns of bytes instead of element by element.
 
-Calamine does not tell an error or a formula without a result from an empty cell, and makes room for
-every cell between the first and the last. So it reads only what is proven to hold neither: each row of
-the XML, without the digits in it, is one of a few shapes, and each shape is looked at by the parser.
-Whatever the proof does not cover is no error: our own reader takes that sheet.
+Plain are rows of cells that hold numbers or numbers of shared texts, in order, each attribute in its usual
+place, as nearly all programs write them. Every byte that matters is looked at: what is written otherwise
+in any way (a formula, an error, another type, a comment, another quote) makes the sheet one for the
+careful reader (`cells`), which knows all spellings.
 """
 
 from __future__ import annotations
 
-import gc
-import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
-from operator import itemgetter
 from typing import Any
 from xml.parsers import expat
 
 import numpy as np
-from python_calamine import CalamineSheet, CalamineWorkbook
 
+from shs_pipeline.casting import blanks
 from shs_pipeline.workbook.book import Book, SheetEntry
-from shs_pipeline.workbook.cells import LAST_COLUMN, LAST_ROW, Range, read_cells
+from shs_pipeline.workbook.cells import LAST_COLUMN, LAST_ROW, Range, Values, is_nothing, read_cells
 from shs_pipeline.workbook.number_format import other_currency, shows_digits
 
 LARGE = 2_000_000
-"""Bytes of a sheet's XML from which on the proof is worth its time."""
-MOST_SHAPES = 5_000
-"""Shapes of rows that are looked at; where there are more, looking costs more than it saves."""
+"""Bytes of a sheet's XML from which on it is read like this."""
 MOST_PLACES_PER_CELL = 8
 """Places between the first and the last cell, for each cell that is there."""
 SMALL = 1_000_000
 """Places that are no matter, however few cells are there."""
 
 _BEGIN, _END, _ROW, _ROW_END = b"<sheetData>", b"</sheetData>", b'<row r="', b"</row>"
-_NO_HEIGHT = b' ht="0'
-_NUMERIC = b"0123456789.-"
-_KINDS = bytes.maketrans(b"123456789BCDEFGHIJKLMNOPQRSTUVWXYZ", b"0" * 9 + b"A" * 25)
-"""Each digit as 0, each capital letter as A."""
-_NONE_FOR_EMPTY: Callable[[Any, Any], Any] = {"": None}.get
 _DECLARATIONS = (b"<?xml ", b"\xef\xbb\xbf<?xml ")
+_CHUNK = 1 << 20
+_PADDING = b" " * 32
+_NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[Ee][-+]?[0-9]+)?")
+_EXACT_DIGITS = 15
+"""So many digits are exact as a float, and so is their quotient by a power of ten."""
+
+# Elements as they follow each other: begin and end, or both in one.
+_OPEN_ROW, _EMPTY_ROW, _OPEN_CELL, _EMPTY_CELL, _VALUE, _END_VALUE, _END_CELL, _END_ROW = range(8)
+_MAY_FOLLOW = np.zeros((8, 8), dtype=bool)
+for _before, _after in {
+    _OPEN_ROW: (_OPEN_CELL, _EMPTY_CELL, _END_ROW),
+    _EMPTY_ROW: (_OPEN_ROW, _EMPTY_ROW),
+    _OPEN_CELL: (_VALUE, _END_CELL),
+    _EMPTY_CELL: (_OPEN_CELL, _EMPTY_CELL, _END_ROW),
+    _VALUE: (_END_VALUE,),
+    _END_VALUE: (_END_CELL,),
+    _END_CELL: (_OPEN_CELL, _EMPTY_CELL, _END_ROW),
+    _END_ROW: (_OPEN_ROW, _EMPTY_ROW),
+}.items():
+    _MAY_FOLLOW[_before, _after] = True
+
+
+class _NotPlainError(Exception):
+    """The sheet is one for the careful reader."""
 
 
 @dataclass
@@ -47,234 +61,334 @@ class PlainCells:
     """What a plain sheet holds; the counterpart of `SheetCells`.
 
     Attributes:
-        rows: all rows from the first on, each as wide as the sheet, empty text for empty.
+        columns: of each column the cells of all rows from the first on, None for empty.
+        height: rows up to the last one.
     """
 
-    rows: list[list[Any]]
+    columns: list[np.ndarray]
+    height: int
     merged: list[Range] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
 
     def first_rows(self, count: int) -> list[list[Any]]:
         """Return the cells of the first rows of the sheet, None for empty."""
-        return [[None if cell == "" else cell for cell in row] for row in self.rows[:count]]
+        rows = range(min(count, self.height))
+        return [[column[row] for column in self.columns] for row in rows]
 
     def cell(self, row: int, column: int) -> Any:
         """Return what a cell holds, None for empty."""
-        cell = self.rows[row - 1][column] if row <= len(self.rows) and column < len(self.rows[0]) else None
-        return None if cell == "" else cell
+        is_there = row <= self.height and column < len(self.columns)
+        return self.columns[column][row - 1] if is_there else None
 
     def numbers_below(self, row: int) -> Sequence[int]:
         """Return the numbers of the rows below one."""
-        return range(row + 1, len(self.rows) + 1)
+        return range(row + 1, self.height + 1)
 
     def columns_of(self, numbers: Sequence[int], columns: Sequence[int]) -> list[list[Any]]:
         """Return for each column the cells of some rows."""
-        return [[self.cell(number, column) for number in numbers] for column in columns]
+        at = np.array(numbers, dtype=np.int64) - 1
+        return [self._column(column)[at].tolist() for column in columns]
 
     def take_below(self, row: int, columns: Sequence[int]) -> tuple[list[int], list[np.ndarray]]:
-        """Return numbers and columns of the rows below one that are not blank in all of these columns.
-
-        The rows are let go, since a large sheet takes much memory.
-        """
-        rows = self.rows[row:]
-        self.rows = self.rows[:row]
-        numbers: list[int] = list(range(row + 1, row + 1 + len(rows)))
-        blank: Sequence[int] = range(len(rows))
+        """Return numbers and columns of the rows below one that are not blank in all of these columns."""
+        is_kept = np.ones(max(self.height - row, 0), dtype=bool)
+        blank = np.arange(len(is_kept))
         # The amounts stand last and are hardly ever blank, so few rows are left to look at after them.
         for column in reversed(columns):
-            blank = [index for index in blank if _is_blank(rows[index][column])]
-        if blank:
-            is_kept = [True] * len(rows)
-            for index in blank:
-                is_kept[index] = False
-            rows, numbers = list(compress(rows, is_kept)), list(compress(numbers, is_kept))
-        by_column = []
-        for column in columns:
-            cells = list(map(itemgetter(column), rows))
-            filled = map(_NONE_FOR_EMPTY, cells, cells)
-            by_column.append(np.fromiter(filled, dtype=object, count=len(cells)))
-        return numbers, by_column
+            blank = blank[blanks(self._column(column)[row:][blank].tolist())]
+        is_kept[blank] = False
+        numbers = (is_kept.nonzero()[0] + row + 1).tolist()
+        return numbers, [self._column(column)[row:][is_kept] for column in columns]
+
+    def _column(self, column: int) -> np.ndarray:
+        return (
+            self.columns[column] if column < len(self.columns) else np.full(self.height, None, dtype=object)
+        )
 
 
 def read_plain(book: Book, entry: SheetEntry) -> PlainCells | None:
-    """Read a sheet by calamine, if it is proven to be plain; None if our own reader has to."""
-    if book.part != "xl/workbook.xml":
-        return None
+    """Read a sheet if it is plain; None if the careful reader has to."""
     if any(shows_digits(code) or other_currency(code) for code in book.formats):
-        return None  # Calamine does not tell how a cell is shown.
+        return None
     xml = book.archive.read(entry.part)
-    end = _end_of_plain_rows(xml, len(book.formats))
-    if end is None:
-        return None
-    around = read_cells(book, _without_rows(xml))
-    del xml  # calamine unpacks it for itself
-    rows = _read_by_calamine(book, entry, end)
-    return None if rows is None else PlainCells(rows, around.merged, set(), around.hidden_columns)
-
-
-def _read_by_calamine(book: Book, entry: SheetEntry, end: tuple[int, int]) -> list[list[Any]] | None:
-    if [found.name for found in book.sheets].count(entry.name) != 1:
-        return None
-    try:
-        workbook = CalamineWorkbook.from_filelike(io.BytesIO(book.archive.file.content))
-        sheet = workbook.get_sheet_by_name(entry.name)
-        last = sheet.end
-        # Beyond the end it has read another sheet than the one that was looked at.
-        if last is None or last[0] >= end[0] or last[1] >= end[1]:
-            return None
-        return _rows_of(sheet)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    # A panic of Rust is a BaseException. Our own reader says what is wrong with the file.
-    except BaseException:  # noqa: BLE001
-        return None
-
-
-def _rows_of(sheet: CalamineSheet) -> list[list[Any]]:
-    # A list for each row sets the search for cycles off again and again, which takes as long as the rest.
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return sheet.to_python(skip_empty_area=False)
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _without_rows(xml: bytes) -> bytes:
-    return xml[: xml.index(_BEGIN) + len(_BEGIN)] + xml[xml.rindex(_END) :]
-
-
-def _end_of_plain_rows(xml: bytes, styles: int) -> tuple[int, int] | None:
-    """Return how many rows and columns a sheet has if it is plain, else None."""
     begin, end = xml.find(_BEGIN), xml.rfind(_END)
-    head = xml[: max(begin, 0)]
+    head, tail = xml[: max(begin, 0)], xml[end:]
     is_utf8 = head.startswith(_DECLARATIONS) and b"utf-8" in head[: head.index(b"?>")].lower()
     # Comments and sections might hold what looks like rows.
-    if not is_utf8 or end < begin or b"<!" in head or b"<!" in xml[end:]:
+    if not is_utf8 or end < begin or b"<!" in head or b"<!" in tail:
         return None
-    shapes: dict[bytes, _Shape] = {}
-    at, last, width, cells = begin + len(_BEGIN), 0, 0, 0
+    try:
+        cells = _cells_between(xml, begin + len(_BEGIN), end)
+        around = read_cells(book, head + _BEGIN + tail)
+        del xml
+        columns = _columns(book, cells)
+    except _NotPlainError:
+        return None
+    height = int(cells["row"][-1]) if len(cells["row"]) else 0
+    return PlainCells(columns, height, around.merged, set(), around.hidden_columns)
+
+
+def _columns(book: Book, cells: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Return the cells by column, as the careful reader gives them.
+
+    Args:
+        cells: what `_cells_of` found.
+    """
+    row, column = cells["row"] - 1, cells["column"]
+    height, width = int(row[-1]) + 1 if len(row) else 0, int(column.max(initial=-1)) + 1
+    if height * width > max(len(row) * MOST_PLACES_PER_CELL, SMALL):
+        raise _NotPlainError
+    shapers = [*Values(book).shapers, None]
+    texts = np.array([*(text or None for text in book.texts), None], dtype=object)
+    if (cells["number"][cells["is_text"]] >= len(texts) - 1).any():
+        raise _NotPlainError
+    style = np.minimum(cells["style"], len(shapers) - 1)
+    is_shaped = np.array([shaper is not None for shaper in shapers])[style] & ~cells["is_text"]
+    found = []
+    for place in range(width):
+        at = (column == place).nonzero()[0]
+        made = np.full(height, None, dtype=object)
+        is_text, number = cells["is_text"][at], cells["number"][at]
+        made[row[at[~is_text]]] = number[~is_text].astype(object)
+        made[row[at[is_text]]] = texts[number[is_text].astype(np.int64)]
+        for shape in np.unique(style[at[is_shaped[at]]]).tolist():
+            shaped = at[is_shaped[at] & (style[at] == shape)]
+            made[row[shaped]] = _shaped(cells["number"][shaped], shapers[shape])
+        found.append(made)
+    return found
+
+
+def _shaped(numbers: np.ndarray, shape: Callable[[float], Any]) -> np.ndarray:
+    distinct, which = np.unique(numbers, return_inverse=True)
+    made = np.empty(len(distinct), dtype=object)
+    made[:] = [shape(number) for number in distinct.tolist()]
+    return made[which]
+
+
+def _cells_between(xml: bytes, at: int, end: int) -> dict[str, np.ndarray]:
+    """Return row (from 1), column (from 0), style, whether it is a text, and number of each filled cell.
+
+    Raises:
+        _NotPlainError: something is written in an unusual way.
+    """
+    rests: set[bytes] = set()
+    parts: list[dict[str, np.ndarray]] = []
+    last = 0
     while at < end:
-        stop = xml.find(_ROW_END, at, end) + len(_ROW_END)
-        row = xml[at:stop]
-        found = row.translate(None, _NUMERIC)
-        shape = shapes.get(found)
-        if shape is None:
-            shape = shapes[found] = _Shape.of(found) if len(shapes) < MOST_SHAPES else _Shape(is_plain=False)
-            width = max(width, shape.width)
-        number = shape.number_of(row, styles)
-        if not last < number <= LAST_ROW:
-            return None
-        last, at = number, stop
-        cells += shape.count
-    is_dense = last * width <= max(cells * MOST_PLACES_PER_CELL, SMALL)
-    return (last, width) if is_dense and not _has_longer_reference(xml, last) else None
+        stop = xml.find(_ROW_END, max(min(at + _CHUNK, end - len(_ROW_END)), at), end)
+        stop = end if stop < 0 else stop + len(_ROW_END)
+        rows = _Rows(xml[at:stop] + _PADDING)
+        rows.check(rests, last)
+        parts.append(rows.cells())
+        last, at = rows.last, stop
+    names = ("row", "column", "style", "is_text", "number")
+    empty = {name: np.zeros(0, dtype=bool if name == "is_text" else np.int64) for name in names}
+    return {name: np.concatenate([part[name] for part in parts or [empty]]) for name in names}
 
 
-def _has_longer_reference(xml: bytes, last: int) -> bool:
-    """Whether a cell's reference has more digits than the last row: calamine would make room for it.
-
-    That a row's cells end in its number is known, but so does `A15` in row 5.
-    """
-    kinds = xml.translate(_KINDS)
-    mark = b"0" * (len(str(last)) + 1) + b'"'
-    at = kinds.find(mark)
-    while at >= 0:
-        if kinds[max(at - len(mark), 0) : at].rstrip(b"0")[-1:] in {b"A", b""}:
-            return True
-        at = kinds.find(mark, at + 1)
-    return False
+def _need(condition: np.ndarray | bool) -> None:
+    if not np.all(condition):
+        raise _NotPlainError
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """The XML of a row without its digits.
+class _Rows:
+    """Some whole rows: where each element begins, and of which kind it is.
 
-    Attributes:
-        references: of its cells, without the number of the row: `r="A`.
-        count: of its cells.
-        width: columns up to the last cell.
-        has_height: whether the row says how high it is.
+    Args:
+        xml: the rows, and `_PADDING`.
     """
 
-    is_plain: bool
-    references: tuple[bytes, ...] = ()
-    count: int = 0
-    width: int = 0
-    has_height: bool = False
+    def __init__(self, xml: bytes) -> None:
+        self._xml = xml
+        self._bytes = np.frombuffer(xml, dtype=np.uint8)
+        self._at = (self._bytes == ord("<")).nonzero()[0]
+        self._next = np.append(self._at[1:], len(xml) - len(_PADDING))
+        _need(not xml[: self._at[0] if len(self._at) else None].strip())
+        kind, second = self._bytes[self._at + 1], self._bytes[self._at + 2]
+        self._kind = np.full(len(self._at), -1, dtype=np.int8)
+        self._kind[(kind == ord("v")) & (second == ord(">"))] = _VALUE
+        for mark, code, name in (
+            (b"v", _END_VALUE, b"v>"),
+            (b"c", _END_CELL, b"c>"),
+            (b"r", _END_ROW, b"row>"),
+        ):
+            ends = ((kind == ord("/")) & (second == ord(mark))).nonzero()[0]
+            _need(self._holds(self._at[ends] + 2, name))
+            _need(self._next[ends] == self._at[ends] + 2 + len(name))
+            self._kind[ends] = code
+        self._rows = (kind == ord("r")).nonzero()[0]
+        self._cells = (kind == ord("c")).nonzero()[0]
+        self.last = 0
 
-    def number_of(self, row: bytes, styles: int) -> int:
-        """Return the number of a row of this shape if its cells say the same, else 0.
+    def _holds(self, at: np.ndarray, text: bytes) -> np.ndarray:
+        """Return whether a text stands at each of some places."""
+        found = self._bytes[at] == text[0]
+        for step, mark in enumerate(text[1:], start=1):
+            found &= self._bytes[at + step] == mark
+        return found
+
+    def check(self, rests: set[bytes], last: int) -> None:
+        """Check rows and cells, and that they follow each other as they should.
 
         Args:
-            styles: of the workbook; a cell names its own by number.
+            rests: how rows go on after their number, as far as that is known to be plain.
+            last: number of the row before.
         """
-        # A row of no height is hidden.
-        if not self.is_plain or not row.startswith(_ROW) or (self.has_height and _NO_HEIGHT in row):
-            return 0
-        number = row[len(_ROW) : row.index(b'"', len(_ROW))]
-        mark = number + b'"'
-        if not number.isdigit():
-            return 0
-        # The style of a cell may be the row's number too: in such rows each cell is looked at.
-        is_surely_right = int(number) > styles and row.count(mark) == self.count + 1
-        if not is_surely_right and any(reference + mark not in row for reference in self.references):
-            return 0
-        return int(number)
+        self._read_rows(rests)
+        _need(np.diff(self._row_numbers, prepend=last) > 0)
+        self.last = int(self._row_numbers[-1]) if len(self._row_numbers) else last
+        _need(self.last <= LAST_ROW)
+        self._read_cells()
+        _need(self._kind >= 0)
+        _need(_MAY_FOLLOW[self._kind[:-1], self._kind[1:]])
+        if len(self._kind):
+            _need(self._kind[0] in (_OPEN_ROW, _EMPTY_ROW) and self._kind[-1] in (_END_ROW, _EMPTY_ROW))
 
-    @classmethod
-    def of(cls, xml: bytes) -> _Shape:
-        """Look at a row: nothing but cells with numbers, or with the number of a shared text."""
-        letters: list[str] = []
-        depth = 0
+    def _read_rows(self, rests: set[bytes]) -> None:
+        begin = self._at[self._rows]
+        _need(self._holds(begin, _ROW))
+        self._digits_at = begin + len(_ROW)
+        self._row_numbers, self._digits = self._whole(self._digits_at, most=7)
+        quote = self._digits_at + self._digits
+        _need(self._bytes[quote] == ord('"'))
+        following = self._next[self._rows].tolist()
+        for index, start, stop in zip(self._rows.tolist(), quote.tolist(), following, strict=True):
+            rest = self._xml[start + 1 : stop]
+            if rest not in rests:
+                _check_rest(rest)
+                rests.add(rest)
+            self._kind[index] = _EMPTY_ROW if rest.endswith(b"/>") else _OPEN_ROW
 
-        def start(name: str, found: dict[str, str]) -> None:
-            nonlocal depth
-            depth += 1
-            is_cell = name == "c" and depth == 2 and found.get("t", "n") in {"n", "s"}
-            is_row = name == "row" and depth == 1 and "hidden" not in found
-            if not (is_cell or is_row or (name == "v" and depth == 3 and not found)):
-                raise ValueError(name)
-            if is_cell:
-                letters.append(found.get("r", ""))
+    def _whole(self, at: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the whole numbers that begin at some places, and how many digits each has: at least one."""
+        number, count = np.zeros(len(at), dtype=np.int64), np.zeros(len(at), dtype=np.int64)
+        goes_on = np.ones(len(at), dtype=bool)
+        for step in range(most):
+            digit = self._bytes[at + step] - np.uint8(48)
+            goes_on &= digit < 10
+            if not goes_on.any():
+                break
+            number = np.where(goes_on, number * 10 + digit, number)
+            count += goes_on
+        _need(count > 0)
+        return number, count
 
-        def end(_: str) -> None:
-            nonlocal depth
-            depth -= 1
+    def _read_cells(self) -> None:
+        """Read the tag of each cell: its reference, then its style if it has one, then its type."""
+        begin = self._at[self._cells]
+        _need(self._holds(begin, b'<c r="'))
+        is_row = np.zeros(len(self._at), dtype=np.int64)
+        is_row[self._rows] = 1
+        self._row_of = np.cumsum(is_row)[self._cells] - 1
+        _need(self._row_of >= 0)
+        at = begin + len(b'<c r="')
+        self._column = np.full(len(at), -1, dtype=np.int64)
+        goes_on = np.ones(len(at), dtype=bool)
+        for _ in range(3):
+            letter = self._bytes[at] - np.uint8(65)
+            goes_on &= letter < 26
+            self._column = np.where(goes_on, (self._column + 1) * 26 + letter, self._column)
+            at = at + goes_on
+        _need((self._column >= 0) & (self._column < LAST_COLUMN))
+        _need(np.diff(self._row_of * LAST_COLUMN + self._column) > 0)
+        digits, digits_at = self._digits[self._row_of], self._digits_at[self._row_of]
+        for step in range(int(digits.max(initial=0))):
+            _need((self._bytes[at + step] == self._bytes[digits_at + step]) | (step >= digits))
+        at = at + digits
+        _need(self._bytes[at] == ord('"'))
+        at = self._read_type(self._read_style(at + 1))
+        is_open = self._bytes[at] == ord(">")
+        _need(is_open | self._holds(at, b"/>"))
+        _need(self._next[self._cells] == at + 2 - is_open)
+        self._kind[self._cells] = np.where(is_open, _OPEN_CELL, _EMPTY_CELL)
 
-        def text(data: str) -> None:
-            if data not in {"E", "e", "E+", "e+"}:  # Of 1.5E-05.
-                raise ValueError(data)
+    def _read_style(self, at: np.ndarray) -> np.ndarray:
+        self._style = np.full(len(at), np.iinfo(np.int64).max, dtype=np.int64)
+        has = self._holds(at, b' s="').nonzero()[0]
+        number, digits = self._whole(at[has] + 4, most=5)
+        self._style[has] = number
+        behind = at[has] + 4 + digits
+        _need(self._bytes[behind] == ord('"'))
+        at = at.copy()
+        at[has] = behind + 1
+        return at
 
-        parser = expat.ParserCreate()
-        parser.StartElementHandler, parser.EndElementHandler = start, end
-        parser.CharacterDataHandler = text
-        try:
-            if b"<!" in xml or b"<?" in xml or b"&" in xml or b"'" in xml:
-                raise ValueError(xml)
-            parser.Parse(xml, True)
-            columns = [_column(text) for text in letters]
-        except (expat.ExpatError, ValueError):
-            return cls(is_plain=False)
-        if columns != sorted(set(columns)):
-            return cls(is_plain=False)
-        references = tuple(f'r="{text}'.encode() for text in letters)
-        width = max(columns, default=-1) + 1
-        return cls(True, references, len(references), width, b" ht=" in xml)
+    def _read_type(self, at: np.ndarray) -> np.ndarray:
+        self._is_text = self._holds(at, b' t="s"')
+        return at + 6 * (self._is_text | self._holds(at, b' t="n"'))
+
+    def cells(self) -> dict[str, np.ndarray]:
+        """Return the cells that hold something, as `_cells_between` does."""
+        values = (self._kind == _VALUE).nonzero()[0]
+        # The element before a value is its cell.
+        cell = np.searchsorted(self._cells, values - 1)
+        start, stop = self._at[values] + len(b"<v>"), self._at[values + 1]
+        is_text = self._is_text[cell]
+        number = np.empty(len(values))
+        number[is_text], digits = self._whole(start[is_text], most=9)
+        _need(digits == stop[is_text] - start[is_text])
+        number[~is_text] = self._numbers(start[~is_text], stop[~is_text])
+        return {
+            "row": self._row_numbers[self._row_of[cell]],
+            "column": self._column[cell],
+            "style": self._style[cell],
+            "is_text": is_text,
+            "number": number,
+        }
+
+    def _numbers(self, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+        """Return the floats between some places: just those that Python reads there."""
+        found = np.empty(len(start))
+        is_negative = self._bytes[start] == ord("-")
+        start = start + is_negative
+        length = stop - start
+        _need(length > 0)
+        for size in np.unique(length).tolist():
+            which = (length == size).nonzero()[0]
+            found[which] = self._numbers_of(start[which], size)
+        return np.where(is_negative, -found, found)
+
+    def _numbers_of(self, start: np.ndarray, size: int) -> np.ndarray:
+        """Return the numbers without sign that have so many digits, with at most one point among them."""
+        found = np.empty(len(start))
+        if size > _EXACT_DIGITS + 1:
+            found[:] = [self._slowly(at, size) for at in start.tolist()]
+            return found
+        digits = self._bytes[start[:, None] + np.arange(size)] - np.uint8(48)
+        others = (digits > 9).sum(axis=1)
+        is_point = digits == 254  # "." is 46
+        point = np.where(others == 0, size, is_point.argmax(axis=1))
+        is_odd = (others > 1) | ((others == 1) & ~is_point.any(axis=1)) | (size - others > _EXACT_DIGITS)
+        is_odd |= size == others
+        point[is_odd] = -1
+        for place in np.unique(point).tolist():
+            which = (point == place).nonzero()[0]
+            if place < 0:
+                found[which] = [self._slowly(at, size) for at in start[which].tolist()]
+                continue
+            weights = 10.0 ** np.array([size - 1 - step - (step < place < size) for step in range(size)])
+            rows = digits[which].astype(np.float64)
+            if place < size:
+                rows[:, place] = 0
+            found[which] = rows @ weights / 10.0 ** (size - 1 - place if place < size else 0)
+        return found
+
+    def _slowly(self, at: int, size: int) -> float:
+        text = self._xml[at : at + size]
+        _need(_NUMBER.fullmatch(text) is not None and not text.startswith(b"-"))
+        number = float(text)
+        _need(np.isfinite(number))
+        return number
 
 
-def _column(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        if not "A" <= letter <= "Z":
-            raise ValueError(letters)
-        number = number * 26 + ord(letter) - 64
-    if not 0 < number <= LAST_COLUMN:
-        raise ValueError(letters)
-    return number - 1
-
-
-def _is_blank(cell: object) -> bool:
-    return cell == "" or (isinstance(cell, str) and cell.isspace())
+def _check_rest(rest: bytes) -> None:
+    """Check the tag of a row behind its number: nothing but attributes, and a row that is seen."""
+    found: list[dict[str, str]] = []
+    parser = expat.ParserCreate(encoding="utf-8")
+    parser.StartElementHandler = lambda _, attributes: found.append(attributes)
+    try:
+        parser.Parse(b'<row r="1"' + rest + (b"" if rest.endswith(b"/>") else b"</row>"), True)
+    except (expat.ExpatError, ValueError):
+        raise _NotPlainError from None
+    _need("hidden" not in found[0] and not is_nothing(found[0].get("ht")))
