@@ -75,6 +75,12 @@ def test_the_program_of_the_image_is_the_one_that_the_project_declares() -> None
     assert f"from {module} import {function}\\n" in DOCKERFILE
 
 
+def test_the_gate_before_dagsters_ui_can_be_executed_whatever_the_sources_came_by() -> None:
+    """A zip file of a pipeline forgets it; `shs exec` starts what can be executed only."""
+    assert re.search(r"chmod 755 [^&]*\bdeploy/dagster-webserver\b", DOCKERFILE)
+    assert os.access(ROOT / "deploy/dagster-webserver", os.X_OK)
+
+
 def test_everything_that_is_installed_in_the_image_has_a_hash() -> None:
     installs = re.findall(r"pip install[^&]+", DOCKERFILE)
     assert len(installs) == 2
@@ -699,6 +705,7 @@ def test_the_two_instances_agree_on_what_is_not_about_the_cloud() -> None:
     ("line", "service"),
     [
         ("/opt/venv/bin/python /opt/venv/bin/dagster-webserver -h 0.0.0.0 -p 3000", "webserver"),
+        ("python /app/deploy/dagster-webserver -h 0.0.0.0 -p 3000", "webserver"),
         ("/opt/venv/bin/python /opt/venv/bin/dagster code-server start --port 4000", "code"),
         ("/opt/venv/bin/python -m dagster code-server start --port 4000", "code"),
         ("/opt/venv/bin/python /opt/venv/bin/dagster-daemon run", "daemon"),
