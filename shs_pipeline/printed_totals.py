@@ -171,14 +171,14 @@ class _Groups:
         passes_on = self._is_covered | np.array(is_fed_by, dtype=bool)
         outer = np.zeros(len(rows), dtype=np.int64)
         for column in written_once:
-            names, codes = _coded(rows[column].tolist())
+            names, codes = _coded(rows[column])
             codes = self._filled(codes, passes_on)
             self._outer[column] = outer.tolist()
             self._note(column, names, codes, wanted)
             outer = pd.factorize(outer * len(names) + codes)[0]
         for column in () if written_once else rows.columns:
             if column not in (SHEET, ROW, *amounts):
-                self._note(column, *_coded(rows[column].tolist()), wanted)
+                self._note(column, *_coded(rows[column]), wanted)
 
     def _filled(self, codes: np.ndarray, passes_on: np.ndarray) -> np.ndarray:
         """Return (n,) the names in force, and note the first line of each."""
@@ -237,13 +237,19 @@ class _Groups:
         )
 
 
-def _coded(cells: list[Any]) -> tuple[list[str], np.ndarray]:
+def _coded(column: pd.Series) -> tuple[list[str], np.ndarray]:
     """Return the names in a column, the empty one first, and (n,) which of them each cell is."""
+    cells = column.to_numpy(dtype=object)
+    # What is printed once for a group leaves nearly all cells of its column empty.
+    filled = pd.notna(cells).nonzero()[0]
+    own = cells[filled].tolist()
     numbers = {"": 0}
     code_of = {
-        cell: numbers.setdefault(name, len(numbers)) for cell, name in names_of(dict.fromkeys(cells)).items()
+        cell: numbers.setdefault(name, len(numbers)) for cell, name in names_of(dict.fromkeys(own)).items()
     }
-    return list(numbers), np.fromiter(map(code_of.__getitem__, cells), dtype=np.int64, count=len(cells))
+    codes = np.zeros(len(cells), dtype=np.int64)
+    codes[filled] = np.fromiter(map(code_of.__getitem__, own), dtype=np.int64, count=len(own))
+    return list(numbers), codes
 
 
 class _Sums:

@@ -20,6 +20,7 @@ from shs_pipeline.casting import (
     ExcelError,
     Kind,
     UncomputedError,
+    blanks,
     cast_amount,
     cast_cells,
     cast_day,
@@ -34,6 +35,7 @@ from shs_pipeline.casting import (
     exact,
     is_blank,
     match_key,
+    names_of,
     show,
     squeeze,
 )
@@ -644,3 +646,25 @@ def test_a_column_is_cast_as_its_cells_are_one_by_one(kind: Kind, cells: list[Ce
     found = list(zip(values, problems, strict=True))
     assert found == [cast_alone(kind, cell) for cell in cells]
     assert [type(value) for value in values] == [type(cast_alone(kind, cell)[0]) for cell in cells]
+
+
+ANY_CELL = st.one_of(
+    st.none(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(
+        ["", " ", NBSP, "\u200b", "\u3164", "Oak Clinic", "OAK  clinic", "a\nb", "x" * 201, "\ufeff", "0"]
+    ),
+    st.sampled_from(
+        [ExcelError("#N/A"), date(2025, 3, 31), datetime(2025, 3, 31, 5), 1e15, -0.0, 12.0, 2.5, "ß"]
+    ),
+)
+
+
+@given(st.lists(ANY_CELL, max_size=12))
+def test_blanks_and_names_of_many_cells_are_those_of_each(cells: list[Any]) -> None:
+    assert blanks(cells).tolist() == [is_blank(cell) for cell in cells]
+    names = names_of(dict.fromkeys(cells))
+    for cell in cells:
+        nameless = is_blank(cell) or isinstance(cell, date)
+        assert names[cell] == ("" if nameless else match_key(show(cell)))

@@ -56,8 +56,11 @@ def odd() -> Iterator[FileReader]:
 
 
 def read(reader: FileReader, name: str, content: bytes = NOVO, source: str = "novo") -> FileOutcome:
-    file = SourceFile(name, content, known={"service_to_product": Everything()})
-    return reader.read(source, file, MAX_BYTES)
+    return reader.read(source, named(name, content), MAX_BYTES)
+
+
+def named(name: str, content: bytes = NOVO) -> SourceFile:
+    return SourceFile(name, content, known={"service_to_product": Everything()})
 
 
 def said(outcome: FileOutcome) -> str:
@@ -147,6 +150,35 @@ def test_the_process_is_kept_for_the_next_file(odd: FileReader) -> None:
     read(odd, "good.xlsx")
 
     assert odd._child._process.pid == process
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only where the system holds the process to its limits")
+def test_what_was_begun_is_found_done_and_anything_else_is_read_for_itself(odd: FileReader) -> None:
+    plain = read(odd, "july.xlsx")
+    assert odd._child is not None
+    process = odd._child._process.pid
+
+    # The same is not done twice; another name, other bytes or other months are another file.
+    odd.begin("novo", named("july.xlsx"), MAX_BYTES)
+    assert odd._child._under_way is not None
+    assert read(odd, "july.xlsx") == plain
+    assert odd._child._under_way is None
+    odd.begin("novo", named("july.xlsx"), MAX_BYTES)
+    assert "is not an Excel workbook" in said(read(odd, "july.xlsx", b"no workbook"))
+    odd.begin("novo", named("fault.xlsx"), MAX_BYTES)
+    assert read(odd, "july.xlsx") == plain
+    assert odd._child._process.pid == process
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only where the system holds the process to its limits")
+def test_what_was_begun_and_crashed_harms_only_itself(odd: FileReader) -> None:
+    plain = read(odd, "july.xlsx")
+
+    odd.begin("novo", named("segfault.xlsx"), MAX_BYTES)
+    assert read(odd, "july.xlsx") == plain
+    odd.begin("novo", named("segfault.xlsx"), MAX_BYTES)
+    assert "segfault.xlsx crashed the program that reads it (SIGSEGV)" in said(read(odd, "segfault.xlsx"))
+    assert read(odd, "july.xlsx") == plain
 
 
 def test_a_kill_from_outside_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
