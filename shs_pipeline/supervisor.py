@@ -235,7 +235,7 @@ class _System:
 
     def _start_webserver(self, workspace: Path) -> None:
         child = self._start(
-            "webserver", "dagster_webserver", "--host", HOST, "--port", str(self.web_port),
+            "webserver", "sensors.guarded_webserver", "--host", HOST, "--port", str(self.web_port),
             "--workspace", str(workspace),
         )  # fmt: skip
         self._wait_for(child, self._is_loaded)

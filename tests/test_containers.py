@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -389,7 +390,7 @@ def answers(url: str) -> bool:
 def test_the_bucket_is_made_once_and_is_all_that_the_keys_open(
     landing_server: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from shs_pipeline.cli.exec import read_key_files
+    from shs_pipeline.cli.exec import guarded, read_key_files
     from shs_pipeline.errors import ShsError
     from shs_pipeline.landing import Landing
 
@@ -452,6 +453,15 @@ def become(place: dict[str, str], *command: str, **variables: str) -> subprocess
     return subprocess.run(
         [SHS, "exec", "--", *command], env={**place, **variables}, capture_output=True, text=True, check=False
     )
+
+
+def test_the_webserver_of_a_container_is_ours_and_other_programs_are_what_they_are() -> None:
+    module = ["-P", "-m", "sensors.guarded_webserver", "-h", "0.0.0.0"]
+    for program in ("/opt/venv/bin/dagster-webserver", "/usr/bin/dagster-webserver"):
+        ours = guarded(program, ["dagster-webserver", "-h", "0.0.0.0"])
+        assert ours == (sys.executable, [sys.executable, *module])
+        assert service_of(ours[1]) == "webserver"
+    assert guarded("/opt/venv/bin/dagster-daemon", ["dagster-daemon", "run"])[0].endswith("dagster-daemon")
 
 
 def test_the_program_gets_what_dagster_needs_and_its_exit_code_passes_through(place: dict[str, str]) -> None:
@@ -598,7 +608,7 @@ def test_it_can_be_stopped_while_it_waits_for_the_database(place: dict[str, str]
 
 
 def test_the_keys_of_s3_come_from_files_unless_they_are_given(tmp_path: Path) -> None:
-    from shs_pipeline.cli.exec import read_key_files
+    from shs_pipeline.cli.exec import guarded, read_key_files
 
     (tmp_path / "id").write_text("from-the-file\n")
     environment = {"AWS_ACCESS_KEY_ID_FILE": str(tmp_path / "id"), "AWS_SECRET_ACCESS_KEY": "given"}
@@ -667,6 +677,7 @@ def test_the_two_instances_agree_on_what_is_not_about_the_cloud() -> None:
     ("line", "service"),
     [
         ("/opt/venv/bin/python /opt/venv/bin/dagster-webserver -h 0.0.0.0 -p 3000", "webserver"),
+        ("/opt/venv/bin/python -P -m sensors.guarded_webserver -h 0.0.0.0 -p 3000", "webserver"),
         ("/opt/venv/bin/python /opt/venv/bin/dagster code-server start --port 4000", "code"),
         ("/opt/venv/bin/python -m dagster code-server start --port 4000", "code"),
         ("/opt/venv/bin/python /opt/venv/bin/dagster-daemon run", "daemon"),
@@ -760,6 +771,15 @@ class Containers:
             found: list[dict[str, Any]] = json.load(answer)["data"]["workspaceOrError"]["locationEntries"]
         return found
 
+    def status_for(self, host: str) -> int:
+        """What the webserver answers whoever calls it by this name."""
+        connection = http.client.HTTPConnection("127.0.0.1", int(self.ports["3000"]), timeout=30)
+        try:
+            connection.request("GET", "/", headers={"Host": host})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def stop(self) -> dict[str, int]:
         for process in reversed(self.running.values()):
             process.terminate()
@@ -790,6 +810,8 @@ def test_the_services_of_the_compose_file_find_each_other_and_are_healthy(
             "shs",
             "RepositoryLocation",
         )
+        assert system.status_for("evil.example") == 400
+        assert system.status_for("localhost:3001") == 200
         wait_for(lambda: system.wrong("daemon") == "")
     except AssertionError:
         for log in tmp_path.glob("*.log"):

@@ -97,7 +97,7 @@ def children(home: Path) -> dict[str, int]:
     names = {
         "sensors.run_host": "run-host",
         "code-server": "code-server",
-        "dagster_webserver": "webserver",
+        "sensors.guarded_webserver": "webserver",
         "dagster._daemon": "daemon",
         "shs_pipeline.preview": "preview",
     }

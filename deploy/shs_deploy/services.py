@@ -309,6 +309,7 @@ class Services(Stack):
             repository,
             size.webserver,
             [*rights.read_run_logs(data), *rights.know_run_task(), *rights.end_runs(cluster)],
+            self._gate_of_webserver(),
             # Whom IAM lets, reaches the UI and the databases through it, without a bastion.
             enable_execute_command=True,
         )
@@ -317,6 +318,11 @@ class Services(Stack):
         # Started before the code server answers, they look for it again only after a minute.
         for name in ("webserver", "daemon"):
             self.services[name].node.add_dependency(self.services["code"])
+
+    def _gate_of_webserver(self) -> dict[str, str]:
+        # It answers to no other name; sessions reach it as localhost.
+        host = self._config.dagster_host
+        return {"SHS_DAGSTER_HOSTS": host} if host else {}
 
     def _accept_sessions(self, name: str) -> None:
         sessions = as_found(self, f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:")

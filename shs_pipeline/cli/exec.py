@@ -22,6 +22,7 @@ PANEL = "The system"
 LOCATION = "shs"
 
 # They look for workspace.yaml in the current folder, and not all can be told by a variable.
+_GUARDED_WEBSERVER = "sensors.guarded_webserver"
 _READ_THE_WORKSPACE = ("dagster-webserver", "dagster-daemon")
 # The libraries for S3 read the keys from variables only; Docker hands secrets over as files.
 _FROM_FILES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -66,7 +67,15 @@ def execute(
     write_workspace(settings, home)
     if Path(program).name in _READ_THE_WORKSPACE:
         os.chdir(home)
-    _become(program, command or [], environment)
+    _become(*guarded(program, command or []), environment)
+
+
+def guarded(program: str, command: list[str]) -> tuple[str, list[str]]:
+    """Return the program and its command line; for Dagster's webserver ours, which looks who asks."""
+    if not command or command[0] != "dagster-webserver":
+        return program, command
+    # Without the current folder in front of where modules are looked for (-P): it is the home.
+    return sys.executable, [sys.executable, "-P", "-m", _GUARDED_WEBSERVER, *command[1:]]
 
 
 def read_key_files(environ: MutableMapping[str, str]) -> None:
