@@ -13,7 +13,7 @@ def main() -> None:
     """Be `dagster-webserver`; docs/adr/0041-dagsters-ui-for-its-own-pages.md says why in this way."""
     hosts = load_settings().dagster_host_names
 
-    class OwnPagesWebserver(app.DagsterWebserver):  # type: ignore[type-arg]
+    class OwnPagesWebserver(app.DagsterWebserver):
         """Dagster's webserver, behind a look at where each request comes from."""
 
         def build_middleware(self) -> list[Middleware]:

@@ -30,6 +30,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from shs_pipeline.automation import how_to_start, switched_off, told
 from shs_pipeline.database import dagster_environment, prepare, write_dagster_home
 from shs_pipeline.embedded_postgres import HOST, EmbeddedPostgres, free_port, is_free
 from shs_pipeline.errors import ShsError
@@ -46,6 +47,7 @@ START_SECONDS = 180.0
 STOP_SECONDS = 25.0
 LARGEST_LOG = 10 * 1024 * 1024
 PREVIEW_PAUSE = 30.0
+AUTOMATION_PAUSE = 10.0
 
 _LOADED = """
 { workspaceOrError {
@@ -53,11 +55,6 @@ _LOADED = """
     ... on Workspace { locationEntries { loadStatus locationOrLoadError {
         __typename ... on PythonError { message } } } }
     ... on PythonError { message } } }
-"""
-
-_AUTOMATION = """
-{ repositoriesOrError { ... on RepositoryConnection { nodes {
-    sensors { name sensorState { status } } schedules { name scheduleState { status } } } } } }
 """
 
 log = logging.getLogger(__name__)
@@ -163,6 +160,8 @@ class _System:
         self.url = f"http://{HOST}:{self.web_port}"
         self.preview_url = f"http://{HOST}:{self.preview_port}"
         self.next_preview = 0.0
+        self.next_automation = 0.0
+        self.switched_off: list[str] = []
         # In the system's folder for such things: the path of a socket may have a hundred letters.
         self.runs = Path(tempfile.mkdtemp(prefix="shs-runs-"))
 
@@ -172,6 +171,7 @@ class _System:
             self._record()
             databases = prepare(self.settings)
             was_started = databases.was_started
+            self.dagster_url = databases.dagster_url
             self.say("Database: ready.")
             self.environment = {
                 **os.environ, **dagster_environment(self.settings, databases), "PYTHONUNBUFFERED": "1",
@@ -300,6 +300,22 @@ class _System:
                 self.say("The database had stopped; starting it again.")
                 self.server.ensure_running()
             self._look_after_preview()
+            self._look_at_automation()
+
+    def _look_at_automation(self) -> None:
+        """Say which sensors and schedules are switched off, once each time that it changes."""
+        if time.monotonic() < self.next_automation:
+            return
+        self.next_automation = time.monotonic() + AUTOMATION_PAUSE
+        try:
+            found = switched_off(self.dagster_url)
+        except ShsError:
+            return  # the database is away, which the parts that need it tell
+        if found != self.switched_off:
+            self.switched_off = found
+            self.say(
+                f"{told(found)} {how_to_start(self.url)}" if found else "All sensors and schedules run again."
+            )
 
     def _look_after_preview(self) -> None:
         """Start the dashboards again when they ended: the rest does not depend on them."""
@@ -523,19 +539,6 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(2)
         return probe.connect_ex((HOST, port)) == 0
-
-
-def stopped_automation(url: str) -> list[str]:
-    """Return the sensors and schedules that somebody switched off in the UI at this address."""
-    found = _ask(url, _AUTOMATION)
-    nodes = found.get("repositoriesOrError", {}).get("nodes", []) if found else []
-    states = [
-        (one["name"], one[kind]["status"])
-        for node in nodes
-        for kind, ones in (("sensorState", node["sensors"]), ("scheduleState", node["schedules"]))
-        for one in ones
-    ]
-    return [name for name, state in states if state != "RUNNING"]
 
 
 def _locations(url: str) -> list[dict[str, Any]]:

@@ -390,7 +390,7 @@ def answers(url: str) -> bool:
 def test_the_bucket_is_made_once_and_is_all_that_the_keys_open(
     landing_server: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from shs_pipeline.cli.exec import guarded, read_key_files
+    from shs_pipeline.cli.exec import read_key_files
     from shs_pipeline.errors import ShsError
     from shs_pipeline.landing import Landing
 
@@ -456,6 +456,8 @@ def become(place: dict[str, str], *command: str, **variables: str) -> subprocess
 
 
 def test_the_webserver_of_a_container_is_ours_and_other_programs_are_what_they_are() -> None:
+    from shs_pipeline.cli.exec import guarded
+
     module = ["-P", "-m", "sensors.guarded_webserver", "-h", "0.0.0.0"]
     for program in ("/opt/venv/bin/dagster-webserver", "/usr/bin/dagster-webserver"):
         ours = guarded(program, ["dagster-webserver", "-h", "0.0.0.0"])
@@ -608,7 +610,7 @@ def test_it_can_be_stopped_while_it_waits_for_the_database(place: dict[str, str]
 
 
 def test_the_keys_of_s3_come_from_files_unless_they_are_given(tmp_path: Path) -> None:
-    from shs_pipeline.cli.exec import guarded, read_key_files
+    from shs_pipeline.cli.exec import read_key_files
 
     (tmp_path / "id").write_text("from-the-file\n")
     environment = {"AWS_ACCESS_KEY_ID_FILE": str(tmp_path / "id"), "AWS_SECRET_ACCESS_KEY": "given"}

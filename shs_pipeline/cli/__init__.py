@@ -86,12 +86,14 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line; no traceback ever reaches the terminal."""
     from shs_pipeline.cli.log import log_apart
+    from shs_pipeline.printable import log_plainly
 
     signal.signal(signal.SIGTERM, _stop)
     for stream in (sys.stdout, sys.stderr):
         # A name that is no UTF-8, or a terminal that cannot show a letter, ends no command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    log_plainly()
     log_apart(_log_folder)
     try:
         build_app()()
@@ -189,7 +191,9 @@ def _write_fault(error: BaseException) -> Path | None:
     from datetime import UTC, datetime
     from pathlib import Path
 
-    text = "".join(traceback.format_exception(error))
+    from shs_pipeline.printable import plain
+
+    text = plain("".join(traceback.format_exception(error)), keep="\n\t")
     for folder in (_log_folder(), Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -124,10 +124,12 @@ def doctor() -> None:
 def _show(console: Console, finding: Finding) -> None:
     from rich.text import Text
 
+    from shs_pipeline.printable import plain
+
     style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[finding.state]
-    console.print(Text.assemble((f"{finding.state:<5}", style), f"{finding.what}: {finding.found}"))
+    console.print(Text.assemble((f"{finding.state:<5}", style), plain(f"{finding.what}: {finding.found}")))
     if finding.remedy:
-        console.print(Text(f"     {finding.remedy}", style="dim"))
+        console.print(Text(f"     {plain(finding.remedy)}", style="dim"))
 
 
 # --- the checks of doctor ----------------------------------------------------------------
@@ -168,6 +170,7 @@ def examine() -> Iterator[Finding]:
         ("Arrivals", _arrivals),
         ("Mail", _mail),
         ("Dagster", _dagster),
+        ("Automation", _automation),
     )
     for what, check in checks:
         try:
@@ -358,3 +361,16 @@ def _dagster(settings: Settings) -> Finding:
         return Finding("fail", "Dagster", f"{path} is refused: {reason}", "Restore that file.")
     running = running_system(settings)
     return Finding("ok", "Dagster", f"running at {running.url}" if running else "configured, not running")
+
+
+def _automation(settings: Settings) -> Finding:
+    from shs_pipeline.automation import how_to_start, switched_off, told
+    from shs_pipeline.database import prepare
+    from shs_pipeline.supervisor import running_system
+
+    patient = settings.model_copy(update={"database_wait_seconds": min(settings.database_wait_seconds, 5)})
+    stopped = switched_off(prepare(patient).dagster_url)
+    if not stopped:
+        return Finding("ok", "Automation", "no sensor or schedule is switched off")
+    running = running_system(settings)
+    return Finding("warn", "Automation", told(stopped), how_to_start(running.url if running else None))
