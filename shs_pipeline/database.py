@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 from pydantic import SecretStr
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.private_files import make_private_folder
 
 if TYPE_CHECKING:
     import psycopg
@@ -484,7 +485,7 @@ def write_dagster_home(settings: Settings, configuration: Path) -> Path:
         ShsError: there is no such file, or it cannot be read.
     """
     home = settings.home / "dagster"
-    (home / "storage").mkdir(parents=True, exist_ok=True)
+    make_private_folder(home / "storage")
     source = settings.dagster_config or configuration
     try:
         write_whole(home / "dagster.yaml", source.read_text())

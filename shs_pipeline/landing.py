@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +29,7 @@ from shs_pipeline.places import (
     is_of_an_admin,
     place_of,
 )
+from shs_pipeline.private_files import make_private_folder
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore
@@ -86,7 +89,7 @@ class Landing:
     def _folder(self) -> Path:
         folder = Path(unquote(self.url.removeprefix("file://")))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
         except OSError as error:
             raise LandingError(
                 f"The landing zone {self.url} cannot be made ({error.strerror}).",
@@ -165,9 +168,20 @@ class Landing:
 
         with _reaching(self.url):
             if self.is_folder:
+                self._make_folders((self._folder / path).parent)
                 _write_whole(self._folder / path, content)
+                # Whoever works with the landing zone, its group perhaps, works with this file too.
+                _set_mode(self._folder / path, self._folder.stat().st_mode & 0o666 | 0o600)
             else:
                 obstore.put(self._store, path, content)
+
+    def _make_folders(self, folder: Path) -> None:
+        """Make folders of the landing zone that are missing, for those who may use the zone itself."""
+        mode = stat.S_IMODE(self._folder.stat().st_mode)
+        for each in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            with suppress(FileExistsError):
+                each.mkdir()
+                _set_mode(each, mode)
 
     def delete(self, path: str) -> None:
         """Delete a file if it is there."""
@@ -183,8 +197,13 @@ class Landing:
                 return
 
 
+def _set_mode(path: Path, mode: int) -> None:
+    # A share or a stick may know no modes.
+    with suppress(PermissionError, NotImplementedError):
+        path.chmod(mode)
+
+
 def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Hidden, so that it is no drop, and short, since the name itself may be as long as there is.
     fresh = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

@@ -34,6 +34,7 @@ from shs_pipeline.automation import how_to_start, switched_off, told
 from shs_pipeline.database import dagster_environment, prepare, write_dagster_home
 from shs_pipeline.embedded_postgres import HOST, EmbeddedPostgres, free_port, is_free
 from shs_pipeline.errors import ShsError
+from shs_pipeline.private_files import make_private_folder
 from shs_pipeline.settings import project_root
 
 if TYPE_CHECKING:
@@ -512,7 +513,7 @@ def _check_writable(home: Path) -> None:
         ShsError: nothing can be written there.
     """
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private_folder(home)
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:
@@ -529,7 +530,7 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def _open_log(path: Path) -> IO[bytes]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     if path.is_file() and path.stat().st_size > LARGEST_LOG:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab")

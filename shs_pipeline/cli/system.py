@@ -202,14 +202,22 @@ def _variables() -> Iterator[Finding]:
 def _home(settings: Settings) -> Finding:
     import tempfile
 
+    from shs_pipeline.private_files import is_open_to_others, make_private_folder
+
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        make_private_folder(settings.home)
         with tempfile.TemporaryFile(dir=settings.home):
             pass
     except OSError as error:
         return Finding(
             "fail", "SHS_HOME", f"{settings.home} cannot be written ({error.strerror}).",
             "Set SHS_HOME to a folder that you may write to.",
+        )  # fmt: skip
+    if is_open_to_others(settings.home):
+        mode = "711" if os.geteuid() == 0 else "700"
+        return Finding(
+            "warn", "SHS_HOME", f"{settings.home} can be read by every user of this machine.",
+            f"It holds files of suppliers and logs: chmod {mode} '{settings.home}'.",
         )  # fmt: skip
     return Finding("ok", "SHS_HOME", str(settings.home))
 
@@ -293,6 +301,8 @@ def _marts(settings: Settings) -> Finding:
 def _landing(settings: Settings) -> Finding:
     from urllib.parse import unquote, urlsplit
 
+    from shs_pipeline.private_files import is_open_to_others
+
     parts = urlsplit(settings.landing)
     if parts.scheme == "file" and not Path(unquote(parts.path)).exists():
         return Finding(
@@ -316,6 +326,12 @@ def _landing(settings: Settings) -> Finding:
         return Finding(
             "fail", "Landing zone", f"{settings.landing} cannot be listed: {reason}",
             "Check SHS_LANDING, and for s3:// the AWS_* variables, the region and the rights.",
+        )  # fmt: skip
+    folder = Path(unquote(parts.path))
+    if parts.scheme == "file" and is_open_to_others(folder):
+        return Finding(
+            "warn", "Landing zone", f"{folder} can be read by every user of this machine.",
+            f"It holds what people are paid by. Close it to all but its group: chmod o= '{folder}'.",
         )  # fmt: skip
     return Finding("ok", "Landing zone", settings.landing)
 
