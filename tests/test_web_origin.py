@@ -361,3 +361,16 @@ def test_without_a_setting_only_this_machines_names_are_known() -> None:
     async def app(*_: object) -> None: ...
 
     assert OwnPagesOnly(app)._hosts == LOOPBACK
+
+
+def test_nothing_else_of_ours_starts_dagsters_webserver() -> None:
+    root = Path(__file__).parents[1]
+    files = [
+        path for folder in ("sensors", "assets", "shs_pipeline") for path in (root / folder).rglob("*.py")
+    ]
+
+    starting = [
+        path.name for path in files if "cli.main()" in path.read_text() and "dagster_w" in path.read_text()
+    ]
+
+    assert starting == ["guarded_webserver.py"]
