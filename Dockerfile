@@ -26,7 +26,7 @@ COPY . .
 RUN site="$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     && echo /app > "$site/shs.pth" \
     && printf '#!/opt/venv/bin/python\nfrom shs_pipeline.cli import main\n\nmain()\n' > /opt/venv/bin/shs \
-    && chmod 755 /opt/venv/bin/shs deploy/dagster-webserver \
+    && chmod 755 /opt/venv/bin/shs \
     && HOME=/tmp SHS_HOME=/tmp/shs \
         /opt/venv/bin/python -c 'from shs_pipeline.definitions import build_defs; build_defs()' \
     && /opt/venv/bin/python -m compileall -q shs_pipeline assets sensors

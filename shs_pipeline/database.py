@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 from pydantic import SecretStr
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.private_files import make_private_folder
 from shs_pipeline.whole_files import write_if_changed
 
 if TYPE_CHECKING:
@@ -502,7 +503,7 @@ def write_dagster_home(settings: Settings, configuration: Path) -> Path:
         ShsError: there is no such file, or it cannot be read.
     """
     home = settings.home / "dagster"
-    (home / "storage").mkdir(parents=True, exist_ok=True)
+    make_private_folder(home / "storage")
     source = settings.dagster_config or configuration
     try:
         write_if_changed(home / "dagster.yaml", source.read_text())

@@ -16,6 +16,7 @@ from sensors.landing import landing_sensor
 from sensors.notices import notices_sensor
 from sensors.reported import reported_sensor
 from shs_pipeline.dbt_build import prepare_manifest
+from shs_pipeline.printable import log_plainly
 from shs_pipeline.reference import all_tables
 from shs_pipeline.settings import load_settings
 from shs_pipeline.sources import all_sources
@@ -24,6 +25,7 @@ from shs_pipeline.sources import all_sources
 def build_defs(**overrides: Any) -> dg.Definitions:
     """Return the definitions; `overrides` replace arguments of `Definitions`, for tests."""
     warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill_policy; pinned by the lock file
+    log_plainly()
     settings = load_settings()
     models = marts_assets(prepare_manifest())
     # Without a Metabase there is nothing to set up.

@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import Literal
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.private_files import make_private_folder
 from shs_pipeline.whole_files import write_whole
 
 HOST = "127.0.0.1"
@@ -373,10 +374,10 @@ class EmbeddedPostgres:
 
     def _make_home(self) -> None:
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.home)
             self.secrets_file.parent.mkdir(mode=0o700, exist_ok=True)
             self.secrets_file.parent.chmod(0o700)
-            self.log_file.parent.mkdir(exist_ok=True)
+            make_private_folder(self.log_file.parent)
             self.log_file.touch(mode=0o600)
             if self.account is not None:
                 os.chown(self.log_file, self.account.uid, self.account.gid)

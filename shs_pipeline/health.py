@@ -62,7 +62,7 @@ def service_of(words: Sequence[str]) -> str:
     names = [Path(word).name for word in words[:5]]
     if "shs" in names[:2] and "exec" in names[1:3]:
         return "preparing"
-    if "dagster-webserver" in names[:2]:
+    if "dagster-webserver" in names[:2] or "sensors.guarded_webserver" in names:
         return "webserver"
     if "dagster-daemon" in names[:2] and "run" in words:
         return "daemon"

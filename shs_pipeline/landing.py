@@ -7,7 +7,9 @@ One URL, a folder (`file:///…`) or S3 (`s3://bucket/prefix`). Everything under
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +28,7 @@ from shs_pipeline.places import (
     is_of_an_admin,
     place_of,
 )
+from shs_pipeline.private_files import make_private_folder
 from shs_pipeline.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -86,7 +89,7 @@ class Landing:
     def _folder(self) -> Path:
         folder = Path(unquote(self.url.removeprefix("file://")))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
         except OSError as error:
             raise LandingError(
                 f"The landing zone {self.url} cannot be made ({error.strerror}).",
@@ -166,10 +169,20 @@ class Landing:
         with _reaching(self.url):
             if self.is_folder:
                 place = self._folder / path
-                place.parent.mkdir(parents=True, exist_ok=True)
+                self._make_folders(place.parent)
                 write_whole(place, content)
+                # Whoever works with the landing zone, its group perhaps, works with this file too.
+                _set_mode(place, self._folder.stat().st_mode & 0o666 | 0o600)
             else:
                 obstore.put(self._store, path, content)
+
+    def _make_folders(self, folder: Path) -> None:
+        """Make folders of the landing zone that are missing, for those who may use the zone itself."""
+        mode = stat.S_IMODE(self._folder.stat().st_mode)
+        for each in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            with suppress(FileExistsError):
+                each.mkdir()
+                _set_mode(each, mode)
 
     def delete(self, path: str) -> None:
         """Delete a file if it is there."""
@@ -183,6 +196,12 @@ class Landing:
                     obstore.delete(self._store, path)
             except (FileNotFoundError, NotADirectoryError):
                 return
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    # A share or a stick may know no modes.
+    with suppress(PermissionError, NotImplementedError):
+        path.chmod(mode)
 
 
 class _reaching:  # noqa: N801 - reads as a phrase: `with _reaching(url)`.

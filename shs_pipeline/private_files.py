@@ -3,7 +3,40 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
+
+
+def write_privately() -> None:
+    """Make what this process and its children write from now on readable for their user alone."""
+    os.umask(0o077)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and what is missing above it, for its owner alone; one that is there stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    # As root, the embedded server runs as another user, who walks through to its own files.
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    for each in reversed(missing):
+        # Another process may have made it, and a share may know no modes.
+        with suppress(FileExistsError, PermissionError):
+            each.mkdir()
+            each.chmod(mode)
+    folder.mkdir(exist_ok=True)
+
+
+def is_open_to_others(folder: Path) -> bool:
+    """Whether every user of this machine can list a folder: it is open, and all folders above it are."""
+    try:
+        above = [each.stat().st_mode for each in folder.resolve().parents]
+        return bool(folder.stat().st_mode & stat.S_IROTH) and all(mode & stat.S_IXOTH for mode in above)
+    except OSError:
+        return False
 
 
 def give_to_owner_of(folder: Path, file: Path | int) -> None:

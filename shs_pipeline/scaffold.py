@@ -67,8 +67,12 @@ def scaffold(root: Path, name: str, title: str | None = None) -> Scaffolded:
     for path, text in {**texts, **edits}.items():
         if path.suffix == ".py":
             ast.parse(text, str(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Code is for everybody who builds or runs the project, and holds no data.
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o755)
         write_whole(path, text)
+        path.chmod(path.stat().st_mode | 0o044)
     return Scaffolded(tuple(texts), tuple(edits), _next_steps(name))
 
 

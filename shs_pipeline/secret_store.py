@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from shs_pipeline.errors import ShsError
-from shs_pipeline.private_files import give_to_owner_of, sync_folder
+from shs_pipeline.private_files import give_to_owner_of, make_private_folder, sync_folder
 
 if TYPE_CHECKING:
     from shs_pipeline.settings import Settings
@@ -154,7 +154,7 @@ class FileSecrets(SecretStore):
         """Let one writer at a time read and replace; the file itself changes, so another is locked."""
         folder = self.path.parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             if folder.stat().st_mode & stat.S_IWOTH:
                 raise ShsError(
                     f"Everybody may write into {folder}, where the file of passwords is to lie.",

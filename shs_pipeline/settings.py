@@ -32,6 +32,7 @@ SECRETS = ("database_url", "database_password", "metabase_password", "metabase_a
 
 # Their values, which hold or may hold a password, are in no message.
 _UNSHOWN = (*SECRETS, "metabase_url", "metabase_public_url")
+_HOST_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Set by shs itself for the Dagster processes it starts; no settings of a person.
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
             verified by; needed where Metabase shall not be given that of `sslrootcert`.
         dagster_config: Dagster's instance file, instead of `dagster.yaml` of the project.
         code_server: `host:port` of the code server, where `shs exec` starts Dagster's services apart.
+        dagster_hosts: names by which people reach Dagster's UI beside those of this machine, with commas.
         metabase_public_url: address by which people reach Metabase, where that is another than ours.
         smtp_host: server that takes our mail; empty sends none.
         smtp_port: its port.
@@ -117,6 +119,7 @@ class Settings(BaseSettings):
     metabase_root_certificate: str = ""
     dagster_config: Path | None = None
     code_server: str = ""
+    dagster_hosts: str = ""
     metabase_public_url: str = ""
     smtp_host: str = ""
     smtp_port: int = Field(default=587, ge=1, le=65535)
@@ -138,6 +141,11 @@ class Settings(BaseSettings):
     def secret_places(self) -> Mapping[str, SecretPlace]:
         """The places of those secrets that came from a file or from Secrets Manager, by setting."""
         return self._places
+
+    @property
+    def dagster_host_names(self) -> frozenset[str]:
+        """The names in `dagster_hosts`, in lower case."""
+        return frozenset(name.strip() for name in self.dagster_hosts.split(",") if name.strip())
 
     @classmethod
     def settings_customise_sources(
@@ -196,6 +204,13 @@ class Settings(BaseSettings):
         if value and not re.fullmatch(r"[^\s:/@]+:[0-9]{1,5}", value):
             raise ValueError("is not a host:port, such as postgres:5432")
         return value
+
+    @field_validator("dagster_hosts", mode="after")
+    @classmethod
+    def _host_names(cls, value: str) -> str:
+        if value and not re.fullmatch(rf"{_HOST_NAME}(\s*,\s*{_HOST_NAME})*", value.strip()):
+            raise ValueError("is not a name such as dagster.example.com, or several with commas between")
+        return value.lower()
 
     @field_validator("arrivals_queue", mode="after")
     @classmethod

@@ -30,9 +30,11 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from shs_pipeline.automation import how_to_start, switched_off, told
 from shs_pipeline.database import dagster_environment, prepare, write_dagster_home
 from shs_pipeline.embedded_postgres import HOST, EmbeddedPostgres, free_port, is_free
 from shs_pipeline.errors import ShsError
+from shs_pipeline.private_files import make_private_folder
 from shs_pipeline.settings import project_root
 from shs_pipeline.whole_files import write_whole
 
@@ -47,6 +49,7 @@ START_SECONDS = 180.0
 STOP_SECONDS = 25.0
 LARGEST_LOG = 10 * 1024 * 1024
 PREVIEW_PAUSE = 30.0
+AUTOMATION_PAUSE = 10.0
 
 _LOADED = """
 { workspaceOrError {
@@ -54,11 +57,6 @@ _LOADED = """
     ... on Workspace { locationEntries { loadStatus locationOrLoadError {
         __typename ... on PythonError { message } } } }
     ... on PythonError { message } } }
-"""
-
-_AUTOMATION = """
-{ repositoriesOrError { ... on RepositoryConnection { nodes {
-    sensors { name sensorState { status } } schedules { name scheduleState { status } } } } } }
 """
 
 log = logging.getLogger(__name__)
@@ -169,6 +167,8 @@ class _System:
         self.url = f"http://{HOST}:{self.web_port}"
         self.preview_url = f"http://{HOST}:{self.preview_port}"
         self.next_preview = 0.0
+        self.next_automation = 0.0
+        self.switched_off: list[str] = []
         # In the system's folder for such things: the path of a socket may have a hundred letters.
         self.runs = Path(tempfile.mkdtemp(prefix="shs-runs-"))
 
@@ -178,6 +178,7 @@ class _System:
             self._record()
             databases = prepare(self.settings)
             was_started = databases.was_started
+            self.dagster_url = databases.dagster_url
             self.say("Database: ready.")
             self.environment = {
                 **os.environ, **dagster_environment(self.settings, databases), "PYTHONUNBUFFERED": "1",
@@ -241,7 +242,7 @@ class _System:
 
     def _start_webserver(self, workspace: Path) -> None:
         child = self._start(
-            "webserver", "dagster_webserver", "--host", HOST, "--port", str(self.web_port),
+            "webserver", "sensors.guarded_webserver", "--host", HOST, "--port", str(self.web_port),
             "--workspace", str(workspace),
         )  # fmt: skip
         self._wait_for(child, self._is_loaded)
@@ -306,6 +307,22 @@ class _System:
                 self.say("The database had stopped; starting it again.")
                 self.server.ensure_running()
             self._look_after_preview()
+            self._look_at_automation()
+
+    def _look_at_automation(self) -> None:
+        """Say which sensors and schedules are switched off, once each time that it changes."""
+        if time.monotonic() < self.next_automation:
+            return
+        self.next_automation = time.monotonic() + AUTOMATION_PAUSE
+        try:
+            found = switched_off(self.dagster_url)
+        except ShsError:
+            return  # the database is away, which the parts that need it tell
+        if found != self.switched_off:
+            self.switched_off = found
+            self.say(
+                f"{told(found)} {how_to_start(self.url)}" if found else "All sensors and schedules run again."
+            )
 
     def _look_after_preview(self) -> None:
         """Start the dashboards again when they ended: the rest does not depend on them."""
@@ -502,7 +519,7 @@ def _check_writable(home: Path) -> None:
         ShsError: nothing can be written there.
     """
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private_folder(home)
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:
@@ -513,7 +530,7 @@ def _check_writable(home: Path) -> None:
 
 
 def _open_log(path: Path) -> IO[bytes]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     if path.is_file() and path.stat().st_size > LARGEST_LOG:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab")
@@ -523,19 +540,6 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(2)
         return probe.connect_ex((HOST, port)) == 0
-
-
-def stopped_automation(url: str) -> list[str]:
-    """Return the sensors and schedules that somebody switched off in the UI at this address."""
-    found = _ask(url, _AUTOMATION)
-    nodes = found.get("repositoriesOrError", {}).get("nodes", []) if found else []
-    states = [
-        (one["name"], one[kind]["status"])
-        for node in nodes
-        for kind, ones in (("sensorState", node["sensors"]), ("scheduleState", node["schedules"]))
-        for one in ones
-    ]
-    return [name for name, state in states if state != "RUNNING"]
 
 
 def _locations(url: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 @contextmanager
-def browser_page(width: int) -> Iterator[Page]:
+def browser_page(width: int, *more_flags: str) -> Iterator[Page]:
     """An empty page, so many pixels wide; skips the test where there is no Chromium."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine; CI installs one")
@@ -28,6 +28,7 @@ def browser_page(width: int) -> Iterator[Page]:
         "--disable-background-networking",
         "--disable-sync",
         "--no-first-run",
+        *more_flags,
     ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
@@ -238,6 +239,15 @@ class Machine:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]["workspaceOrError"]["locationEntries"]
         return found
+
+    def status_for(self, host: str) -> int:
+        """What the webserver answers whoever calls it by this name."""
+        connection = http.client.HTTPConnection("127.0.0.1", int(self.web_port), timeout=30)
+        try:
+            connection.request("GET", "/", headers={"Host": host})
+            return connection.getresponse().status
+        finally:
+            connection.close()
 
     def code_servers_of(self, name: str) -> list[str]:
         """Command lines of the code servers that a service started for itself."""

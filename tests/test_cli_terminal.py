@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from shs_pipeline.cli import EXIT_ENDED, EXIT_INTERRUPTED, EXIT_PROBLEM, problem_of
-from shs_pipeline.cli.csv_output import harmless, print_csv
+from shs_pipeline.cli.csv_output import print_csv
 from shs_pipeline.cli.passfile import with_passfile, without_password
-from shs_pipeline.cli.table import plain
 from shs_pipeline.cli.terminal import say, table_of
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
+from shs_pipeline.printable import csv_cell, plain
 
 WIDTHS = (60, 80, 120)
 RUN_MAIN = "from shs_pipeline.cli import main; main()"
@@ -156,6 +156,9 @@ def test_what_a_terminal_would_obey_is_written_out(text: str, printed: str) -> N
         ("-2+3", "'-2+3"),
         ("\t=1", "'\t=1"),
         (" =1", "' =1"),
+        ("\u00a0=1", "'\u00a0=1"),
+        ("\u2003\u00ad@x", "'\u2003\u00ad@x"),
+        ("\n=1", "'\n=1"),
         ("\uff1d1", "'\uff1d1"),
         ("-1,234.50", "-1,234.50"),
         ("-$12", "-$12"),
@@ -171,7 +174,7 @@ def test_a_csv_holds_no_formula_and_numbers_stay_numbers(
 ) -> None:
     print_csv(["x"], [[value]])
 
-    assert harmless(value) == cell
+    assert csv_cell(value) == cell
     assert [*csv.reader(io.StringIO(capsys.readouterr().out, newline=""))][1:] == [[cell]] or cell == ""
 
 
@@ -185,6 +188,48 @@ def test_a_sentence_breaks_between_words_and_a_path_does_not() -> None:
     assert all(line.startswith("  ") and len(line) <= 40 for line in sentence)
     assert "  ".join(sentence).count(AMOUNT) == 2
     assert path.endswith("report.xlsx")
+
+
+# --- logs ----------------------------------------------------------------------------------
+
+LOGGING = """
+import logging, sys
+from shs_pipeline.printable import log_plainly
+log_plainly()
+logging.basicConfig(format="%(levelname)s %(message)s")
+name = sys.argv[1]
+logging.getLogger("anybody").warning("No copy of %s.", name)
+try:
+    raise ValueError(name)
+except ValueError:
+    logging.getLogger("shs_pipeline.x").exception("It failed.")
+"""
+
+
+def test_what_a_file_is_called_moves_nothing_in_a_log_and_passes_for_no_line_of_its_own() -> None:
+    name = "a\x1b[2J\u202e\x9b31m\rb\nERROR forged.xlsx"
+
+    done = subprocess.run([sys.executable, "-c", LOGGING, name], capture_output=True, check=True)
+
+    said = done.stderr.decode()
+    assert not set(said) & set("\x1b\x9b\u202e\r")
+    assert said.startswith(
+        "WARNING No copy of a\\x1b[2J\\u202e\\x9b31m\\rb\n  ERROR forged.xlsx.\nERROR It failed."
+    )
+
+
+def test_the_commands_and_dagsters_processes_log_plainly() -> None:
+    import logging
+
+    from shs_pipeline.definitions import build_defs
+
+    before = logging.getLogRecordFactory()
+    try:
+        build_defs()
+        made = logging.getLogger("x").makeRecord("x", logging.INFO, "f", 1, "%s", ("\x1b",), None)
+        assert made.getMessage() == r"\x1b"
+    finally:
+        logging.setLogRecordFactory(before)
 
 
 # --- passwords ---------------------------------------------------------------------------

@@ -143,6 +143,7 @@ def test_files_become_payouts_before_and_after_every_documented_command_and_rest
         assert machine.code_servers_of("webserver") == []
         (location,) = machine.locations()
         assert (location["name"], location["loadStatus"]) == ("shs", "LOADED")
+        assert (machine.status_for("evil.example"), machine.status_for("localhost:3001")) == (400, 200)
         look_at_metabase(stack)
     except AssertionError:
         print(machine.logs())

@@ -75,12 +75,6 @@ def test_the_program_of_the_image_is_the_one_that_the_project_declares() -> None
     assert f"from {module} import {function}\\n" in DOCKERFILE
 
 
-def test_the_gate_before_dagsters_ui_can_be_executed_whatever_the_sources_came_by() -> None:
-    """A zip file of a pipeline forgets it; `shs exec` starts what can be executed only."""
-    assert re.search(r"chmod 755 [^&]*\bdeploy/dagster-webserver\b", DOCKERFILE)
-    assert os.access(ROOT / "deploy/dagster-webserver", os.X_OK)
-
-
 def test_everything_that_is_installed_in_the_image_has_a_hash() -> None:
     installs = re.findall(r"pip install[^&]+", DOCKERFILE)
     assert len(installs) == 2
@@ -444,6 +438,17 @@ def become(place: dict[str, str], *command: str, **variables: str) -> subprocess
     )
 
 
+def test_the_webserver_of_a_container_is_ours_and_other_programs_are_what_they_are() -> None:
+    from shs_pipeline.cli.exec import guarded
+
+    module = ["-P", "-m", "sensors.guarded_webserver", "-h", "0.0.0.0"]
+    for program in ("/opt/venv/bin/dagster-webserver", "/usr/bin/dagster-webserver"):
+        ours = guarded(program, ["dagster-webserver", "-h", "0.0.0.0"])
+        assert ours == (sys.executable, [sys.executable, *module])
+        assert service_of(ours[1]) == "webserver"
+    assert guarded("/opt/venv/bin/dagster-daemon", ["dagster-daemon", "run"])[0].endswith("dagster-daemon")
+
+
 def test_the_program_gets_what_dagster_needs_and_its_exit_code_passes_through(place: dict[str, str]) -> None:
     done = become(
         place, sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ))); exit(7)"
@@ -705,7 +710,7 @@ def test_the_two_instances_agree_on_what_is_not_about_the_cloud() -> None:
     ("line", "service"),
     [
         ("/opt/venv/bin/python /opt/venv/bin/dagster-webserver -h 0.0.0.0 -p 3000", "webserver"),
-        ("python /app/deploy/dagster-webserver -h 0.0.0.0 -p 3000", "webserver"),
+        ("/opt/venv/bin/python -P -m sensors.guarded_webserver -h 0.0.0.0 -p 3000", "webserver"),
         ("/opt/venv/bin/python /opt/venv/bin/dagster code-server start --port 4000", "code"),
         ("/opt/venv/bin/python -m dagster code-server start --port 4000", "code"),
         ("/opt/venv/bin/python /opt/venv/bin/dagster-daemon run", "daemon"),

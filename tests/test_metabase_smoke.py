@@ -115,7 +115,7 @@ def test_metabase_can_be_set_up_before_anything_was_ever_built(tmp_path: Path) -
     url = prepare(Settings(home=home, landing="", database_url=None)).warehouse_url.get_secret_value()
     try:
         with serving(FakeMetabase()) as fake:
-            fake.run_sql = _run_sql
+            fake.run_sql = run_sql
             workplace = Workplace(
                 fake.url, _account(), FileSecrets(tmp_path / "secrets.json"), url,
                 {"rep": dashboards_for("rep"), "admin": dashboards_for("admin")}, wait_seconds=0,

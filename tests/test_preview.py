@@ -393,10 +393,20 @@ def test_an_export_holds_all_rows_exactly(built: Zone, sites: dict[Audience, Sit
 
 
 def test_a_text_that_begins_like_a_formula_is_defused_in_the_export() -> None:
-    from shs_pipeline.preview.server import _plain
+    from shs_pipeline.preview.server import _csv
 
-    assert _plain("=HYPERLINK(1)") == "'=HYPERLINK(1)"
-    assert _plain(Decimal("-1.50")) == Decimal("-1.50")
+    (page,) = [one for one in dashboards_for("admin") if one.key == "sale_lines"]
+    (card,) = [one for one in page.cards if one.key == "product_lines"]
+    texts = ("=HYPERLINK(1)", "\n=1", "\u00a0@sum", "\uff1d1", "-2+3", "a\x1b[2J\u202eb", "-5")
+    amounts = (Decimal("-1.50"), Decimal("1E+2"), -3, None, Decimal(0), Decimal("-0.01"), 2)
+    rows = [(None, text, 1, amount, amount) for text, amount in zip(texts, amounts, strict=True)]
+
+    _, *lines = csv.reader(io.StringIO("".join(_csv(card, rows[0], iter(rows[1:]))), newline=""))
+
+    assert [line[0] for line in lines] == [
+        "'=HYPERLINK(1)", "'\n=1", "'\u00a0@sum", "'\uff1d1", "'-2+3", r"a\x1b[2J\u202eb", "-5",
+    ]  # fmt: skip
+    assert [line[-1] for line in lines] == ["-1.50", "1E+2", "-3", "", "0", "-0.01", "2"]
 
 
 def test_a_long_answer_is_cut_on_the_page_and_says_so(sites: dict[Audience, Site]) -> None:

@@ -18,6 +18,8 @@ import pytest
 
 from sensors.run_host import ask as ask_host
 from shs_pipeline import supervisor
+from shs_pipeline.cli.state import concerns, look
+from shs_pipeline.cli.system import _automation
 from shs_pipeline.database import prepare
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.errors import ShsError
@@ -36,7 +38,13 @@ def greeting(): ...
 def endless():
     time.sleep(600)
 
-defs = dg.Definitions(assets=[greeting, endless], executor=dg.in_process_executor)
+RUNNING = dg.DefaultSensorStatus.RUNNING
+
+@dg.sensor(asset_selection=[greeting], default_status=RUNNING, minimum_interval_seconds=600)
+def landing():
+    return dg.SkipReason("nothing is there")
+
+defs = dg.Definitions(assets=[greeting, endless], sensors=[landing], executor=dg.in_process_executor)
 """
 LAUNCH = """
 mutation ($asset: String!) { launchRun(executionParams: {
@@ -48,6 +56,13 @@ mutation ($asset: String!) { launchRun(executionParams: {
 """
 TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
 RUNS = "{ runsOrError { ... on Runs { results { runId rootRunId status } } } }"
+SENSOR = "{ repositoriesOrError { ... on RepositoryConnection { nodes { sensors { id } } } } }"
+STOP = "mutation ($sensor: String!) { stopSensor(id: $sensor) { __typename } }"
+START = """
+mutation { startSensor(sensorSelector: {
+    repositoryLocationName: "shs", repositoryName: "__repository__", sensorName: "landing"
+}) { __typename } }
+"""
 RUN = """
 import sys
 from pathlib import Path
@@ -97,7 +112,7 @@ def children(home: Path) -> dict[str, int]:
     names = {
         "sensors.run_host": "run-host",
         "code-server": "code-server",
-        "dagster_webserver": "webserver",
+        "sensors.guarded_webserver": "webserver",
         "dagster._daemon": "daemon",
         "shs_pipeline.preview": "preview",
     }
@@ -200,6 +215,32 @@ def test_a_run_is_a_fork_of_the_run_host_that_can_be_ended_and_is_repeated_when_
     wait_until(home, killed, ["STARTED", "FAILURE"])
 
 
+def test_a_sensor_that_was_stopped_is_told_with_how_to_start_it(
+    home: Path, system: subprocess.Popen[str]
+) -> None:
+    settings = Settings(home=home)
+    running = running_system(settings)
+    assert running is not None
+    (sensor,) = ask(home, SENSOR)["repositoriesOrError"]["nodes"][0]["sensors"]
+    assert look(settings).stopped == []
+    assert _automation(settings).state == "ok"
+
+    ask(home, STOP, sensor=sensor["id"])
+
+    said = read_until(system, "Switched off")[-1]
+    (concern,) = [one.what for one in concerns(look(settings)) if "Switched off" in one.what]
+    finding = _automation(settings)
+    told = "Switched off in Dagster: landing (files that are dropped are not ingested)."
+    assert said == concern == f"{told} Switch it on again at {running.url}/automation."
+    assert (finding.state, finding.found) == ("warn", told)
+    assert finding.remedy == f"Switch it on again at {running.url}/automation."
+
+    ask(home, START)
+    read_until(system, "All sensors and schedules run again.")
+    assert look(settings).stopped == []
+    ask(home, STOP, sensor=sensor["id"])
+
+
 def test_down_stops_all_of_it_and_the_runs(home: Path, system: subprocess.Popen[str]) -> None:
     settings = Settings(home=home)
     started = children(home)
@@ -212,12 +253,17 @@ def test_down_stops_all_of_it_and_the_runs(home: Path, system: subprocess.Popen[
     assert running_system(settings) is None
     assert EmbeddedPostgres(home).status().state == "stopped"
     assert not down(settings).system
+    # Told without a running system too.
+    assert look(settings).stopped == ["landing"]
+    assert "shs up starts it" in _automation(settings).remedy
+    down(settings)
 
 
 def test_a_stopped_database_comes_back_and_a_part_that_dies_takes_the_rest_along(home: Path) -> None:
     prepare(Settings(home=home))  # somebody else's start: the server is not up's to stop
     process = start(home)
     read_until(process, "Running.")
+    read_until(process, "Switched off in Dagster: landing")
     started = children(home)
     EmbeddedPostgres(home).stop()
     read_until(process, "starting it again")

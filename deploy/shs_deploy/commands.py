@@ -9,8 +9,6 @@ RUN_CONTAINER = "run"
 SETUP = "setup"
 """The task that knows the first password of Metabase's administrator; started once, by a person."""
 
-# Dagster's own behind a look at the group of whoever asks: sensors/webserver.py.
-_GUARDED_WEBSERVER = "/app/deploy/dagster-webserver"
 # As in docker-compose.yml.
 COMMANDS = {
     "webserver": ["dagster-webserver", "-h", "0.0.0.0", "-p", str(WEB_PORT)],  # noqa: S104 - in its container
@@ -33,14 +31,10 @@ COMMANDS = {
 """By the name of the task."""
 
 
-def command_of(name: str, config: Config) -> list[str]:
-    """Return the command of a task."""
-    program, *words = COMMANDS[name]
-    is_guarded = name == "webserver" and config.dagster_group
-    return [_GUARDED_WEBSERVER if is_guarded else program, *words]
-
-
 def gate_of_webserver(config: Config) -> dict[str, str]:
-    """Return the variables that name the group that Dagster's UI is for, if there is one."""
-    group = config.dagster_group
-    return {"DAGSTER_UI_GROUP": group.name, "DAGSTER_UI_GROUP_CLAIM": group.claim} if group else {}
+    """Return the variables that name the host of Dagster's UI and the group that it is for, if any."""
+    # It answers to no other name; sessions reach it as localhost.
+    host, group = config.dagster_host, config.dagster_group
+    named = {"SHS_DAGSTER_HOSTS": host} if host else {}
+    grouped = {"DAGSTER_UI_GROUP": group.name, "DAGSTER_UI_GROUP_CLAIM": group.claim} if group else {}
+    return {**named, **grouped}

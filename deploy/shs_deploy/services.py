@@ -16,7 +16,7 @@ from constructs import Construct
 
 from shs_deploy import rights, sizes
 from shs_deploy.accept import accept
-from shs_deploy.commands import COMMANDS, RUN_CONTAINER, SETUP, command_of, gate_of_webserver
+from shs_deploy.commands import COMMANDS, RUN_CONTAINER, SETUP, gate_of_webserver
 from shs_deploy.config import Config
 from shs_deploy.data import LANDING, Data
 from shs_deploy.database import TLS, retention
@@ -355,7 +355,7 @@ class Services(Stack):
             self._image(repository),
             {**self._environment(self.run.task_definition_arn), **own, **(environment or {})},
             self._secrets(has_mail=name == "code"),
-            command=command_of(name, self._config),
+            command=COMMANDS[name],
             # ECS does not read the one of the image.
             health_check=ecs.HealthCheck(
                 command=["CMD", "python", "-m", "shs_pipeline.health"],

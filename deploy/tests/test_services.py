@@ -72,6 +72,18 @@ def test_only_into_the_webserver_can_a_session_be_opened(each: Written) -> None:
     assert "CloudWatchLogGroupName" in logged["LogConfiguration"]
 
 
+def test_the_webserver_answers_to_the_name_of_its_rule_and_to_no_other(
+    small: Written, medium: Written
+) -> None:
+    assert "SHS_DAGSTER_HOSTS" not in small.environment("webserver")
+    (rule,) = [
+        one["Properties"]
+        for one in medium.resources("AWS::ElasticLoadBalancingV2::ListenerRule").values()
+        if "authenticate-oidc" in str(one) and "dagster." in str(one["Properties"]["Conditions"])
+    ]
+    assert medium.environment("webserver")["SHS_DAGSTER_HOSTS"] in str(rule["Conditions"])
+
+
 def test_all_our_tasks_have_one_image_in_the_version_that_the_deployment_names(each: Written) -> None:
     images = {text(each.container(name)["Image"]) for name in OURS}
     assert len(images) == 1

@@ -87,12 +87,16 @@ def main() -> None:
     """Run the command line; no traceback ever reaches the terminal."""
     from shs_pipeline.cli.exec import check_container
     from shs_pipeline.cli.log import log_apart
+    from shs_pipeline.printable import log_plainly
+    from shs_pipeline.private_files import write_privately
 
     signal.signal(signal.SIGTERM, _stop)
     for stream in (sys.stdout, sys.stderr):
         # A name that is no UTF-8, or a terminal that cannot show a letter, ends no command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    write_privately()
+    log_plainly()
     log_apart(_log_folder)
     try:
         check_container(sys.argv[1:], os.environ)
@@ -191,10 +195,13 @@ def _write_fault(error: BaseException) -> Path | None:
     from datetime import UTC, datetime
     from pathlib import Path
 
-    text = "".join(traceback.format_exception(error))
+    from shs_pipeline.printable import plain
+    from shs_pipeline.private_files import make_private_folder
+
+    text = plain("".join(traceback.format_exception(error)), keep="\n\t")
     for folder in (_log_folder(), Path(tempfile.gettempdir())):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             path = folder / "shs-error.log"
             with path.open("a") as handle:
                 handle.write(f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv[:2])}\n{text}\n")

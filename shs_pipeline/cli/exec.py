@@ -23,6 +23,7 @@ LOCATION = "shs"
 
 # They look for workspace.yaml in the current folder, and not all can be told by a variable.
 _WEBSERVER, _DAEMON = "dagster-webserver", "dagster-daemon"
+_GUARDED_WEBSERVER = "sensors.guarded_webserver"
 # The libraries for S3 read the keys from variables only; Docker hands secrets over as files.
 _FROM_FILES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 # Variables of deploy/dagster.ecs.yaml that may be left out.
@@ -69,7 +70,15 @@ def execute(
     if reads_the_workspace(program, command or []):
         write_workspace(settings, home)
         os.chdir(home)
-    _become(program, command or [], environment)
+    _become(*guarded(program, command or []), environment)
+
+
+def guarded(program: str, command: list[str]) -> tuple[str, list[str]]:
+    """Return the program and its command line; for Dagster's webserver ours, which looks who asks."""
+    if not command or command[0] != "dagster-webserver":
+        return program, command
+    # Without the current folder in front of where modules are looked for (-P): it is the home.
+    return sys.executable, [sys.executable, "-P", "-m", _GUARDED_WEBSERVER, *command[1:]]
 
 
 def check_container(arguments: Sequence[str], environ: Mapping[str, str]) -> None:

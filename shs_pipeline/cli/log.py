@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shs_pipeline.notices.logs import LOGGER as NOTICES
 from shs_pipeline.notices.logs import log_to_stderr
+from shs_pipeline.private_files import make_private_folder
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -67,7 +68,7 @@ class _LogFile(logging.Handler):
 
     def _opened(self) -> TextIO:
         folder = self._folder()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         path = folder / "shs.log"
         if path.is_file() and path.stat().st_size > LARGEST:
             path.replace(path.with_suffix(".log.1"))

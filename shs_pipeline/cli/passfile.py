@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from shs_pipeline.private_files import give_to_owner_of
+from shs_pipeline.private_files import give_to_owner_of, make_private_folder
 
 NAME = "pgpass"
 
@@ -51,7 +51,7 @@ def with_passfile(home: Path, url: str) -> str:
 
 def _keep(path: Path, start: str, password: str) -> None:
     """Put a line into the file in place of the one that begins like it; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     lines = [line for line in lines if not line.startswith(start)] + [f"{start}{password}"]
     # libpq ignores a file that others may read; mkstemp makes it for the owner alone.

@@ -36,7 +36,7 @@ class State:
         is_published: whether people read everything that is loaded.
         notices: the last ones, the newest first.
         uncredited: lines that are credited to nobody.
-        stopped: sensors and schedules of the running system that somebody switched off.
+        stopped: sensors and schedules that somebody switched off.
         held: the mass withdrawal that waits to be confirmed.
         books: what Dagster has written down; None where it never ran.
     """
@@ -71,15 +71,16 @@ def look(settings: Settings) -> State:
     Raises:
         ShsError: a database that cannot be reached.
     """
+    from shs_pipeline.automation import switched_off
     from shs_pipeline.cli.run import open_job
-    from shs_pipeline.database import place
+    from shs_pipeline.database import place, prepare
     from shs_pipeline.embedded_postgres import EmbeddedPostgres
     from shs_pipeline.holding import held_now
     from shs_pipeline.marts import last_publication, pending_state
     from shs_pipeline.months import today
     from shs_pipeline.notices.outbox import recent
     from shs_pipeline.overview import nothing_yet, read_overview
-    from shs_pipeline.supervisor import running_system, stopped_automation
+    from shs_pipeline.supervisor import running_system
 
     running = running_system(settings)
     ui = running.url if running else None
@@ -106,7 +107,7 @@ def look(settings: Settings) -> State:
         not pending,
         notices,
         uncredited,
-        stopped_automation(ui) if ui else (),
+        switched_off(prepare(settings).dagster_url),
         job.query(held_now),
         _books(settings),
     )
@@ -144,12 +145,14 @@ def _folders_lying(settings: Settings) -> tuple[list[str] | None, ShsError | Non
 
 def concerns(state: State) -> Iterator[Concern]:
     """Yield what needs somebody's attention, the most urgent first."""
+    from shs_pipeline.automation import how_to_start, told
+
     if state.trouble is not None:
         yield Concern(str(state.trouble), "shs doctor")
     if state.held is not None:
         yield Concern(str(state.held), "")
     if state.stopped:
-        yield Concern(f"Switched off in Dagster: {', '.join(state.stopped)}", f"{state.ui}/automation")
+        yield Concern(f"{told(state.stopped)} {how_to_start(state.ui)}", "")
     yield from _of_files(state)
     if state.publication and not state.is_published:
         by = "the running system builds them" if state.ui else "shs run"

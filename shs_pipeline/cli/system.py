@@ -124,10 +124,12 @@ def doctor() -> None:
 def _show(console: Console, finding: Finding) -> None:
     from rich.text import Text
 
+    from shs_pipeline.printable import plain
+
     style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[finding.state]
-    console.print(Text.assemble((f"{finding.state:<5}", style), f"{finding.what}: {finding.found}"))
+    console.print(Text.assemble((f"{finding.state:<5}", style), plain(f"{finding.what}: {finding.found}")))
     if finding.remedy:
-        console.print(Text(f"     {finding.remedy}", style="dim"))
+        console.print(Text(f"     {plain(finding.remedy)}", style="dim"))
 
 
 # --- the checks of doctor ----------------------------------------------------------------
@@ -169,6 +171,7 @@ def examine() -> Iterator[Finding]:
         ("Mail", _mail),
         ("Dagster", _dagster),
         ("Dagster's books", _dagster_books),
+        ("Automation", _automation),
     )
     for what, check in checks:
         try:
@@ -211,14 +214,22 @@ def _variables() -> Iterator[Finding]:
 def _home(settings: Settings) -> Finding:
     import tempfile
 
+    from shs_pipeline.private_files import is_open_to_others, make_private_folder
+
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        make_private_folder(settings.home)
         with tempfile.TemporaryFile(dir=settings.home):
             pass
     except OSError as error:
         return Finding(
             "fail", "SHS_HOME", f"{settings.home} cannot be written ({error.strerror}).",
             "Set SHS_HOME to a folder that you may write to.",
+        )  # fmt: skip
+    if is_open_to_others(settings.home):
+        mode = "711" if os.geteuid() == 0 else "700"
+        return Finding(
+            "warn", "SHS_HOME", f"{settings.home} can be read by every user of this machine.",
+            f"It holds files of suppliers and logs: chmod {mode} '{settings.home}'.",
         )  # fmt: skip
     return Finding("ok", "SHS_HOME", str(settings.home))
 
@@ -302,6 +313,8 @@ def _marts(settings: Settings) -> Finding:
 def _landing(settings: Settings) -> Finding:
     from urllib.parse import unquote, urlsplit
 
+    from shs_pipeline.private_files import is_open_to_others
+
     parts = urlsplit(settings.landing)
     if parts.scheme == "file" and not Path(unquote(parts.path)).exists():
         return Finding(
@@ -325,6 +338,12 @@ def _landing(settings: Settings) -> Finding:
         return Finding(
             "fail", "Landing zone", f"{settings.landing} cannot be listed: {reason}",
             "Check SHS_LANDING, and for s3:// the AWS_* variables, the region and the rights.",
+        )  # fmt: skip
+    folder = Path(unquote(parts.path))
+    if parts.scheme == "file" and is_open_to_others(folder):
+        return Finding(
+            "warn", "Landing zone", f"{folder} can be read by every user of this machine.",
+            f"It holds what people are paid by. Close it to all but its group: chmod o= '{folder}'.",
         )  # fmt: skip
     return Finding("ok", "Landing zone", settings.landing)
 
@@ -388,3 +407,16 @@ def _dagster(settings: Settings) -> Finding:
         return Finding("fail", "Dagster", f"{path} is refused: {reason}", "Restore that file.")
     running = running_system(settings)
     return Finding("ok", "Dagster", f"running at {running.url}" if running else "configured, not running")
+
+
+def _automation(settings: Settings) -> Finding:
+    from shs_pipeline.automation import how_to_start, switched_off, told
+    from shs_pipeline.database import prepare
+    from shs_pipeline.supervisor import running_system
+
+    patient = settings.model_copy(update={"database_wait_seconds": min(settings.database_wait_seconds, 5)})
+    stopped = switched_off(prepare(patient).dagster_url)
+    if not stopped:
+        return Finding("ok", "Automation", "no sensor or schedule is switched off")
+    running = running_system(settings)
+    return Finding("warn", "Automation", told(stopped), how_to_start(running.url if running else None))

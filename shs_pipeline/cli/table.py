@@ -6,9 +6,10 @@ is said below the table. What still does not fit is printed row by row.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from shs_pipeline.printable import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,27 +17,6 @@ if TYPE_CHECKING:
 
 _GAP = 2  # blanks between two columns
 _LEAST_PROSE = 18  # columns below which prose is hard to read
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-# Joiners that names and scripts need; they move nothing on the screen.
-_HARMLESS = {"\u200c", "\u200d", "\u00ad"}
-
-
-def plain(text: str, keep: str = "") -> str:
-    """Return a text that a terminal shows and does not obey: control characters are written out.
-
-    Args:
-        keep: control characters that stay.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        letter
-        if letter in keep or letter in _HARMLESS or unicodedata.category(letter) not in _UNSEEN
-        else " "
-        if letter in "\n\t"
-        else letter.encode("unicode_escape", "surrogatepass").decode()
-        for letter in text
-    )
 
 
 class Table:

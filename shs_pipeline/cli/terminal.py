@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from shs_pipeline.cli.table import Table, plain
+from shs_pipeline.cli.table import Table
+from shs_pipeline.printable import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -56,8 +56,8 @@ def record(
     """Write down what happened since the last time; return how many notices are new.
 
     Any number of processes may do it at once. What went wrong is also one line of the log each, for
-    alarms: `SHS-EVENT run_failed …`, `SHS-EVENT source_stale …`, `SHS-EVENT metabase_version …`, and at each look
-    for as long as it lasts `SHS-EVENT not_published …`, all without names of people and amounts.
+    alarms: `SHS-EVENT` with `run_failed`, `source_stale` or `metabase_version`, and at each look for as long
+    as it lasts with `not_published`, all without names of people and amounts.
 
     Args:
         due_day: day of the next month on which a month's files are due.

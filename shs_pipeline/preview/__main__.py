@@ -18,6 +18,7 @@ from shs_pipeline.database import connect, prepare
 from shs_pipeline.errors import ShsError
 from shs_pipeline.preview.server import PreviewServer
 from shs_pipeline.preview.viewer import Viewer, find_viewer
+from shs_pipeline.printable import log_plainly
 from shs_pipeline.secret_store import secret_store
 from shs_pipeline.settings import Settings, load_settings
 
@@ -69,6 +70,7 @@ def _follow(settings: Settings, server: PreviewServer) -> None:
 
 def main() -> None:
     """Serve at the port that is named, and log to standard error."""
+    log_plainly()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
         serve(load_settings(), int(sys.argv[1]))

@@ -23,11 +23,11 @@ from shs_pipeline.preview import pages
 from shs_pipeline.preview.links import dashboard_named, filter_values
 from shs_pipeline.preview.tables import SUMS
 from shs_pipeline.preview.viewer import Viewer, every_row
+from shs_pipeline.printable import csv_cell
 
 ADDRESS = "127.0.0.1"
 _LONGEST_QUERY = 4000
 _EXPORT_CHUNK = 256 * 1024
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _log = logging.getLogger(__name__)
 
 
@@ -234,19 +234,12 @@ def _csv(card: Card, first: tuple[Any, ...] | None, rows: Iterator[tuple[Any, ..
     for row in chain(() if first is None else (first,), rows):
         if kind is not None and row[kind] in SUMS:
             continue  # whoever adds a column up would count its rows twice
-        writer.writerow([_plain(row[place]) for place in visible])
+        writer.writerow([csv_cell(row[place]) for place in visible])
         if buffer.tell() > _EXPORT_CHUNK:
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    # A spreadsheet would run a text that begins like a formula.
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return value
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Dagster's webserver for one group of people, behind a load balancer that logs them in.
+"""Dagster's UI for one group of people, behind a load balancer that logs them in.
 
 The load balancer asks the identity provider who somebody is, and cannot ask whether they belong to a
 group. It writes the claims into a header of each request that it passes on; here they are read. Why the
@@ -10,8 +10,6 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-import os
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -82,23 +80,3 @@ async def _refuse(text: str, send: Send) -> None:
     headers: Iterable[tuple[bytes, bytes]] = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": 403, "headers": list(headers)})
     await send({"type": "http.response.body", "body": text.encode()})
-
-
-def main() -> None:
-    """Be `dagster-webserver`, for the group that the variable names."""
-    from dagster_webserver import app, cli
-    from starlette.middleware import Middleware
-
-    group = os.environ.get(GROUP, "")
-    if not group:
-        sys.exit(f"{GROUP} is not set. Name the group that may use Dagster's UI.")
-    claim = os.environ.get(CLAIM) or "groups"
-
-    class GuardedWebserver(app.DagsterWebserver):
-        """Dagster's webserver with the gate in front of everything."""
-
-        def build_middleware(self) -> list[Middleware]:
-            return [Middleware(GroupOnly, group=group, claim=claim), *super().build_middleware()]
-
-    app.DagsterWebserver = GuardedWebserver  # type: ignore[misc]
-    cli.main()
