@@ -1,4 +1,4 @@
-"""`python -m sensors.guarded_webserver`: `dagster-webserver` with its options, for its own pages and people."""
+"""`python -m sensors.guarded_webserver`: `dagster-webserver`, for its own pages and people."""
 
 from __future__ import annotations
 
