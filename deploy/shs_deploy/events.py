@@ -10,6 +10,7 @@ RUN_FAILED = "SHS-EVENT run_failed"
 SOURCE_STALE = "SHS-EVENT source_stale"
 MAIL_FAILED = "SHS-EVENT mail_failed"
 NOT_PUBLISHED = "SHS-EVENT not_published"
+METABASE_VERSION = "SHS-EVENT metabase_version"
 
 NAMESPACE = "SalesTracker"
 """The namespace of our own metrics in CloudWatch."""

@@ -18,7 +18,15 @@ from constructs import Construct
 from shs_deploy.commands import RUN_CONTAINER
 from shs_deploy.config import Config
 from shs_deploy.data import Data
-from shs_deploy.events import MAIL_FAILED, NAMESPACE, NOT_PUBLISHED, RUN_FAILED, SOURCE_STALE, pattern
+from shs_deploy.events import (
+    MAIL_FAILED,
+    METABASE_VERSION,
+    NAMESPACE,
+    NOT_PUBLISHED,
+    RUN_FAILED,
+    SOURCE_STALE,
+    pattern,
+)
 from shs_deploy.front import Front
 from shs_deploy.happenings import tell_events
 from shs_deploy.registry import Registry
@@ -139,6 +147,7 @@ class Observation(Stack):
                 0,
                 "What was loaded a day ago has not been published: see shs status.",
             ),
+            ("MetabaseVersion", METABASE_VERSION, 0, "Metabase needs an upgrade: shs doctor says why."),
         ]
         if self._config.mail:
             # A mail server may be away for a moment; each try of it counts.

@@ -33,7 +33,7 @@ DATABASE_BACKUP_GB, S3_BACKUP_GB = D("0.095"), D("0.05")
 
 ENDPOINTS = 9
 """Interface endpoints with mail; `network.py` makes them."""
-FIXED_SECRETS, KEYS, ALARMS, TASK_METRICS, IMAGES_GB, BUILD_MINUTES = 7, 2, 29, 60, 10, 90
+FIXED_SECRETS, KEYS, ALARMS, TASK_METRICS, IMAGES_GB, BUILD_MINUTES = 7, 2, 30, 60, 10, 90
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from conftest import DEPLOY
-from shs_deploy.events import MAIL_FAILED, NOT_PUBLISHED, RUN_FAILED, SOURCE_STALE, pattern
+from shs_deploy.events import MAIL_FAILED, METABASE_VERSION, NOT_PUBLISHED, RUN_FAILED, SOURCE_STALE, pattern
 from written import Json, Written, every_text, several, text
 
 
@@ -21,6 +21,7 @@ def test_everything_that_may_go_wrong_has_an_alarm(medium: Written, large: Writt
             "StaleSources",
             "FailedMails",
             "NotPublished",
+            "MetabaseVersion",
             "QueueAge",
             "DeadArrivals",
             "Redeploy",
@@ -100,7 +101,7 @@ def test_the_topic_is_encrypted_takes_tls_only_and_tells_whom_the_settings_name(
 def test_failed_runs_stale_sources_and_failed_mails_are_counted_from_the_lines_of_the_log(
     small: Written, medium: Written
 ) -> None:
-    work = {RUN_FAILED, SOURCE_STALE, NOT_PUBLISHED}
+    work = {RUN_FAILED, SOURCE_STALE, NOT_PUBLISHED, METABASE_VERSION}
     for system, events in ((small, work), (medium, work | {MAIL_FAILED})):
         filters = [one["Properties"] for one in system.resources("AWS::Logs::MetricFilter").values()]
         counted = {
@@ -118,7 +119,7 @@ def test_the_lines_are_those_that_the_system_writes() -> None:
     written = "".join(
         path.read_text() for path in (DEPLOY.parent / "shs_pipeline").rglob("*.py") if "notices" in path.parts
     )
-    for event in (RUN_FAILED, SOURCE_STALE, MAIL_FAILED, NOT_PUBLISHED):
+    for event in (RUN_FAILED, SOURCE_STALE, MAIL_FAILED, NOT_PUBLISHED, METABASE_VERSION):
         assert event in written
 
 
