@@ -8,8 +8,11 @@ name roles of the original, and those are left alone.
 What must hold after a kill at any instant: a password in the store that the books name is the
 role's password. So each password gets a name of its own, is stored first and takes force with the
 commit; what is left behind is at worst a password that never was in force. Rights are taken away
-in a transaction of their own, which needs no store; then, with new sessions kept out, open ones
-end; then logins are made and changed; roles go last.
+first, of each person in a transaction of its own, which needs no store; then, with new sessions kept
+out, open ones end; then logins are made and changed; roles go last.
+
+A session holds its own role with an open `alter role current_user …`. So sessions of people who lose
+a right end before their role is altered, and others when theirs turns out to be held.
 """
 
 from __future__ import annotations
@@ -19,18 +22,21 @@ import re
 import secrets as random_secrets
 import time
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, LiteralString
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
 from shs_pipeline.casting import match_key
+from shs_pipeline.database import is_changed_at_once
 from shs_pipeline.errors import ShsError
 
 if TYPE_CHECKING:
@@ -49,6 +55,14 @@ ROLE_SETTINGS = {
 }
 LOCK_SECONDS = 30
 _END_SECONDS = 10
+# How long a role is waited for that an open transaction has altered, before its sessions end.
+_HELD_MILLISECONDS = 1000
+_HELD_TRIES = 10
+# Names of roles that services have, so that no person gets one of them (`metabase/roles.py`).
+SERVICE_NAMES = ("metabase", "metabase reps")
+# In the state of whatever the next sync does.
+PENDING = "still to be"
+PASSWORD_CHANGED = "password changed by the person, still to be set back"  # noqa: S105 - a state
 _NAME_BYTES = 63
 # Parts of an owner's URL that are the owner's own, or would override the login's.
 _OWNERS_PARAMETERS = frozenset(
@@ -158,7 +172,9 @@ def _groups(connection: psycopg.Connection) -> set[str]:
 # --- following the workbook --------------------------------------------------------------
 
 
-def sync_logins(connection: psycopg.Connection, secrets: SecretStore) -> list[LoginChange]:
+def sync_logins(
+    connection: psycopg.Connection, secrets: SecretStore, *, check_passwords: bool = False
+) -> list[LoginChange]:
     """Make the login roles follow `marts.people`; without that table nothing is done.
 
     Safe to repeat, to kill, and to run twice at once. Sessions of people who lost a right are ended.
@@ -166,6 +182,8 @@ def sync_logins(connection: psycopg.Connection, secrets: SecretStore) -> list[Lo
     Args:
         connection: the owner's, outside a transaction.
         secrets: gets a new password for each new or re-enabled login, and each that has none there.
+        check_passwords: try each stored password, and give one that does not let in any more, since
+            the person chose another, its force again.
 
     Raises:
         ShsError: the owner lacks a right, the store cannot be used, a role cannot be dropped, or
@@ -175,14 +193,15 @@ def sync_logins(connection: psycopg.Connection, secrets: SecretStore) -> list[Lo
         if not _has_tables(connection):
             return []
         ensure_roles(connection)
-        with _changing(connection, secrets) as taken:
-            _close_database(connection)
-            taken.take_away(_people(connection))
+        _close_database(connection)
+        taken = _taken_away(connection, secrets)
         _end_sessions(connection)
-        with _changing(connection, secrets) as given:
-            given.give(_people(connection))
-        changes = taken.changes + given.changes + _clean_up(connection, secrets)
-    for problem in taken.problems + given.problems:  # the first one
+        given = _patiently(connection, secrets, lambda changes: changes.give(_people(connection)))
+        done = [*taken, given]
+        if check_passwords:
+            done += _passwords_mended(connection, secrets)
+        changes = [change for each in done for change in each.changes] + _clean_up(connection, secrets)
+    for problem in [problem for each in done for problem in each.problems]:  # the first one
         raise problem
     return changes
 
@@ -208,8 +227,9 @@ def reset_password(connection: psycopg.Connection, secrets: SecretStore, person:
         ShsError: nobody of that name may log in, and as for `sync_logins`.
     """
     with _own_transactions(connection):
-        with _changing(connection, secrets) as change:
-            change.renew(find_login(connection, person))
+        change = _patiently(
+            connection, secrets, lambda changes: changes.renew(find_login(connection, person))
+        )
         _clean_up(connection, secrets)
         return change.changes[0]
 
@@ -221,8 +241,7 @@ def drop_logins(connection: psycopg.Connection, secrets: SecretStore) -> list[Lo
         ShsError: as for `sync_logins`.
     """
     with _own_transactions(connection):
-        with _changing(connection, secrets) as change:
-            change.take_away([])
+        _taken_away(connection, secrets, people=[])
         return _clean_up(connection, secrets)
 
 
@@ -255,16 +274,29 @@ def login_url(database_url: str, role: str, secret: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}@{place}", query=urlencode(query, quote_via=quote)))
 
 
-def list_access(connection: psycopg.Connection, secrets: SecretStore) -> list[Access]:
-    """Return every person with the state of the login, by name, then logins of those who left."""
+def list_access(
+    connection: psycopg.Connection, secrets: SecretStore, *, check_passwords: bool = False
+) -> list[Access]:
+    """Return every person with the state of the login, by name, then logins of those who left.
+
+    Args:
+        connection: the owner's.
+        secrets: where the passwords are kept.
+        check_passwords: try each stored password at the server.
+    """
     if not _has_tables(connection):
         return []
     stored = secrets.names()
+    changed = (
+        {login.role_name for login in _with_other_passwords(connection, secrets)} if check_passwords else ()
+    )
     pairs, left = match_people(_people(connection), _logins(connection))
     listed = [
         Access(
             person.rep_name, person.email, person.permission, login.role_name if login else None,
-            _state(person, login, login is not None and _is_stored(secrets, stored, login.secret_name)),
+            PASSWORD_CHANGED
+            if login and login.role_name in changed
+            else _state(person, login, login is not None and _is_stored(secrets, stored, login.secret_name)),
         )
         for person, login in pairs
     ]  # fmt: skip
@@ -376,14 +408,28 @@ def _is_stored(secrets: SecretStore, stored: Collection[str], name: str | None) 
 # --- one transaction of changes ----------------------------------------------------------
 
 
+class _HeldRoleError(Exception):
+    """A role was altered by an open transaction, or by another one in the same moment."""
+
+
 @contextmanager
 def _changing(connection: psycopg.Connection, secrets: SecretStore) -> Iterator[_Changes]:
-    """Let logins be changed in one transaction, alone; replaced passwords are forgotten after it."""
+    """Let logins be changed in one transaction, alone; replaced passwords are forgotten after it.
+
+    Raises:
+        _HeldRoleError: nothing was changed, since a role is held.
+    """
     changes = _Changes(connection, secrets)
     try:
         with connection.transaction():
             _lock_books(connection)
-            yield changes
+            connection.execute(f"set local lock_timeout = {_HELD_MILLISECONDS}".encode())
+            try:
+                yield changes
+            except (errors.LockNotAvailable, errors.InternalError) as error:
+                if isinstance(error, errors.InternalError) and not is_changed_at_once(error):
+                    raise
+                raise _HeldRoleError from error
     except BaseException:
         # Were it only the answer to the commit that got lost, the next sync makes new passwords.
         for name in changes.new_secrets:
@@ -394,12 +440,92 @@ def _changing(connection: psycopg.Connection, secrets: SecretStore) -> Iterator[
         secrets.delete(name)
 
 
+def _patiently(
+    connection: psycopg.Connection, secrets: SecretStore, step: Callable[[_Changes], None]
+) -> _Changes:
+    """Do a step in a transaction; where a role of ours is held, its sessions end and it is done again.
+
+    Raises:
+        ShsError: it is still held, by somebody whose session cannot be ended.
+    """
+    for attempt in range(_HELD_TRIES):
+        changes = None
+        try:
+            with _changing(connection, secrets) as changes:
+                step(changes)
+        except _HeldRoleError:
+            held = changes.touched if changes else ""
+            time.sleep(0.02 * attempt)
+            _kick_out(
+                connection,
+                [
+                    login.role_name
+                    for login in _logins(connection)
+                    if login.is_ours and held in (login.role_name, "")
+                ],
+            )
+        else:
+            return changes
+    raise ShsError(
+        f"The role {held} is held by another session of the server, which goes on altering it.",
+        "See in pg_stat_activity who that is; end it, then run shs access sync again.",
+    )
+
+
+def _taken_away(
+    connection: psycopg.Connection, secrets: SecretStore, people: Sequence[Person] | None = None
+) -> list[_Changes]:
+    """Take rights away, of each person apart: who is held by something keeps nobody else in.
+
+    Args:
+        people: as for `_Changes.take_away`; None: those of the workbook.
+    """
+
+    def listed() -> Sequence[Person]:
+        return _people(connection) if people is None else people
+
+    done: list[_Changes] = []
+    with _changing(connection, secrets):
+        roles = losing(listed(), _logins(connection))
+    for role_name in roles:
+        try:
+            _kick_out(connection, [role_name])
+            done.append(_patiently(connection, secrets, partial(_take_away, listed, role_name)))
+        except ShsError as problem:
+            failed = _Changes(connection, secrets)
+            failed.problems.append(problem)
+            done.append(failed)
+    return done
+
+
+def _take_away(listed: Callable[[], Sequence[Person]], role_name: str, changes: _Changes) -> None:
+    changes.take_away(listed(), role_name)
+
+
+def losing(people: Sequence[Person], logins: Sequence[Login]) -> list[str]:
+    """Return the roles whose rights are to be taken away or set right."""
+    ours = [login for login in logins if login.is_ours]
+    pairs, left = match_people(people, ours)
+    found = [
+        login.role_name
+        for person, login in pairs
+        if login is not None
+        and (
+            (login.state == "active" or not login.is_in_order)
+            if not person.may_log_in
+            else login.state == "active" and (login.permission != person.permission or not login.is_in_order)
+        )
+    ]
+    return found + [login.role_name for login in left]
+
+
 class _Changes:
     """What a transaction does to roles and books.
 
     Attributes:
         changes: what was done so far.
         problems: what could not be done, and did not keep the rest from being done.
+        touched: the role that was altered last.
     """
 
     def __init__(self, connection: psycopg.Connection, secrets: SecretStore) -> None:
@@ -409,20 +535,22 @@ class _Changes:
         self.problems: list[ShsError] = []
         self.new_secrets: list[str] = []
         self.old_secrets: list[str] = []
+        self.touched = ""
         self._database = connection.info.dbname
 
-    def take_away(self, people: Sequence[Person]) -> None:
-        """Close the logins of those who may not log in, and bring rights in line with permissions."""
+    def take_away(self, people: Sequence[Person], role_name: str) -> None:
+        """Close a login whose person may not log in, or bring its rights in line with the permission."""
         pairs, left = match_people(people, [login for login in _logins(self.connection) if login.is_ours])
         for person, login in pairs:
-            if login is None:
+            if login is None or login.role_name != role_name:
                 continue
             if not person.may_log_in:
                 self._disable(login, "disabled")
             elif login.state == "active":
                 self._permit(login, person.permission)
         for login in left:
-            self._disable(login, "leaving")
+            if login.role_name == role_name:
+                self._disable(login, "leaving")
 
     def give(self, people: Sequence[Person]) -> None:
         """Make the logins that are due, and let names and addresses of the others follow."""
@@ -445,6 +573,19 @@ class _Changes:
         """Give a login a new password."""
         self._set_password(login.login_id, login.role_name, login.secret_name)
         self._note("password", login.role_name, login.rep_name, "has a new password")
+
+    def set_back(self, login: Login) -> None:
+        """Give a login the stored password again, and end the sessions of the other one."""
+        password = self.secrets.get(login.secret_name or "")
+        if password is None:
+            return
+        self._set_verifier(login.role_name, password)
+        self._execute(
+            "update ops.logins set must_end_sessions = true, changed_at = now() where login_id = %s",
+            login.login_id,
+        )
+        said = "had another password than the stored one, which holds again"
+        self._note("repaired", login.role_name, login.rep_name, said)
 
     # --- taking away
 
@@ -487,13 +628,16 @@ class _Changes:
 
     def _names(self, pairs: Sequence[tuple[Person, Login | None]]) -> dict[Person, str]:
         """Choose the role's name for each person with or due for a login; a fitting one stays."""
-        held = {login.role_name for _, login in pairs if login}
+        reserved = {role_base(self._database, name) for name in SERVICE_NAMES}
+        held = {login.role_name for _, login in pairs if login} - reserved
         taken = {name for (name,) in self.connection.execute("select rolname from pg_roles")} - held
+        taken |= reserved
         chosen: dict[Person, str] = {}
         moving: list[Person] = []
         for person, login in pairs:
             base = role_base(self._database, person.rep_name)
-            if login and re.fullmatch(rf"{re.escape(base)}(_[0-9]+)?", login.role_name):
+            fits = login is not None and re.fullmatch(rf"{re.escape(base)}(_[0-9]+)?", login.role_name)
+            if login and fits and login.role_name not in reserved:
                 chosen[person] = login.role_name
                 taken.add(login.role_name)
             elif login or person.may_log_in:
@@ -623,11 +767,7 @@ class _Changes:
         name = f"{re.sub('[^A-Za-z0-9_.-]', '-', role_name)}/{random_secrets.token_hex(4)}"
         self.new_secrets.append(name)
         self.secrets.put(name, password)
-        # The verifier goes over the wire, never the password: logs and statistics may keep statements.
-        verifier = self.connection.pgconn.encrypt_password(
-            password.encode(), role_name.encode(), b"scram-sha-256"
-        )
-        self._define("alter role {} password {}", role_name, sql.Literal(verifier.decode()))
+        self._set_verifier(role_name, password)
         self._execute(
             "update ops.logins set secret_name = %s, must_end_sessions = must_end_sessions or %s,"
             " changed_at = now() where login_id = %s",
@@ -636,7 +776,15 @@ class _Changes:
         if old_secret:
             self.old_secrets.append(old_secret)
 
+    def _set_verifier(self, role_name: str, password: str) -> None:
+        # The verifier goes over the wire, never the password: logs and statistics may keep statements.
+        verifier = self.connection.pgconn.encrypt_password(
+            password.encode(), role_name.encode(), b"scram-sha-256"
+        )
+        self._define("alter role {} password {}", role_name, sql.Literal(verifier.decode()))
+
     def _define(self, statement: LiteralString, role_name: str, *values: sql.Composable) -> None:
+        self.touched = role_name
         self._run(sql.SQL(statement).format(sql.Identifier(role_name), *values))
 
     def _run(self, statement: sql.Composed) -> None:
@@ -678,6 +826,39 @@ def _free_name(base: str, taken: Collection[str]) -> str:
     return f"{base}_{number}"
 
 
+# --- passwords that people changed -------------------------------------------------------
+
+
+def _with_other_passwords(connection: psycopg.Connection, secrets: SecretStore) -> list[Login]:
+    """Return the active logins that the stored password does not let in.
+
+    Only trying tells: what a role's password is, the server shows to nobody but its administrator.
+    """
+    found = []
+    place = connection.info.get_parameters()
+    for name in _OWNERS_PARAMETERS & place.keys():
+        del place[name]
+    for login in _logins(connection):
+        secret = secrets.get(login.secret_name) if login.secret_name else None
+        if login.state != "active" or not login.is_ours or secret is None:
+            continue
+        try:
+            psycopg.connect(make_conninfo(**{**place, "user": login.role_name, "password": secret})).close()
+        except psycopg.OperationalError as error:
+            # Any other answer (too many connections) comes to those with the right password only.
+            if "password authentication failed" in str(error):
+                found.append(login)
+    return found
+
+
+def _passwords_mended(connection: psycopg.Connection, secrets: SecretStore) -> list[_Changes]:
+    done = []
+    for login in _with_other_passwords(connection, secrets):
+        _kick_out(connection, [login.role_name])
+        done.append(_patiently(connection, secrets, partial(_Changes.set_back, login=login)))
+    return done
+
+
 # --- after the commit --------------------------------------------------------------------
 
 
@@ -716,12 +897,24 @@ def _end_sessions(connection: psycopg.Connection) -> None:
         )
 
 
+def _kick_out(connection: psycopg.Connection, roles: Sequence[str]) -> None:
+    """End the sessions that these roles have now, and with them what their transactions hold."""
+    if not roles:
+        return
+    with connection.transaction(force_rollback=True):
+        borrow(connection, roles)
+        connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = any(%s)",
+            [list(roles)],
+        )
+
+
 def _terminate(connection: psycopg.Connection, roles: Sequence[str]) -> None:
     if not roles:
         return
     # Who ends a session needs the rights of its role: borrowed, and given back by the rollback.
     with connection.transaction(force_rollback=True):
-        _borrow(connection, roles)
+        borrow(connection, roles)
         deadline = time.monotonic() + _END_SECONDS
         quiet = 0
         # Twice nothing: a login that was being checked when the role was closed may still appear.
@@ -766,7 +959,7 @@ def _drop_leavers(connection: psycopg.Connection) -> list[LoginChange]:
 def _drop_role(connection: psycopg.Connection, login: Login) -> None:
     if login.is_ours:
         role = sql.Identifier(login.role_name)
-        _borrow(connection, [login.role_name])
+        borrow(connection, [login.role_name])
         # First hand over what it owns, so that dropping takes away rights and never data.
         connection.execute(sql.SQL("reassign owned by {} to current_user").format(role))
         connection.execute(sql.SQL("drop owned by {}").format(role))
@@ -774,7 +967,8 @@ def _drop_role(connection: psycopg.Connection, login: Login) -> None:
     connection.execute("delete from ops.logins where login_id = %s", [login.login_id])
 
 
-def _borrow(connection: psycopg.Connection, roles: Sequence[str]) -> None:
+def borrow(connection: psycopg.Connection, roles: Sequence[str]) -> None:
+    """Give the owner the rights of these roles, in a transaction that is rolled back or drops them."""
     options = " with inherit true, set false" if _is_since_16(connection) else ""
     for role in roles:
         connection.execute(sql.SQL("grant {} to current_user" + options).format(sql.Identifier(role)))
@@ -839,6 +1033,13 @@ def _explained(connection: psycopg.Connection) -> Iterator[None]:
             f"The user {user} of the database may not manage login roles ({error.diag.message_primary}).",
             f'Let an administrator of that server run: alter role "{user}" createrole; '
             f'and, where the groups exist: grant shs_admin, shs_rep to "{user}" with admin option;',
+        ) from None
+    except errors.InternalError as error:
+        if not is_changed_at_once(error):
+            raise
+        raise ShsError(
+            "Another command changed the same role or group of the database in this moment.",
+            "Run shs access sync again.",
         ) from None
     except errors.LockNotAvailable:
         raise ShsError(

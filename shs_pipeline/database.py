@@ -28,16 +28,19 @@ WAREHOUSE = "shs"
 DAGSTER = "shs_dagster"
 CONNECT_SECONDS = 10
 
-# By default everybody may call these: an advisory lock holds up loads for as long as its session likes,
-# the others fill the disk from a transaction that may not write. `docs/access.md` has the statement
-# for a server of one's own, where only its administrator can run it.
+# By default everybody may call these: an advisory lock holds up loads for as long as its session likes, an
+# exported snapshot keeps dead rows, the others fill the disk from a transaction that may not write.
+# `docs/access.md` has the statement for a server of one's own, where only its administrator can run it.
 _RESERVED: LiteralString = """
     select oid, oid::regprocedure::text as name from pg_proc
     where
         pronamespace = 'pg_catalog'::regnamespace
         and (
             proname ~ '^pg_(try_)?advisory_'
-            or proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message')
+            or proname in (
+                'lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message',
+                'pg_notify', 'pg_export_snapshot'
+            )
         )
 """
 
@@ -149,6 +152,12 @@ def is_connection_lost(error: BaseException) -> bool:
     return isinstance(error, psycopg.InterfaceError) and "closed" in str(error)
 
 
+def is_changed_at_once(error: BaseException) -> bool:
+    """Whether two sessions changed the same row of the catalog at once, for which there is no code."""
+    said = str(error)
+    return getattr(error, "sqlstate", None) == "XX000" and "tuple concurrently" in said
+
+
 def place(url: str | SecretStr) -> str:
     """Return `name on host:port` of a database URL, for messages."""
     parts = urlsplit(_text(url))
@@ -204,6 +213,7 @@ def _prepare_embedded(settings: Settings) -> Databases:
     from shs_pipeline.embedded_postgres import EmbeddedPostgres
 
     server = EmbeddedPostgres(settings.home, settings.pg_bin)
+    server.rotate_log()
     recorded = server.recorded_address()
     # The usual case costs one connection: the owner gets in and finds both databases.
     if recorded is not None:
@@ -237,7 +247,7 @@ def _is_ready(databases: Databases) -> bool:
 def _is_complete(owner: psycopg.Connection) -> bool:
     """Whether both databases exist and are closed to everybody else, as are the owner's functions.
 
-    And whether the owner is free of the limit on temporary files that everybody else has.
+    And whether the owner is free of the limits that everybody else has, and has connections of its own.
     """
     from psycopg import sql
 
@@ -250,6 +260,11 @@ def _is_complete(owner: psycopg.Connection) -> bool:
                 )
             ) = 2
             and current_setting('temp_file_limit') = '-1'
+            and current_setting('log_min_messages') = 'warning'
+            and (
+                current_setting('server_version_num')::int < 160000
+                or pg_has_role('pg_use_reserved_connections', 'usage')
+            )
             and not exists (
                 select from ({}) as reserved
                 where
@@ -311,6 +326,13 @@ def _make_owner(admin: psycopg.Connection, password: str) -> None:
     verb = sql.SQL("alter") if exists else sql.SQL("create")
     admin.execute(sql.SQL(statement).format(verb, sql.Identifier(OWNER), sql.Literal(verifier)))
     admin.execute(sql.SQL("alter role {} set temp_file_limit = -1").format(sql.Identifier(OWNER)))
+    # What others do wrong stands in their error; in the log an error can be as long as they like.
+    admin.execute("alter role all set log_min_messages = 'fatal'")
+    for role in (OWNER, admin.info.user):
+        admin.execute(sql.SQL("alter role {} set log_min_messages = 'warning'").format(sql.Identifier(role)))
+    if admin.info.server_version >= 160000:
+        grant: LiteralString = "grant pg_use_reserved_connections to {}"
+        admin.execute(sql.SQL(grant).format(sql.Identifier(OWNER)))
 
 
 def _create_database(connection: psycopg.Connection, name: str, owner: str) -> bool:

@@ -50,6 +50,7 @@ PREFERRED_VERSION = 16
 PORTS = range(20000, 32000)
 START_SECONDS = 60.0
 TEMP_FILE_LIMIT = "512MB"
+LOG_BYTES = 20 << 20
 
 _CONFIGURATION = """\
 # Written by shs at each start. Change a setting with ALTER SYSTEM, which beats this file.
@@ -57,7 +58,9 @@ listen_addresses = '{host}'
 port = {port}
 unix_socket_directories = ''
 password_encryption = 'scram-sha-256'
-max_connections = 100
+# Many, since whoever reaches the port takes one up before a password is asked; for a short time only.
+max_connections = 300
+authentication_timeout = '10s'
 shared_buffers = '256MB'
 work_mem = '16MB'
 maintenance_work_mem = '128MB'
@@ -82,6 +85,9 @@ log_statement = 'none'
 log_min_error_statement = 'panic'
 client_connection_check_interval = '5s'
 """
+# Settings by the version that brought them. Connections for the owner, whoever has taken the others; and at
+# most 8 MB of notices that a listener does not fetch, which anybody may send.
+_SINCE = {16: "reserved_connections = 20\n", 17: "max_notify_queue_pages = 1024\n"}
 
 _ACCESS = """\
 # Written by shs. A password for everybody, from this machine only.
@@ -174,6 +180,22 @@ class EmbeddedPostgres:
                 self._initialise()
             self._start()
             return replace(self._address(self.read_secrets()), was_started=True)
+
+    def rotate_log(self) -> None:
+        """Put a log that has grown large aside, as `postgres.log.1`; the server goes on with an empty one.
+
+        The server only ever appends, so that the file can be emptied under it.
+        """
+        try:
+            if self.log_file.stat().st_size < LOG_BYTES:
+                return
+            old = self.log_file.with_name(f"{self.log_file.name}.1")
+            old.unlink(missing_ok=True)
+            old.touch(mode=0o600)
+            shutil.copyfile(self.log_file, old)
+            os.truncate(self.log_file, 0)
+        except OSError as error:
+            log.debug("The log %s is not put aside: %s", self.log_file, error)
 
     def recorded_address(self) -> ServerAddress | None:
         """Return the address of a server that seems to run, without asking it; None without one."""
@@ -495,7 +517,9 @@ class EmbeddedPostgres:
 
     def _write_configuration(self, port: int) -> None:
         path = self.data / "shs.conf"
-        write_whole(path, _CONFIGURATION.format(host=HOST, port=port, temp_file_limit=TEMP_FILE_LIMIT))
+        text = _CONFIGURATION.format(host=HOST, port=port, temp_file_limit=TEMP_FILE_LIMIT)
+        version = self._data_version() or 0
+        write_whole(path, text + "".join(lines for since, lines in _SINCE.items() if version >= since))
         if self.account is not None:
             os.chown(path, self.account.uid, self.account.gid)
 

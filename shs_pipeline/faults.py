@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from shs_pipeline.database import is_connection_lost
+from shs_pipeline.database import is_changed_at_once, is_connection_lost
 from shs_pipeline.errors import ShsError
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ def explained(error: BaseException) -> ShsError | None:
         said = (str(each).strip().splitlines() or [type(each).__name__])[0].rstrip(".")
         if is_disk_full(each):
             return ShsError(*disk_full_in_database("", said))
+        if is_changed_at_once(each):
+            return ShsError(
+                f"Another command changed the same thing in the database in this moment ({said}).",
+                "Run the command again; if this comes again and again, see in pg_stat_activity who that is.",
+            )
         if is_connection_lost(each):
             return ShsError(
                 f"The database was lost in the middle of this ({said}).",

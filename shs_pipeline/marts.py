@@ -22,6 +22,7 @@ import psycopg
 from psycopg import sql
 
 from shs_pipeline.access import ensure_roles
+from shs_pipeline.blockers import Blockers, readers_give_way
 from shs_pipeline.checks import last_due_month
 from shs_pipeline.database import connect, is_connection_lost, place
 from shs_pipeline.dbt_build import NodeResult, definition_hash, run_dbt
@@ -45,6 +46,7 @@ _COMPLETE: LiteralString = """
 """
 _REBUILT = ("config.materialized:table", "config.materialized:publication", "test_type:data")
 _MODELS = "shs models"
+_LOCK_TIMEOUT = "lock timeout"
 _ROWS_SHOWN = 5
 _DEFAULT_DUE_DAY = 20
 
@@ -313,8 +315,10 @@ def _build(
         "books_version": plan.books_version,
         "books_at": plan.books_at.isoformat(),
     }
+    models = session_name("models", run.run_id)
     try:
-        nodes = run_dbt(arguments, database_url, variables, session_name("models", run.run_id))
+        with readers_give_way(database_url, models) as blockers:
+            nodes = run_dbt(arguments, database_url, variables, models)
     except BaseException as error:
         with suppress(psycopg.Error):
             _end_other_builds(connection)
@@ -324,7 +328,7 @@ def _build(
     failed = [node for node in nodes if node.status == "error"]
     if failed:
         _check_lock(lock, database_url)
-        raise _failure(connection, nodes, failed, database_url)
+        raise _failure(connection, nodes, failed, database_url, blockers)
     return nodes
 
 
@@ -361,10 +365,13 @@ def _failure(
     nodes: Sequence[NodeResult],
     failed: Sequence[NodeResult],
     database_url: str,
+    blockers: Blockers,
 ) -> ShsError:
     for node in failed:
         if says_disk_full(node.message):
             return BuildError(*disk_full_in_database(place(database_url), node.message), nodes)
+        if _LOCK_TIMEOUT in node.message and blockers.others:
+            return BuildError(*_held_up(blockers.others), nodes)
     sentences = []
     for node in failed:
         try:
@@ -378,6 +385,13 @@ def _failure(
         "People go on reading the last good state. Correct the lines or the model that is named, then "
         "run `shs run`.",
         nodes,
+    )
+
+
+def _held_up(holders: Sequence[str]) -> tuple[str, str]:
+    return (
+        f"The marts were not published: {' and '.join(holders)} held a mart that was to be made anew.",
+        "People go on reading the last good state. End that session, or wait for it, then run `shs run`.",
     )
 
 

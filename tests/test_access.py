@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from shs_pipeline.access import (
 from shs_pipeline.cli import build_app
 from shs_pipeline.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.errors import ShsError
+from shs_pipeline.metabase import roles
 from shs_pipeline.secret_store import FileSecrets
 from shs_pipeline.warehouse import ensure_tables
 
@@ -867,3 +869,119 @@ def test_a_name_that_is_written_in_other_case_is_the_same_person_before_the_role
 
     with psycopg.connect(url) as session:
         assert session.execute("select marts.session_rep()").fetchone() == (seen,)
+
+
+# --- people who hold their own roles -------------------------------------------------------
+
+
+@contextmanager
+def holding_the_own_role(
+    url: str, statement: str = "alter role current_user password 'mine'"
+) -> Iterator[psycopg.Connection]:
+    """A session that has altered its own role and does not end its transaction."""
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute(
+            "set default_transaction_read_only = off; set idle_in_transaction_session_timeout = 0"
+        )
+        session.execute("begin")
+        session.execute(statement.encode())
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+@pytest.mark.parametrize(
+    "statement", ["alter role current_user password 'mine'", "alter role current_user set work_mem = '1MB'"]
+)
+def test_who_holds_the_own_role_is_out_all_the_same_and_keeps_nobody_else_in(
+    office: Office, statement: str
+) -> None:
+    office.list("harriet@example.com", "Harriet Lind", "admin")
+    office.sync()
+    admin, rep = office.url_of(MINA), office.url_of(DANA)
+    with holding_the_own_role(admin, statement) as held, psycopg.connect(rep) as other:
+        office.list(MINA, "Mina Park", "admin", active=False)
+        office.list(DANA, "Dana Whitfield", active=False)
+        office.list("harriet@example.com", "Harriet Lind", "user")
+
+        assert office.sync() == {
+            ("disabled", "Mina Park"), ("disabled", "Dana Whitfield"), ("permission", "Harriet Lind"),
+        }  # fmt: skip
+
+        assert is_ended(held)
+        assert is_ended(other)
+    assert is_refused(admin)
+    assert is_refused(rep)
+    assert office.sync() == set()
+
+
+@pytest.mark.parametrize("end", ["commit", "stay"])
+def test_a_role_that_its_person_alters_in_this_moment_is_renamed_all_the_same(
+    office: Office, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(access, "_HELD_MILLISECONDS", 500)
+    office.sync()
+    office.list(DANA, "Dana Holloway")
+    with holding_the_own_role(office.url_of(DANA), "alter role current_user password 'mine'") as session:
+        # A commit meets the sync while it waits, which the server answers with "tuple concurrently updated".
+        timer = threading.Timer(0.25, session.execute, ["commit"])
+        if end == "commit":
+            timer.start()
+        assert office.sync() == {("renamed", "Dana Whitfield")}
+        timer.cancel()
+
+
+def test_a_password_that_the_person_changed_is_told_and_set_back(office: Office) -> None:
+    office.sync()
+    url = office.url_of(DANA)
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute("set default_transaction_read_only = off")
+        session.execute("alter role current_user password 'chosen'")
+
+        listed = {
+            a.rep_name: a.state for a in list_access(office.owner, office.secrets, check_passwords=True)
+        }
+        assert listed["Dana Whitfield"] == access.PASSWORD_CHANGED
+        assert listed["Erik Holm"] == "may log in"
+        assert is_refused(url)
+
+        changes = sync_logins(office.owner, office.secrets, check_passwords=True)
+        assert [(change.what, change.rep_name) for change in changes] == [("repaired", "Dana Whitfield")]
+        assert is_ended(session)
+    assert who(url) == office.role_of(DANA)
+    assert sync_logins(office.owner, office.secrets, check_passwords=True) == []
+
+
+@pytest.mark.parametrize("name", ["Metabase", "metabase  REPS", "Métabase"])
+def test_nobody_gets_the_name_that_a_service_will_have(office: Office, name: str) -> None:
+    office.list("meta@example.com", name)
+    office.sync()
+
+    services = {role_base(office.name, service) for service in roles._NAMES.values()}
+    assert set(roles._NAMES.values()) == set(access.SERVICE_NAMES)
+    assert office.role_of("meta@example.com") not in services
+    # One that an older version gave away is taken back.
+    old = role_base(office.name, "metabase")
+    office.owner.execute(f'alter role "{office.role_of("meta@example.com")}" rename to "{old}"'.encode())
+    office.owner.execute("update ops.logins set role_name = %s where email = 'meta@example.com'", [old])
+    office.sync()
+    assert office.role_of("meta@example.com") not in services
+    assert office.sync() == set()
+
+
+def test_a_name_in_its_two_unicode_forms_is_one_person(office: Office) -> None:
+    one, other = (unicodedata.normalize(form, "Zoë Ångström") for form in ("NFC", "NFD"))
+    assert one != other
+    office.list("zoe@example.com", one)
+    office.sync()
+    role, url = office.role_of(one), office.url_of(one)
+
+    office.list("zoe@example.com", other)
+    office.sync()
+    del office.people["zoe@example.com"]
+    office.list("z.angstrom@example.com", one)
+    office.sync()
+
+    assert office.role_of(other) == role
+    assert who(url) == role

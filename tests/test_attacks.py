@@ -227,6 +227,30 @@ def test_an_admin_reads_all_and_writes_nothing(company: Company) -> None:
                 admin.execute(f"select from {relation}".encode())
 
 
+def test_who_is_no_admin_any_more_sees_nothing_from_the_publication_on(company: Company) -> None:
+    """Before the login follows: the session goes on, the rows do not, prepared or not."""
+    zone = company.zone
+    marts = relations(zone, "has_table_privilege('shs_admin', c.oid, 'select')")
+    guarded = [mart for mart in marts if zone.query(f"select exists (select from {mart})") == [(True,)]]
+    assert len(guarded) >= 10
+    change = "update marts.people set {} where rep_name = %s"
+    with company.log_in(ADMIN) as admin, psycopg.connect(zone.database_url, autocommit=True) as owner:
+        admin.execute(f"prepare p as select count(*) from {SALES}".encode())
+        assert rows(admin, "execute p") != [(0,)]
+        for state, before in (
+            ("is_active = false", "is_active = true"),
+            ("permission = 'user'", "permission = 'admin'"),
+        ):
+            owner.execute(change.format(state).encode(), [ADMIN])
+            try:
+                for mart in guarded:
+                    assert rows(admin, f"select count(*) from {mart}") == [(0,)], mart
+                assert rows(admin, "execute p") == [(0,)]
+            finally:
+                owner.execute(change.format(before).encode(), [ADMIN])
+        assert rows(admin, "execute p") != [(0,)]
+
+
 def test_only_the_active_get_in_and_into_one_database(company: Company) -> None:
     from shs_pipeline.errors import ShsError
 
@@ -326,6 +350,8 @@ select pg_advisory_lock(1)
 select pg_advisory_xact_lock(1)
 select pg_try_advisory_lock(1, 2)
 select pg_logical_emit_message(false, 'x', 'y')
+select pg_notify('channel', 'x')
+select pg_export_snapshot()
 begin; lock table marts.harmonised_sales in row exclusive mode
 begin; lock table marts.harmonised_sales in access exclusive mode
 begin; lock table ops.folders in access share mode

@@ -92,7 +92,10 @@ def test_preparing_again_mends_what_is_amiss_and_keeps_the_rest(settings: Settin
         assert owner.execute(grants).fetchone() == ("{shs_owner=CTc/shs_owner}",)
 
 
-RESERVED = ("pg_advisory_lock(bigint)", "pg_try_advisory_xact_lock_shared(integer,integer)", "lo_create(oid)")
+RESERVED = (
+    "pg_advisory_lock(bigint)", "pg_try_advisory_xact_lock_shared(integer,integer)", "lo_create(oid)",
+    "pg_notify(text,text)", "pg_export_snapshot()",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["shs", "shs_dagster", "template1", "made later"])

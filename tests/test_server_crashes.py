@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from shs_pipeline import embedded_postgres
 from shs_pipeline.database import prepare
 from shs_pipeline.embedded_postgres import TEMP_FILE_LIMIT, EmbeddedPostgres
 from shs_pipeline.errors import ShsError
@@ -142,6 +145,61 @@ def test_a_server_of_before_the_limit_is_brought_in_line_at_its_next_start(home:
 
     with psycopg.connect(owner_url(home)) as owner:
         assert limit(owner) == "-1"
+
+
+def test_the_log_cannot_be_filled_by_what_a_login_does_wrong(home: Path, rep: psycopg.Connection) -> None:
+    log = EmbeddedPostgres(home).log_file
+    before = log.stat().st_size
+
+    for statement in (
+        "select repeat('x', 3000000)::int",
+        "do $$ begin raise log '%', repeat('x', 3000000); end $$",
+        "do $$ begin raise warning '%', repeat('x', 3000000); end $$",
+    ):
+        with contextlib.suppress(psycopg.Error):
+            rep.execute(statement.encode())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        rep.execute("set log_min_messages = 'debug5'")
+
+    assert log.stat().st_size - before < 10_000
+    with psycopg.connect(owner_url(home)) as owner:  # whose mistakes are looked for there
+        assert owner.execute("show log_min_messages").fetchone() == ("warning",)
+
+
+def test_a_log_that_has_grown_is_put_aside_and_the_server_goes_on_writing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedPostgres(home)
+    owner_url(home)
+    with server.log_file.open("a") as handle:
+        handle.write("an old line\n" * 1000)
+    monkeypatch.setattr(embedded_postgres, "LOG_BYTES", 1000)
+
+    url = owner_url(home)  # as each command prepares the database
+    with psycopg.connect(url) as owner, pytest.raises(psycopg.errors.UndefinedTable):
+        owner.execute("select from no_such_table")
+
+    old = server.log_file.with_name("postgres.log.1")
+    assert "an old line" in old.read_text()
+    assert old.stat().st_mode & 0o077 == 0
+    text = server.log_file.read_bytes()
+    assert b"an old line" not in text
+    assert text.startswith(b"20")  # no hole where the old lines were
+    assert b"no_such_table" in text
+
+
+def test_whoever_only_knocks_shuts_nobody_out(home: Path) -> None:
+    url = owner_url(home)
+    port = EmbeddedPostgres(home).read_secrets().port
+    with contextlib.ExitStack() as stack:
+        for _ in range(110):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        with psycopg.connect(url) as owner:
+            assert owner.execute("show authentication_timeout").fetchone() == ("10s",)
+            # Of connections that do have a password, some are the owner's in any case.
+            assert owner.execute("show reserved_connections").fetchone() == ("20",)
+            reserved = "select pg_has_role('pg_use_reserved_connections', 'usage')"
+            assert owner.execute(reserved).fetchone() == (True,)
 
 
 # --- a full disk ---------------------------------------------------------------------------

@@ -11,15 +11,18 @@
 alter table marts.{{ node.name }} enable row level security;
 drop policy if exists admins_see_all on marts.{{ node.name }};
 drop policy if exists reps_see_theirs on marts.{{ node.name }};
-create policy admins_see_all on marts.{{ node.name }} for select to shs_admin using (true);
+create policy admins_see_all on marts.{{ node.name }} for select to shs_admin
+    using ((select marts.session_is_admin()));
 {% if node.config.meta.readers == 'rep' -%}
 {%- set rep = node.config.meta.rep_column or 'rep_name' -%}
-{#- Twice the same, and both are needed. An equality alone is merged with the reader's own conditions and
-    may be asked after them; a subselect in those then runs, or fails, for the rows of others. The array
-    is asked before anything that a reader can write; the equality is what an index is searched by. -#}
+{#- Three times the same. The planner asks conditions that leak nothing the cheapest first, a reader's as well
+    as ours, and of two that cost the same the policy's: so the first one is of a kind that it holds for
+    free, a subscript, whatever a session says of costs, and nothing is asked before it. The others are what
+    an index is searched by; both together have it expect few rows, as there are. docs/adr/0039 says more. -#}
 create policy reps_see_theirs on marts.{{ node.name }} for select to shs_rep
     using (
-        {{ rep }} = any(array[(select marts.session_rep())])
+        (select jsonb_build_object(coalesce(marts.session_rep(), ''), null))[{{ rep }}] is not null
+        and {{ rep }} = any(array[(select marts.session_rep())])
         and {{ rep }} = (select marts.session_rep())
     );
 {%- elif node.config.meta.readers == 'everyone' -%}
@@ -81,6 +84,33 @@ end
 $$;
 revoke all on function marts.session_rep() from public;
 grant execute on function marts.session_rep() to shs_admin, shs_rep;
+{%- endmacro %}
+
+
+{#- Whether an admin still is one: a session outlives the day on which its admin goes, a prepared statement
+    the group. A member of shs_admin that is no person's login, such as Metabase's, is there by the owner's
+    will. The owner sees what a view shows that runs as the owner. -#}
+{% macro session_is_admin() -%}
+create or replace function marts.session_is_admin() returns boolean
+language plpgsql stable security definer parallel safe set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pg_has_role(session_user, current_user, 'usage')
+        or not exists (select from ops.logins where role_name = session_user)
+        or exists (
+            select from ops.logins as logins
+            inner join marts.people as people on people.email = logins.email
+            where
+                logins.role_name = session_user
+                and logins.state = 'active'
+                and lower(logins.rep_name) = lower(people.rep_name)
+                and people.permission = 'admin'
+                and people.is_active
+        );
+end
+$$;
+revoke all on function marts.session_is_admin() from public;
+grant execute on function marts.session_is_admin() to shs_admin;
 {%- endmacro %}
 
 

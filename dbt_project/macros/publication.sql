@@ -67,6 +67,7 @@ from (
 
 {% if var('is_redefined') %}
     {{ session_rep() }}
+    {{ session_is_admin() }}
     {{ published_at() }}
     {% for node in marts_of('view') %}
         drop view if exists marts.{{ node.name }};
@@ -127,14 +128,21 @@ alter table marts.publications add column if not exists {{ column.name }} {{ col
 
 
 {#- A view of this build reads the candidates; people read the same of the marts, with their own rights.
-    What shows a part of the books runs as its owner, since nobody else may read those. -#}
+    What shows a part of the books runs as its owner, since nobody else may read those; no policy is asked
+    then, so the view itself asks who reads. -#}
 {% macro view_of_marts(node) -%}
 {%- set runs_as_owner = node.config.meta.runs_as_owner -%}
 {%- set security = 'security_barrier = true' if runs_as_owner else 'security_invoker = true' -%}
 do $$
 begin
     execute 'create view marts.{{ node.name }} with ({{ security }}) as '
+        {% if runs_as_owner -%}
+        || 'select * from ('
+        || rtrim(replace(pg_get_viewdef('candidate.{{ node.name }}'::regclass), 'candidate.', 'marts.'), ';')
+        || ') as shown where (select marts.session_is_admin())';
+        {%- else -%}
         || replace(pg_get_viewdef('candidate.{{ node.name }}'::regclass), 'candidate.', 'marts.');
+        {%- endif %}
 end
 $$;
 {%- endmacro %}

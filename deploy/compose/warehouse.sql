@@ -18,7 +18,10 @@ begin
             pronamespace = 'pg_catalog'::regnamespace
             and (
                 proname ~ '^pg_(try_)?advisory_'
-                or proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message')
+                or proname in (
+                    'lo_creat', 'lo_create', 'lo_from_bytea', 'pg_logical_emit_message',
+                    'pg_notify', 'pg_export_snapshot'
+                )
             )
     loop
         execute format('revoke execute on function %s from public', called);
@@ -31,8 +34,19 @@ grant all on schema public to shs_owner;
 \connect postgres
 -- No query of a login fills the disk with temporary files; the owner's builds have no limit.
 alter system set temp_file_limit = '512MB';
+-- Whoever reaches the port takes up a connection before a password is asked, so there are many, for a short
+-- time; and some are the owner's in any case. Both counts hold from the next start on, which the image makes
+-- behind this script.
+alter system set max_connections = 300;
+alter system set reserved_connections = 20;
+alter system set authentication_timeout = '10s';
 select pg_reload_conf();
 alter role shs_owner set temp_file_limit = -1;
+grant pg_use_reserved_connections to shs_owner;
+-- What a login does wrong it is told; in the log such an error would be as long as the login likes.
+alter system set log_min_error_statement = 'panic';
+alter role all set log_min_messages = 'fatal';
+alter role shs_owner set log_min_messages = 'warning';
 create database shs owner shs_owner;
 create database shs_dagster owner shs_owner;
 revoke all on database shs, shs_dagster from public;

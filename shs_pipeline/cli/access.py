@@ -50,7 +50,7 @@ def show() -> None:
     from shs_pipeline.cli.terminal import results, say, table_of
 
     with _opened("access") as (connection, secrets, _):
-        listed = list_access(connection, secrets)
+        listed = list_access(connection, secrets, check_passwords=True)
     console = results()
     if not listed:
         say(console, _NOBODY)
@@ -67,13 +67,15 @@ def show() -> None:
 def sync() -> None:
     """Make the login roles follow the published sales_reps workbook, as every build does.
 
+    A password that a person changed at the database gives way to the stored one again.
+
     Example: [bold]shs access sync[/bold]
     """
     from shs_pipeline.access import list_access, sync_logins
     from shs_pipeline.cli.terminal import results, say
 
     with _opened("access sync") as (connection, secrets, _):
-        changes = sync_logins(connection, secrets)
+        changes = sync_logins(connection, secrets, check_passwords=True)
         is_anybody = bool(changes or list_access(connection, secrets))
     if changes:
         _show_changes(changes)
@@ -131,7 +133,9 @@ def reset(person: PersonArgument) -> None:
 
 
 def _is_open_end(access: Access) -> bool:
-    return "still to be" in access.state
+    from shs_pipeline.access import PENDING
+
+    return PENDING in access.state
 
 
 def _show_changes(changes: Sequence[LoginChange]) -> None:

@@ -166,6 +166,7 @@ def examine() -> Iterator[Finding]:
         ("Database user", _account),
         ("Database", _database),
         ("Marts", _marts),
+        ("Logins", _logins),
         ("Landing zone", _landing),
         ("Arrivals", _arrivals),
         ("Mail", _mail),
@@ -308,6 +309,22 @@ def _marts(settings: Settings) -> Finding:
         remedy = f"shs run rebuilds {what}."
         return Finding("warn", "Marts", f"{published}, behind what is loaded.", remedy)
     return Finding("ok", "Marts", f"{published}, up to date" if found.last else "nothing is loaded yet")
+
+
+def _logins(settings: Settings) -> Finding:
+    from shs_pipeline.access import PENDING, list_access
+    from shs_pipeline.database import connect, prepare
+    from shs_pipeline.secret_store import secret_store
+
+    with connect(prepare(settings).warehouse_url) as warehouse:
+        listed = list_access(warehouse, secret_store(settings), check_passwords=True)
+    pending = [f"{access.rep_name} ({access.state})" for access in listed if PENDING in access.state]
+    if pending:
+        return Finding("warn", "Logins", f"{'; '.join(pending)}.", "shs access sync does what is pending.")
+    found = (
+        f"{len(listed)} people, as the published workbook says" if listed else "no workbook is published yet"
+    )
+    return Finding("ok", "Logins", found)
 
 
 def _landing(settings: Settings) -> Finding:
