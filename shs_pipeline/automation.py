@@ -16,6 +16,7 @@ AUTOMATION = {
     "notices": "nobody is told what happens",
     "books": "Dagster does not show what shs run did",
     "daily_checks": "months that are due are not checked",
+    "daily_housekeeping": "Dagster's books grow without end",
 }
 """The sensors and schedules that should always run, and what happens without them."""
 

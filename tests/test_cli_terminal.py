@@ -317,14 +317,16 @@ def test_status_into_a_closed_pipe_is_silent(tmp_path: Path) -> None:
     [(signal.SIGINT, EXIT_INTERRUPTED, "Interrupted."), (signal.SIGTERM, EXIT_ENDED, "Ended.")],
 )
 def test_an_ended_command_says_so_in_one_line(tmp_path: Path, number: int, code: int, words: str) -> None:
-    waiting = "import time, shs_pipeline.settings as s; s.load_settings = lambda: time.sleep(60)"
+    waiting = (
+        "import time, shs_pipeline.settings as s\n"
+        "s.load_settings = lambda: (print('waiting', flush=True), time.sleep(60))"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", f"print('begun', flush=True)\n{waiting}\n{RUN_MAIN}", "status"],
+        [sys.executable, "-c", f"{waiting}\n{RUN_MAIN}", "status"],
         env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    process.stdout.readline()
-    time.sleep(3)  # until it waits in the command
+    assert process.stdout.readline() == "waiting\n"
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
 
