@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from fcntl import ioctl
 from pathlib import Path
 
