@@ -26,8 +26,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from shs_pipeline.printable import log_plainly
-
 # Whatever is not installed is left out: the run itself says what it misses.
 LIBRARIES = (
     "dagster._cli",
@@ -38,7 +36,6 @@ LIBRARIES = (
     "pandas",
     "pandera.pandas",
     "openpyxl",
-    "python_calamine",
     "obstore",
     "camelot",
     "pydantic_settings",
@@ -247,7 +244,6 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     # Not before: libraries that find a log configured write down how they set themselves up.
-    log_plainly()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     log.info("Ready for runs.")
     RunHost(Path(sys.argv[1]), be_dagster).serve()

@@ -22,7 +22,7 @@ from shs_pipeline.run import run_changed
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    [__name__, "pandas", "pandera.pandas", "python_calamine", "openpyxl", "psycopg"]
+    [__name__, "pandas", "pandera.pandas", "openpyxl", "psycopg"]
 )
 
 
