@@ -21,9 +21,7 @@ from shs_pipeline.landing import Landing
 from shs_pipeline.run import run_changed
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [__name__, "pandas", "pandera.pandas", "openpyxl", "psycopg"]
-)
+_FORKS.set_forkserver_preload([__name__, "pandas", "pandera.pandas", "openpyxl", "psycopg"])
 
 
 class Ingesting:
