@@ -469,13 +469,13 @@ def test_the_workspace_names_the_code_server_or_else_the_module(
     place: dict[str, str], tmp_path: Path
 ) -> None:
     workspace = Path(place["SHS_HOME"]) / "dagster" / "workspace.yaml"
-    path = f"{program_called(tmp_path, 'dagster-webserver')}:{place['PATH']}"
+    path = f"{program_called(tmp_path, 'dagster-daemon')}:{place['PATH']}"
 
-    assert become(place, "dagster-webserver", PATH=path, SHS_CODE_SERVER="code:4000").returncode == 0
+    assert become(place, "dagster-daemon", "run", PATH=path, SHS_CODE_SERVER="code:4000").returncode == 0
     (found,) = yaml.safe_load(workspace.read_text())["load_from"]
     assert found == {"grpc_server": {"host": "code", "port": 4000, "location_name": "shs"}}
 
-    assert become(place, "dagster-webserver", PATH=path).returncode == 0
+    assert become(place, "dagster-daemon", "run", PATH=path).returncode == 0
     (found,) = yaml.safe_load(workspace.read_text())["load_from"]
     (by_hand,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
     assert found["python_module"] == {**by_hand["python_module"], "working_directory": str(ROOT)}

@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,10 +101,16 @@ def start(home: Path, module: str = "tiny_definitions") -> subprocess.Popen[str]
 def read_until(process: subprocess.Popen[str], words: str) -> list[str]:
     assert process.stdout is not None
     seen: list[str] = []
-    for line in process.stdout:
-        seen.append(line.rstrip())
-        if words in line:
-            return seen
+    # Whoever waits for words that do not come should be told so.
+    too_long = threading.Timer(120, process.kill)
+    too_long.start()
+    try:
+        for line in process.stdout:
+            seen.append(line.rstrip())
+            if words in line:
+                return seen
+    finally:
+        too_long.cancel()
     raise AssertionError(f"ended without saying {words!r}: {seen}")
 
 
@@ -186,6 +194,23 @@ def wait_until(home: Path, run: str, wanted: list[str]) -> None:
         time.sleep(0.3)
 
 
+def wait_for_preview(home: Path) -> None:
+    record = running_system(Settings(home=home))
+    assert record is not None
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            opener.open(record.preview, timeout=30).close()
+        except urllib.error.HTTPError:
+            return  # it answers, though nothing is published
+        except OSError:
+            time.sleep(0.3)
+        else:
+            return
+    raise AssertionError("the preview does not answer")
+
+
 def process_of(home: Path, run: str) -> int:
     """The process id of a run, as the run host knows it."""
     record = running_system(Settings(home=home))
@@ -264,6 +289,8 @@ def test_a_stopped_database_comes_back_and_a_part_that_dies_takes_the_rest_along
     process = start(home)
     read_until(process, "Running.")
     read_until(process, "Switched off in Dagster: landing")
+    # At its start a preview makes sure that the database runs.
+    wait_for_preview(home)
     started = children(home)
     EmbeddedPostgres(home).stop()
     read_until(process, "starting it again")
