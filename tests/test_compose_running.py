@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
+from obstore.exceptions import PermissionDeniedError
 
 from shs_pipeline.embedded_postgres import EmbeddedPostgres, free_port
 from shs_pipeline.samples import make_sample, reference_workbooks
@@ -307,7 +308,7 @@ def test_the_owners_password_and_the_keys_of_s3_are_made_new(stack: Stack) -> No
 
     operator.types(*of_s3)
     old_keys["aws_endpoint_url"] = stack.keys["aws_endpoint_url"]
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionDeniedError, match="SignatureDoesNotMatch"):
         stack.drop("incoming/cygnus/2025-03/Foreign.xlsx", b"x", old_keys)
     stack.becomes_a_payout()
 
