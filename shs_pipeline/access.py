@@ -422,7 +422,7 @@ def _changing(connection: psycopg.Connection, secrets: SecretStore) -> Iterator[
     changes = _Changes(connection, secrets)
     try:
         with connection.transaction():
-            _lock_books(connection)
+            lock_books(connection)
             connection.execute(f"set local lock_timeout = {_HELD_MILLISECONDS}".encode())
             try:
                 yield changes
@@ -554,8 +554,10 @@ class _Changes:
 
     def give(self, people: Sequence[Person]) -> None:
         """Make the logins that are due, and let names and addresses of the others follow."""
-        logins = [login for login in _logins(self.connection) if login.is_ours or self._forget(login)]
+        listed = _logins(self.connection)
+        logins = [login for login in listed if login.is_ours]
         pairs, _ = match_people(people, logins)
+        numbers = self._forget([login for login in listed if not login.is_ours], pairs)
         handed_over = _names_of_newcomers(people, logins)
         names = self._names(pairs)
         self._rename([(login, names[person]) for person, login in pairs if login])
@@ -564,7 +566,7 @@ class _Changes:
             if login is not None:
                 self._record(person, login, names[person])
             if login is None and person.may_log_in:
-                self._create(person, names[person])
+                self._create(person, names[person], numbers.get(person))
             elif login is not None and person.may_log_in:
                 is_safe = match_key(login.rep_name) not in handed_over - {match_key(person.rep_name)}
                 self._open(person, login, names[person], stored if is_safe else None)
@@ -620,11 +622,20 @@ class _Changes:
 
     # --- giving
 
-    def _forget(self, login: Login) -> bool:
-        """Strike a role from the books that is gone or another database's; its password stays."""
-        self._execute("delete from ops.logins where login_id = %s", login.login_id)
-        self._note("forgotten", login.role_name, login.rep_name, "is gone or belongs to another database")
-        return False
+    def _forget(
+        self, gone: Sequence[Login], pairs: Sequence[tuple[Person, Login | None]]
+    ) -> dict[Person, int]:
+        """Strike roles from the books that are gone or another database's; their passwords stay.
+
+        Returns:
+            The number that a person without a login had, which the next one keeps: by it Metabase's
+            objects are known.
+        """
+        for login in gone:
+            self._execute("delete from ops.logins where login_id = %s", login.login_id)
+            self._note("forgotten", login.role_name, login.rep_name, "is gone or belongs to another database")
+        known, _ = match_people([person for person, login in pairs if login is None], gone)
+        return {person: login.login_id for person, login in known if login is not None}
 
     def _names(self, pairs: Sequence[tuple[Person, Login | None]]) -> dict[Person, str]:
         """Choose the role's name for each person with or due for a login; a fitting one stays."""
@@ -669,13 +680,15 @@ class _Changes:
         if login.email != email:
             self._note("address", role_name, person.rep_name, f"has the address {email} now")
 
-    def _create(self, person: Person, role_name: str) -> None:
+    def _create(self, person: Person, role_name: str, number: int | None) -> None:
         self._define("create role {} login", role_name)
         self._define("grant connect on database {1} to {0}", role_name, sql.Identifier(self._database))
         row = self._execute(
-            "insert into ops.logins (role_name, email, rep_name, permission, state)"
-            " values (%s, %s, %s, %s, 'active') returning login_id",
-            role_name, person.email, person.rep_name, person.permission,
+            "insert into ops.logins (login_id, role_name, email, rep_name, permission, state)"
+            " overriding system value values ("
+            "  coalesce(%s, nextval(pg_get_serial_sequence('ops.logins', 'login_id'))),"
+            "  %s, %s, %s, %s, 'active') returning login_id",
+            number, role_name, person.email, person.rep_name, person.permission,
         ).fetchone()  # fmt: skip
         assert row is not None
         self._arrange(role_name, person.permission)
@@ -937,7 +950,7 @@ def _drop_leavers(connection: psycopg.Connection) -> list[LoginChange]:
     dropped: list[LoginChange] = []
     stuck: list[str] = []
     with connection.transaction():
-        _lock_books(connection)
+        lock_books(connection)
         for login in [login for login in _logins(connection) if login.state == "leaving"]:
             try:
                 with connection.transaction():
@@ -999,10 +1012,13 @@ def _close_database(connection: psycopg.Connection) -> None:
         )
     if is_open:
         name = sql.Identifier(connection.info.dbname)
-        connection.execute(sql.SQL("revoke all on database {} from public").format(name))
+        with connection.transaction():
+            lock_books(connection)
+            connection.execute(sql.SQL("revoke all on database {} from public").format(name))
 
 
-def _lock_books(connection: psycopg.Connection) -> None:
+def lock_books(connection: psycopg.Connection) -> None:
+    """Let nobody else change logins until this transaction ends: roles share rows of the catalog."""
     # A table and no advisory lock: those can be taken by everybody who may connect, for ever.
     connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(f"{LOCK_SECONDS}s")))
     connection.execute("lock table ops.logins in share row exclusive mode")

@@ -7,8 +7,8 @@ import json
 import os
 import random
 import re
-import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -32,6 +32,8 @@ SHS = str(PROGRAMS / "shs")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DAGSTER_SERVICES = ("code", "webserver", "daemon")
+ENDED = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+"""Exit codes of a service that was asked to end."""
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 240) -> Any:
@@ -99,14 +101,14 @@ def s3_service(checkout: Path, folder: Path) -> Iterator[str]:
     if not weed.is_file():
         pytest.skip("SeaweedFS is not installed")
     s3, master, volume, filer = (free_low_port() for _ in range(4))
-    (folder / "data").mkdir(parents=True)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     told = [
         re.sub(r"/run/secrets/(\w+)", lambda found: str(secret_file(checkout, found[1])), word)
         .replace("0.0.0.0", "127.0.0.1")
         .replace("8333", str(s3))
         for word in SERVICES["s3"]["command"]
     ]
-    with (folder / "s3.log").open("wb") as log:
+    with (folder / "s3.log").open("ab") as log:
         process = subprocess.Popen(
             # What the start script of the image puts in front.
             [weed, "-logtostderr=true", told[0], "-dir=data", "-master.volumePreallocate", *told[1:],
@@ -131,16 +133,12 @@ class Machine:
         checkout: with the secrets.
         folder: holds the volumes, by their place in the containers, and the logs.
         hosts: `host:port` on this machine by that of the compose file.
-        database: stands for the database of `SHS_DATABASE_URL`.
-        password: file with its owner's password.
         mail_port: of what stands for the mail server.
     """
 
     checkout: Path
     folder: Path
     hosts: dict[str, str]
-    database: str
-    password: Path
     mail_port: str
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -163,10 +161,6 @@ class Machine:
 
     def _here(self, value: str) -> str:
         value = with_defaults(value)
-        if value == with_defaults(COMPOSE["x-dagster"]["SHS_DATABASE_URL"]):
-            return self.database
-        if value == "/run/secrets/database_password":
-            return str(self.password)
         value = re.sub(r"/run/secrets/(\w+)", lambda one: str(secret_file(self.checkout, one[1])), value)
         value = value.replace("/var/lib/shs-people", str(self.folder / "people"))
         for there, here in self.hosts.items():
@@ -196,11 +190,14 @@ class Machine:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    def execute(self, name: str, words: list[str]) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, name: str, words: list[str], *, stdin: int | IO[str] = subprocess.DEVNULL,
+        stdout: int | IO[str] = subprocess.PIPE,
+    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """Run a command in the container of a service, as `docker compose exec` and `run` do."""
         return subprocess.run(
             words, env={**self.environment(name), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"},
-            cwd=self.folder, capture_output=True, text=True, check=False,
+            cwd=self.folder, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
 
     def start_all(self) -> None:
@@ -213,10 +210,16 @@ class Machine:
             wait_for(lambda name=name: self.wrong(name) == "")
 
     def restart(self, name: str) -> None:
-        self.running[name].terminate()
-        self.running[name].wait(90)
+        if name in self.running:
+            self.end(name)
         self.start(name)
         wait_for(lambda: self.wrong(name) == "")
+
+    def end(self, name: str) -> None:
+        """Ask a service to end; it does so by itself."""
+        process = self.running.pop(name)
+        process.terminate()
+        assert process.wait(90) in ENDED, name
 
     def wrong(self, name: str) -> str:
         """What the health check of a service says."""
@@ -271,21 +274,3 @@ class Machine:
 
     def logs(self) -> str:
         return "\n".join(f"{log.name}\n{log.read_text()[-2000:]}" for log in self.folder.glob("*.log"))
-
-
-def documented_commands() -> list[tuple[str, list[str]]]:
-    """The commands of docs/containers.md that run in a container: the service, and what is run in it."""
-    text = (ROOT / "docs" / "containers.md").read_text().replace("\\\n", " ")
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    lines += re.findall(r"`(docker compose (?:exec|run)[^`\n]+)`", prose)
-    found = []
-    for line in lines:
-        words = shlex.split(line, comments=True)
-        if words[:3] in (["docker", "compose", "exec"], ["docker", "compose", "run"]):
-            place = next(n for n, word in enumerate(words) if word in SERVICES)
-            is_run = words[2] == "run"
-            # `run` starts with the entrypoint of the image.
-            found.append((words[place], ["shs", "exec", "--"] * is_run + words[place + 1 :]))
-    return found

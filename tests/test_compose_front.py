@@ -74,7 +74,7 @@ def fake() -> Iterator[FakeMetabase]:
 def machine(tmp_path: Path, fake: FakeMetabase) -> Machine:
     checkout = checkout_with_secrets(tmp_path / "checkout")
     host = fake.url.removeprefix("http://")
-    return Machine(checkout, tmp_path, {"metabase:3000": host}, "", tmp_path / "none", "")
+    return Machine(checkout, tmp_path, {"metabase:3000": host}, "")
 
 
 def test_a_fresh_metabase_gets_our_administrator_once(fake: FakeMetabase, machine: Machine) -> None:

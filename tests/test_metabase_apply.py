@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from shs_pipeline.access import lock_books
 from shs_pipeline.errors import ShsError
 from shs_pipeline.metabase import provisioning
 from shs_pipeline.metabase.calls import calls_of
@@ -53,6 +56,22 @@ def test_a_fresh_metabase_is_set_up_with_one_command(house: House) -> None:
         ("enable-public-sharing", "enable-xrays", "anon-tracking-enabled"), False
     )
     assert (report.waiting, report.links) == ([DANA, MARCUS, HARRIET], [])
+
+
+def test_an_apply_waits_for_a_build_that_is_letting_people_in(house: House) -> None:
+    name = house.database_url.rpartition("/")[2]
+    with psycopg.connect(house.database_url) as sync, ThreadPoolExecutor(1) as pool:
+        lock_books(sync)
+        # Both write who may connect, which is one row of the catalog.
+        sync.execute(f"grant connect on database {name} to shs_rep")
+        applying = pool.submit(house.apply)
+        waiting = "select count(*) from pg_stat_activity where datname = %s and wait_event_type = 'Lock'"
+        with psycopg.connect(house.database_url, autocommit=True) as looking:
+            while looking.execute(waiting, [name]).fetchone() == (0,):
+                assert not applying.done(), applying.result()
+        sync.commit()
+
+        assert applying.result(60).done
 
 
 def test_a_new_connection_is_closed_by_the_very_next_request_and_people_come_last(house: House) -> None:

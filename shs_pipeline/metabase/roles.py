@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import sql
 
-from shs_pipeline.access import GROUPS, ROLE_SETTINGS, ensure_roles, role_base
+from shs_pipeline.access import GROUPS, ROLE_SETTINGS, ensure_roles, lock_books, role_base
 from shs_pipeline.metabase.desired import ADMINS, REPS, Mode, ServiceLogin
 from shs_pipeline.metabase.state import ObjectStore
 
@@ -72,6 +72,7 @@ def drop_logins(connection: psycopg.Connection, store: ObjectStore, secrets: Sec
         role_name = role_base(connection.info.dbname, called)
         role = sql.Identifier(role_name)
         with connection.transaction():
+            lock_books(connection)
             if _is_there(connection, role_name):
                 connection.execute(sql.SQL("grant {} to current_user").format(role))
                 connection.execute(sql.SQL("drop owned by {}").format(role))
@@ -94,6 +95,8 @@ def _make(
     secrets.put(name, password)
     verifier = connection.pgconn.encrypt_password(password.encode(), role_name.encode(), b"scram-sha-256")
     with connection.transaction():
+        # A build that has just ended may be making people's logins.
+        lock_books(connection)
         if not _is_there(connection, role_name):
             _run(connection, "create role {} login", role_name)
         _run(
@@ -139,6 +142,7 @@ def let_become(connection: psycopg.Connection, role_name: str, roles: Iterable[s
     )
     before, wanted = {name for (name,) in held}, set(roles)
     with connection.transaction():
+        lock_books(connection)
         # Whoever is a rep no more, perhaps an admin by now, is taken away first.
         for role in sorted(before - wanted):
             connection.execute(
