@@ -1,7 +1,6 @@
 """The dbt models as assets: one graph from the bucket to the marts, built by one step."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import dagster as dg
 from assets.warehouse import Warehouse, said_in_a_sentence
 from shs_pipeline.dbt_build import NodeResult
 from shs_pipeline.marts import BuildError, BuildReport
+from shs_pipeline.whole_files import write_whole
 
 LOGINS_KEY = dg.AssetKey(["access", "logins"])
 PUBLICATIONS_KEY = dg.AssetKey(["marts", "publications"])
@@ -60,9 +60,7 @@ def _graph_of(project: Path) -> Mapping[str, Any]:
     """
     path = project / "dagster_graph.json"
     if not path.is_file():
-        made = path.with_suffix(f".{os.getpid()}")
-        made.write_text(json.dumps(_graph_by_dagster_dbt(project / "manifest.json")), encoding="utf-8")
-        made.replace(path)
+        write_whole(path, json.dumps(_graph_by_dagster_dbt(project / "manifest.json")))
     graph: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return graph
 

@@ -4,8 +4,7 @@ import dagster as dg
 
 from assets.warehouse import Warehouse
 from sensors.old_runs import remove_old_runs
-
-JOB_NAME = "remove_old_runs"
+from shs_pipeline.dagster_books import REMOVAL
 
 
 def housekeeping_schedule() -> dg.ScheduleDefinition:
@@ -32,7 +31,7 @@ def _job() -> dg.JobDefinition:
             "" if removed.is_whole else " The rest is for tomorrow.",
         )  # fmt: skip
 
-    @dg.job(name=JOB_NAME, description="Takes old runs out of Dagster's books.")
+    @dg.job(name=REMOVAL, description="Takes old runs out of Dagster's books.")
     def remove_runs() -> None:
         remove()
 

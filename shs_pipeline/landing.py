@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +27,7 @@ from shs_pipeline.places import (
     is_of_an_admin,
     place_of,
 )
-from shs_pipeline.private_files import make_private_folder
+from shs_pipeline.private_files import make_folders, make_private_folder, set_mode
 from shs_pipeline.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -169,20 +168,13 @@ class Landing:
         with _reaching(self.url):
             if self.is_folder:
                 place = self._folder / path
-                self._make_folders(place.parent)
-                write_whole(place, content)
                 # Whoever works with the landing zone, its group perhaps, works with this file too.
-                _set_mode(place, self._folder.stat().st_mode & 0o666 | 0o600)
+                mode = stat.S_IMODE(self._folder.stat().st_mode)
+                make_folders(place.parent, mode)
+                write_whole(place, content)
+                set_mode(place, mode & 0o666 | 0o600)
             else:
                 obstore.put(self._store, path, content)
-
-    def _make_folders(self, folder: Path) -> None:
-        """Make folders of the landing zone that are missing, for those who may use the zone itself."""
-        mode = stat.S_IMODE(self._folder.stat().st_mode)
-        for each in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
-            with suppress(FileExistsError):
-                each.mkdir()
-                _set_mode(each, mode)
 
     def delete(self, path: str) -> None:
         """Delete a file if it is there."""
@@ -196,12 +188,6 @@ class Landing:
                     obstore.delete(self._store, path)
             except (FileNotFoundError, NotADirectoryError):
                 return
-
-
-def _set_mode(path: Path, mode: int) -> None:
-    # A share or a stick may know no modes.
-    with suppress(PermissionError, NotImplementedError):
-        path.chmod(mode)
 
 
 class _reaching:  # noqa: N801 - reads as a phrase: `with _reaching(url)`.

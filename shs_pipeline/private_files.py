@@ -19,15 +19,28 @@ def make_private_folder(folder: Path) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     # As root, the embedded server runs as another user, who walks through to its own files.
-    mode = 0o711 if os.geteuid() == 0 else 0o700
-    for each in reversed(missing):
-        # Another process may have made it, and a share may know no modes.
-        with suppress(FileExistsError, PermissionError):
-            each.mkdir()
-            each.chmod(mode)
+    make_folders(folder, 0o711 if os.geteuid() == 0 else 0o700)
     folder.mkdir(exist_ok=True)
+
+
+def make_folders(folder: Path, mode: int) -> None:
+    """Make a folder, and what is missing above it, with these rights; one that is there stays as it is.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    for each in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        # Another process may have made it meanwhile.
+        with suppress(FileExistsError):
+            each.mkdir()
+            set_mode(each, mode)
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Give a path these rights, where it can have any: a share or a stick may know none."""
+    with suppress(PermissionError, NotImplementedError):
+        path.chmod(mode)
 
 
 def is_open_to_others(folder: Path) -> bool:

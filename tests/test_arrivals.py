@@ -31,8 +31,9 @@ from sensors.landing import landing_sensor
 from sensors.memory import Memory
 from shs_pipeline.arrivals import ArrivalsQueue, _reason, objects_named
 from shs_pipeline.changes import Books, changed_folders, partition_folder, read_books, reference_folder
-from shs_pipeline.cli.system import Finding, examine
+from shs_pipeline.cli.system import examine
 from shs_pipeline.errors import ShsError
+from shs_pipeline.finding import Finding
 from shs_pipeline.landing import Landing
 from shs_pipeline.listing import Drop
 from shs_pipeline.samples import make_sample

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 import psycopg
@@ -13,21 +12,16 @@ import pytest
 import yaml
 from dagster import DagsterInstance
 
+from tests.dagster_variables import dagster_variables
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def books(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of Dagster whose storage is that of the project's dagster.yaml."""
-    owner = urlsplit(database)
-    for name, value in {
-        "USER": unquote(owner.username or ""),
-        "PASSWORD": unquote(owner.password or ""),
-        "HOST": str(owner.hostname),
-        "PORT": str(owner.port),
-        "DATABASE": owner.path.strip("/"),
-    }.items():
-        monkeypatch.setenv(f"SHS_DAGSTER_{name}", value)
+    for name, value in dagster_variables(database, tmp_path / "storage").items():
+        monkeypatch.setenv(name, value)
     storage = yaml.safe_load((ROOT / "dagster.yaml").read_text())["storage"]
     (tmp_path / "dagster.yaml").write_text(yaml.dump({"storage": storage, "telemetry": {"enabled": False}}))
     return tmp_path

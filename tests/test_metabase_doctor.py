@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.finding import Finding
 from shs_pipeline.metabase import checkup
-from shs_pipeline.metabase.checkup import Point, examined
+from shs_pipeline.metabase.checkup import examined
 from shs_pipeline.metabase.versions import END_OF_LIFE
 from shs_pipeline.notices import outbox
 from shs_pipeline.notices.metabase_version import version_notices
@@ -33,12 +34,12 @@ def house(database: str, tmp_path: Path) -> Iterator[House]:
         yield found
 
 
-def points(house: House) -> dict[str, Point]:
+def points(house: House) -> dict[str, Finding]:
     return {f"{point.what}: {point.state}": point for point in examined(house.workplace)}
 
 
 def test_without_a_metabase_there_is_nothing_to_say() -> None:
-    assert list(checkup.checkup(Settings(metabase_url=""))) == [Point("ok", "Metabase", "none is set")]
+    assert list(checkup.checkup(Settings(metabase_url=""))) == [Finding("ok", "Metabase", "none is set")]
 
 
 def test_one_that_nobody_set_up_is_a_failure(house: House) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import dagster as dg
@@ -21,10 +20,11 @@ from dagster import DagsterInstance
 from dagster_graphql.test.utils import define_out_of_process_context, execute_dagster_graphql
 
 from sensors import old_runs
-from sensors.housekeeping import JOB_NAME, housekeeping_schedule
+from sensors.housekeeping import housekeeping_schedule
 from sensors.old_runs import remove_old_runs
 from shs_pipeline import dagster_books
 from shs_pipeline.dagster_books import read_dagster_books
+from tests.dagster_variables import dagster_variables
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
@@ -137,16 +137,8 @@ class Books:
 
 @pytest.fixture
 def books(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Books]:
-    owner = urlsplit(database)
-    for name, value in {
-        "USER": unquote(owner.username or ""),
-        "PASSWORD": unquote(owner.password or ""),
-        "HOST": str(owner.hostname),
-        "PORT": str(owner.port),
-        "DATABASE": owner.path.strip("/"),
-        "STORAGE": str(tmp_path / "storage"),
-    }.items():
-        monkeypatch.setenv(f"SHS_DAGSTER_{name}", value)
+    for name, value in dagster_variables(database, tmp_path / "storage").items():
+        monkeypatch.setenv(name, value)
     parts = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     kept = {name: parts[name] for name in ("storage", "compute_logs", "local_artifact_storage", "telemetry")}
     (tmp_path / "dagster.yaml").write_text(yaml.dump(kept))
@@ -331,7 +323,7 @@ def test_what_doctor_says_of_the_books(books: Books) -> None:
         connection.execute(
             "insert into runs (run_id, pipeline_name, status, run_body, update_timestamp)"
             " values ('done', %s, 'SUCCESS', '{}', now() at time zone 'utc')",
-            [JOB_NAME],
+            [dagster_books.REMOVAL],
         )
         # It was looked at yesterday, and stays for the sake of the month that it loaded.
         found = read_dagster_books(connection, DAYS)
@@ -356,7 +348,7 @@ def test_the_job_removes_by_the_setting_every_day(books: Books, monkeypatch: pyt
     monkeypatch.setenv("SHS_KEEP_RUNS", "30")
     defs = dg.Definitions(schedules=[schedule], resources={"warehouse": Warehouse()})
 
-    done = defs.resolve_job_def(JOB_NAME).execute_in_process(instance=books.instance)
+    done = defs.resolve_job_def(dagster_books.REMOVAL).execute_in_process(instance=books.instance)
 
     assert done.success
     assert [books.has(run) for run in (first, second)] == [False, True]

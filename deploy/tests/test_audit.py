@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from conftest import DEPLOY
+from stand_in import run_beside
 from written import Written
 
 FAKE = """#!/usr/bin/env bash
@@ -23,25 +22,12 @@ LOCKS = [
 
 
 def audit(tmp_path: Path, accepted: str = "", vulnerable: str = "nothing") -> tuple[int, str, list[str]]:
-    (tmp_path / "pip-audit").write_text(FAKE)
-    (tmp_path / "pip-audit").chmod(0o755)
-    (tmp_path / "calls").write_text("")
     (tmp_path / "accepted.txt").write_text(accepted)
-    environment = {
-        **os.environ,
-        "PIP_AUDIT": str(tmp_path / "pip-audit"),
-        "ACCEPTED": str(tmp_path / "accepted.txt"),
-        "CALLS": str(tmp_path / "calls"),
-        "VULNERABLE": vulnerable,
-    }
-    ended = subprocess.run(
-        ["bash", str(DEPLOY.parent / "scripts/audit.sh")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return ended.returncode, ended.stderr, (tmp_path / "calls").read_text().splitlines()
+    ended, calls = run_beside(
+        tmp_path, "pip-audit", FAKE, [str(DEPLOY.parent / "scripts/audit.sh")],
+        PIP_AUDIT=str(tmp_path / "pip-audit"), ACCEPTED=str(tmp_path / "accepted.txt"), VULNERABLE=vulnerable,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr, calls
 
 
 def day(days: int) -> str:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from conftest import DEPLOY
+from stand_in import run_beside
 from written import Json, Written, text
 
 
@@ -88,23 +87,9 @@ esac
 
 
 def snapshot_before(tmp_path: Path, version: str, fails: str = "") -> tuple[int, str, list[str]]:
-    (tmp_path / "aws").write_text(FAKE_AWS)
-    (tmp_path / "aws").chmod(0o755)
-    (tmp_path / "calls").write_text("")
-    environment = {
-        **os.environ,
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "CALLS": str(tmp_path / "calls"),
-        "FAILS": fails,
-    }
-    ended = subprocess.run(
-        ["bash", str(DEPLOY / "snapshot_before.sh"), "shs-prod", version],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return ended.returncode, ended.stdout + ended.stderr, (tmp_path / "calls").read_text().splitlines()
+    command = [str(DEPLOY / "snapshot_before.sh"), "shs-prod", version]
+    ended, calls = run_beside(tmp_path, "aws", FAKE_AWS, command, FAILS=fails)
+    return ended.returncode, ended.stdout + ended.stderr, calls
 
 
 def test_another_version_of_metabase_comes_after_a_snapshot_of_its_database(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from conftest import DEPLOY
+from stand_in import run_beside
 
 FAKE_AWS = """#!/usr/bin/env bash
 printf '%s\\n' "$*" >> "$CALLS"
@@ -23,19 +23,7 @@ esac
 
 
 def run(tmp_path: Path, *words: str, code: str = "0") -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    (tmp_path / "aws").write_text(FAKE_AWS)
-    (tmp_path / "aws").chmod(0o755)
-    (tmp_path / "calls").write_text("")
-    environment = {
-        **os.environ,
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "CALLS": str(tmp_path / "calls"),
-        "CODE": code,
-    }
-    ended = subprocess.run(
-        ["bash", str(DEPLOY / "run.sh"), *words], env=environment, capture_output=True, text=True, check=False
-    )
-    return ended, (tmp_path / "calls").read_text().splitlines()
+    return run_beside(tmp_path, "aws", FAKE_AWS, [str(DEPLOY / "run.sh"), *words], CODE=code)
 
 
 @pytest.mark.parametrize(("options", "task"), [([], "run"), (["--setup"], "setup")])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.finding import Finding
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -135,16 +135,6 @@ def _show(console: Console, finding: Finding) -> None:
 # --- the checks of doctor ----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of one check."""
-
-    state: Literal["ok", "warn", "fail"]
-    what: str
-    found: str
-    remedy: str = ""
-
-
 def examine() -> Iterator[Finding]:
     """Yield the finding of each check as soon as it is known.
 
@@ -186,8 +176,7 @@ def _metabase(settings: Settings) -> Iterator[Finding]:
     from shs_pipeline.metabase.checkup import checkup
 
     try:
-        for point in checkup(settings):
-            yield Finding(point.state, point.what, point.found, point.remedy)
+        yield from checkup(settings)
     except ShsError as error:
         yield Finding("fail", "Metabase", error.problem, error.remedy)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from shs_pipeline.errors import ShsError
+from shs_pipeline.finding import Finding
 from shs_pipeline.metabase.client import MetabaseClient, wait_until_ready
 from shs_pipeline.metabase.desired import SETTINGS_OFF
 from shs_pipeline.metabase.diff import difference, settings_left_on
@@ -22,31 +23,21 @@ _PATIENCE_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Point:
-    """One thing that was looked at."""
-
-    state: Literal["ok", "warn", "fail"]
-    what: str
-    found: str
-    remedy: str = ""
-
-
-def checkup(settings: Settings) -> Iterator[Point]:
+def checkup(settings: Settings) -> Iterator[Finding]:
     """Yield each point as soon as it is known.
 
     Raises:
         ShsError: Metabase or the warehouse cannot be used.
     """
     if not settings.metabase_url:
-        yield Point("ok", "Metabase", "none is set")
+        yield Finding("ok", "Metabase", "none is set")
         return
     wait = min(settings.database_wait_seconds, int(_PATIENCE_SECONDS))
     patient = settings.model_copy(update={"database_wait_seconds": wait})
     yield from examined(Workplace.from_settings(patient))
 
 
-def examined(workplace: Workplace) -> Iterator[Point]:
+def examined(workplace: Workplace) -> Iterator[Finding]:
     """Yield the points of one Metabase.
 
     Raises:
@@ -62,7 +53,7 @@ def examined(workplace: Workplace) -> Iterator[Point]:
         return  # nothing is sent there that a hole could give away
     with looking(replace(workplace, wait_seconds=_PATIENCE_SECONDS)) as (situation, notes):
         if notes is None:
-            yield Point(
+            yield Finding(
                 "fail", "Metabase", "it is not set up, and whoever opens it first becomes its administrator.",
                 "Run shs metabase apply before anybody else can reach it.",
             )  # fmt: skip
@@ -72,56 +63,58 @@ def examined(workplace: Workplace) -> Iterator[Point]:
         yield from _contents(situation)
 
 
-def _version(tag: str, warning: VersionWarning | None) -> Point:
+def _version(tag: str, warning: VersionWarning | None) -> Finding:
     if warning is None:
-        return Point("ok", "Metabase version", tag)
+        return Finding("ok", "Metabase version", tag)
     remedy = warning.remedy or "docs/metabase.md names the versions to use, and how to upgrade."
-    return Point("fail" if warning.kind == "unsafe" else "warn", "Metabase version", warning.problem, remedy)
+    return Finding(
+        "fail" if warning.kind == "unsafe" else "warn", "Metabase version", warning.problem, remedy
+    )
 
 
-def _certificate(workplace: Workplace) -> Point:
+def _certificate(workplace: Workplace) -> Finding:
     try:
         server = server_of(workplace.database_url, workplace.warehouse, workplace.root_certificate)
     except ShsError as error:
-        return Point("fail", "Metabase TLS", error.problem, error.remedy)
+        return Finding("fail", "Metabase TLS", error.problem, error.remedy)
     by = server.certificate_path or ("a certificate that is sent along" if server.certificate else "")
-    return Point("ok", "Metabase TLS", f"sslmode={server.sslmode}{f', verified by {by}' if by else ''}")
+    return Finding("ok", "Metabase TLS", f"sslmode={server.sslmode}{f', verified by {by}' if by else ''}")
 
 
-def _sharing(situation: Situation) -> Point:
+def _sharing(situation: Situation) -> Finding:
     seen = situation.seen
     sharing = [name for name in SETTINGS_OFF if name.startswith(("enable-public", "enable-embedding"))]
     on = [name for name in sharing if seen.properties.get(name) is True]
     if not on:
-        return Point("ok", "Metabase sharing", "public links and embedding are off")
+        return Finding("ok", "Metabase sharing", "public links and embedding are off")
     found = f"switched on: {', '.join(on)}. Rows can be seen without a login."
     fixed = [f"MB_{name.upper().replace('-', '_')}" for name in settings_left_on(seen) if name in on]
     if fixed:
         remedy = f"Set {', '.join(fixed)} to false in Metabase's environment, and restart it."
-        return Point("fail", "Metabase sharing", found, remedy)
-    return Point("fail", "Metabase sharing", found, "shs metabase apply switches it off.")
+        return Finding("fail", "Metabase sharing", found, remedy)
+    return Finding("fail", "Metabase sharing", found, "shs metabase apply switches it off.")
 
 
-def _mail(situation: Situation) -> Point:
+def _mail(situation: Situation) -> Finding:
     if situation.seen.has_mail:
-        return Point("ok", "Metabase mail", "it sends its own mails")
-    return Point(
+        return Finding("ok", "Metabase mail", "it sends its own mails")
+    return Finding(
         "warn", "Metabase mail", "it sends no mails, so that nobody can renew a password by themselves.",
         "Set SMTP up in Metabase (Admin settings > Email), or hand out what shs metabase links makes.",
     )  # fmt: skip
 
 
-def _contents(situation: Situation) -> Iterator[Point]:
+def _contents(situation: Situation) -> Iterator[Finding]:
     plan = difference(situation)
     for said in plan.foreign:
-        yield Point(
+        yield Finding(
             "fail", "Metabase contents", said,
             "Move it away in Metabase, then run shs metabase apply.",
         )  # fmt: skip
     for note in plan.notes:
-        yield Point("warn", "Metabase contents", note)
+        yield Finding("warn", "Metabase contents", note)
     if plan.changes:
         count = f"{len(plan.changes)} {'change' if len(plan.changes) == 1 else 'changes'} to be made."
-        yield Point("warn", "Metabase contents", count, "shs metabase plan shows them; apply makes them.")
+        yield Finding("warn", "Metabase contents", count, "shs metabase plan shows them; apply makes them.")
     elif not plan.foreign:
-        yield Point("ok", "Metabase contents", "as people and dashboards ask for")
+        yield Finding("ok", "Metabase contents", "as people and dashboards ask for")
