@@ -104,6 +104,19 @@ def test_one_that_was_set_up_by_hand_is_left_alone(fake: FakeMetabase, machine: 
     assert not fake.users
 
 
+def test_one_with_known_holes_keeps_the_front_closed_though_it_was_set_up(
+    fake: FakeMetabase, machine: Machine
+) -> None:
+    fake.setup_token = None
+    fake.tag = "v0.58.38"
+
+    done = machine.run_script("metabase-setup")
+
+    assert done.returncode == 1
+    assert "v0.58.38 has security holes" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_one_that_refuses_keeps_the_front_closed(fake: FakeMetabase, machine: Machine) -> None:
     fake.answers.append(("post", "/api/setup", 400, {"errors": {"password": "password is too common."}}))
 
