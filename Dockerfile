@@ -25,7 +25,7 @@ COPY . .
 # are loaded here once: they leave the parsed models there, where nothing can be written when it runs.
 RUN site="$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     && echo /app > "$site/shs.pth" \
-    && printf '#!/opt/venv/bin/python\nfrom shs_pipeline.cli import main\n\nmain()\n' > /opt/venv/bin/shs \
+    && printf '#!/opt/venv/bin/python\nfrom shs_pipeline.cli.main import main\n\nmain()\n' > /opt/venv/bin/shs \
     && chmod 755 /opt/venv/bin/shs \
     && HOME=/tmp SHS_HOME=/tmp/shs \
         /opt/venv/bin/python -c 'from shs_pipeline.definitions import build_defs; build_defs()' \
@@ -57,5 +57,5 @@ USER 10001:10001
 EXPOSE 3000 4000
 # It finds out which service runs here. A new version may move Dagster's tables first, hence the start period.
 HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 \
-    CMD ["python", "-m", "shs_pipeline.health"]
+    CMD ["python", "-m", "shs_pipeline.system.health"]
 ENTRYPOINT ["shs", "exec", "--"]

@@ -1,6 +1,6 @@
 # The commands of this project; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test fast pythons check infra audit bench smoke docs lock browser servers clean
+.PHONY: help setup demo up down test soak fast pythons check infra audit bench smoke docs lock browser servers clean
 
 SHS := .venv/bin/shs
 PYTHON_IN_VENV := .venv/bin/python
@@ -23,11 +23,14 @@ up: setup ## Run the system: database, Dagster's UI and daemon; Ctrl-C stops it
 down: setup ## Stop what runs in the background
 	@$(SHS) down
 
-test: setup browser servers ## Run all tests (the longest files are begun early, not last)
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: setup browser servers ## Run all tests: each promise is proven once
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
+
+soak: setup browser servers ## Try at length: every kill point, every PostgreSQL found here, all documented operations
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m soak
 
 fast: setup ## Run the tests that take no more than a moment each
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
 
 pythons: setup ## Publish a company with the oldest and the newest promised Python that are found here
 	@bash scripts/pythons.sh

@@ -1,4 +1,4 @@
-"""One asset per source, partitioned by commission month; one per reference table; one for strays."""
+"""One asset per source, partitioned by commission month; one per reference table; one for misplaced files."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,16 @@ import dagster as dg
 from assets.metadata import metadata_of
 from assets.partitions import COMMISSION_MONTHS
 from assets.warehouse import Warehouse, said_in_a_sentence
-from shs_pipeline.bookkeeping import FolderReport
-from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, partition_folder, reference_folder
-from shs_pipeline.contract import columns_of
-from shs_pipeline.landing import LandingError
-from shs_pipeline.months import parse_month
-from shs_pipeline.run import trouble_of
-from shs_pipeline.source import Declaration, ReferenceTable, Source
+from shs_pipeline.base.months import parse_month
+from shs_pipeline.files.contract import columns_of
+from shs_pipeline.files.source import Declaration, MonthlyFiles, ReferenceTable
+from shs_pipeline.ingest.changes import UNKNOWN_FOLDER, Folder, partition_folder, reference_folder
+from shs_pipeline.ingest.folder_report import FolderReport
+from shs_pipeline.ingest.run import trouble_of
+from shs_pipeline.landing.zone import LandingError
 
 ACCEPT_TAG = "shs/accept"
-"""A run with this tag may withdraw what `shs run --accept` may."""
+"""A run with this tag may withdraw and publish what `shs run --accept` may."""
 
 
 def source_key(name: str) -> dg.AssetKey:
@@ -32,7 +32,9 @@ def reference_key(name: str) -> dg.AssetKey:
 def bucket_asset() -> dg.AssetSpec:
     """Return where everything comes from, which admins fill and the system only reads."""
     return dg.AssetSpec(
-        BUCKET_KEY, group_name="landing", description="The landing zone: what admins dropped, untouched."
+        BUCKET_KEY,
+        group_name="landing",
+        description="The landing zone: the files that admins dropped, unchanged.",
     )
 
 
@@ -40,8 +42,8 @@ BUCKET_KEY = dg.AssetKey(["landing", "bucket"])
 UNKNOWN_KEY = dg.AssetKey(["landing", "unknown_places"])
 
 
-def source_asset(source: Source) -> dg.AssetsDefinition:
-    """Return the asset that makes a month of a source what its folder holds now."""
+def source_asset(source: MonthlyFiles) -> dg.AssetsDefinition:
+    """Return the asset that brings a month of a source, or of the adjustments, in line with its folder."""
     key = source_key(source.name)
 
     @dg.asset(
@@ -82,13 +84,13 @@ def reference_asset(table: ReferenceTable) -> dg.AssetsDefinition:
 
 
 def unknown_places_asset() -> dg.AssetsDefinition:
-    """Return the asset that says of every file in an unknown place where it belongs."""
+    """Return the asset that says where each misplaced file belongs."""
 
     @dg.asset(
         key=UNKNOWN_KEY,
         group_name="landing",
         deps=[BUCKET_KEY],
-        description="Files that lie where nothing is read: each is rejected and told where it belongs.",
+        description="Files in folders that are not read: each is rejected with a note on where it belongs.",
     )
     def ingest(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
         return _ingest(context, warehouse, UNKNOWN_KEY, [Folder(UNKNOWN_FOLDER)])

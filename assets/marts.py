@@ -1,4 +1,4 @@
-"""The dbt models as assets: one graph from the bucket to the marts, built by one step."""
+"""The dbt models as assets: one graph from the bucket to the marts, built in one step."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,15 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
+from assets.ingested import ACCEPT_TAG
 from assets.warehouse import Warehouse, said_in_a_sentence
-from shs_pipeline.dbt_build import NodeResult
-from shs_pipeline.marts import BuildError, BuildReport
-from shs_pipeline.whole_files import write_whole
+from shs_pipeline.base.whole_files import write_whole
+from shs_pipeline.marts.build import BuildReport
+from shs_pipeline.marts.build_failures import BuildError
+from shs_pipeline.marts.dbt_build import NodeResult
+from shs_pipeline.marts.restated import nobodys_in_words, restated_in_words
+
+
+class MartsConfig(dg.Config):
+    """What can be typed in the launchpad for a build."""
+
+    accept: bool = Field(
+        default=False,
+        description="Publish the build that is held: what `shs diff held` shows, and nothing else.",
+    )
+
 
 LOGINS_KEY = dg.AssetKey(["access", "logins"])
 PUBLICATIONS_KEY = dg.AssetKey(["marts", "publications"])
-# What people read is told by its schema of publication, not by the one in which it is audited.
+# Marts are named by the schema they are published in, not the one in which they are audited.
 _SCHEMAS = {"candidate": "marts"}
 
 
@@ -36,10 +50,15 @@ def marts_assets(project: Path) -> dg.AssetsDefinition:
         check_specs=list(checks.values()),
         can_subset=True,
     )
-    def build(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
+    def build(context: dg.AssetExecutionContext, config: MartsConfig, warehouse: Warehouse) -> Iterator[Any]:
+        is_accepted = config.accept or context.run.tags.get(ACCEPT_TAG) is not None
         with said_in_a_sentence():
+            if read_back := warehouse.read_back():
+                context.log.info(read_back.in_words())
             try:
-                report = warehouse.marts(context.run_id)
+                report = warehouse.marts(
+                    context.run_id, f"Dagster run {context.run_id}" if is_accepted else ""
+                )
             except BuildError as error:
                 yield from _check_results(context, error.nodes, checks)
                 raise
@@ -49,6 +68,9 @@ def marts_assets(project: Path) -> dg.AssetsDefinition:
             key = keys.get(node.unique_id)
             if key in context.selected_asset_keys:
                 yield dg.MaterializeResult(asset_key=key, metadata=_metadata(node, report))
+        with said_in_a_sentence():
+            for one in warehouse.hand_out():
+                context.log.info("Handed out: %s/", one.folder)
 
     return build
 
@@ -135,7 +157,7 @@ def logins_asset() -> dg.AssetsDefinition:
         group_name="access",
         deps=[dg.AssetKey(["marts", "people"]), PUBLICATIONS_KEY],
         kinds={"postgres"},
-        description="The login roles of reps and admins, as the accepted sales_reps workbook says.",
+        description="The login roles of reps and admins, according to the accepted sales_reps workbook.",
     )
     def sync(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
         with said_in_a_sentence():
@@ -166,10 +188,12 @@ def _told(report: BuildReport) -> str:
     if report.was_current:
         return f"Nothing changed since publication {report.publication.publication_id}."
     kind = "Everything" if report.is_full_refresh else f"{report.slices} months of sources"
-    return (
+    done = (
         f"Publication {report.publication.publication_id}: {kind} recomputed, {report.lines} lines, in "
         f"{report.seconds:.1f} s."
     )
+    unpaid = nobodys_in_words(report.nobodys)
+    return " ".join([done, *restated_in_words(report.restated), *([f"{unpaid}."] if unpaid else [])])
 
 
 def _metadata(node: NodeResult, report: BuildReport) -> dict[str, Any]:

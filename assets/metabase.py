@@ -1,4 +1,4 @@
-"""Metabase behind the marts: people, rights and dashboards follow what was published."""
+"""Metabase after the marts: people, permissions and dashboards follow what was published."""
 
 import dagster as dg
 
@@ -16,7 +16,7 @@ def metabase_asset() -> dg.AssetsDefinition:
         group_name="metabase",
         deps=[LOGINS_KEY],
         kinds={"metabase"},
-        description="Connections, people, rights and dashboards of the Metabase that SHS_METABASE_URL names.",
+        description="Connections, people, permissions and dashboards of the Metabase at SHS_METABASE_URL.",
     )
     def apply(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
         with said_in_a_sentence():

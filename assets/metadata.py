@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from shs_pipeline.bookkeeping import FileReport, FolderReport
-from shs_pipeline.checks import CheckOutcome
+from shs_pipeline.ingest.checks import CheckOutcome
+from shs_pipeline.ingest.folder_report import FileReport, FolderReport
 
 _SHOWN = 50
 
@@ -73,7 +73,7 @@ def _errors(files: Sequence[FileReport]) -> str:
                 place = (found.sheet or "", str(found.row or ""), found.column or "", found.value or "")
                 rows.append((file.path, *place, found.problem, found.remedy))
     more = (
-        f"\n\n… and {len(rows) - 1 - _SHOWN} more, all of them in the error workbook."
+        f"\n\n… and {len(rows) - 1 - _SHOWN} more; the error workbook lists them all."
         if len(rows) > _SHOWN + 1
         else ""
     )

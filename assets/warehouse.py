@@ -5,14 +5,17 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from shs_pipeline.access import LoginChange, logins_from_settings
-from shs_pipeline.errors import ShsError
-from shs_pipeline.faults import explained
-from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.marts import BuildReport, marts_from_settings
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.closing.handing_out import HandedOut, hand_out_from_settings
+from shs_pipeline.closing.recovery import ReadBack, read_back_from_settings
+from shs_pipeline.database.faults import explained
+from shs_pipeline.ingest.ingestion import Ingestion
+from shs_pipeline.marts.build import BuildReport, marts_from_settings
 from shs_pipeline.notices.sending import Told, tell
 from shs_pipeline.notices.texts import FailedRun
-from shs_pipeline.settings import Settings, load_settings
+from shs_pipeline.people.access import logins_from_settings
+from shs_pipeline.people.changes import LoginChange
+from shs_pipeline.settings.settings import Settings, load_settings
 
 
 class Warehouse(dg.ConfigurableResource):
@@ -35,14 +38,34 @@ class Warehouse(dg.ConfigurableResource):
         """
         return Ingestion.from_settings(self.settings(), run_id)
 
-    def marts(self, run_id: str) -> BuildReport:
-        """Bring the marts up to date.
+    def read_back(self) -> ReadBack | None:
+        """Read the ledger back from the landing zone where the database has none.
 
         Raises:
+            ShsError: what lies there does not fit; or the database or the landing zone is not usable.
+        """
+        return read_back_from_settings(self.settings())
+
+    def marts(self, run_id: str, accepted_by: str = "") -> BuildReport:
+        """Bring the marts up to date.
+
+        Args:
+            accepted_by: who accepts the build that is held; empty: nobody.
+
+        Raises:
+            HeldBuildError: the build is held; nothing was published.
             BuildError: a model or test failed; nothing was published.
             ShsError: the settings or the database are not usable.
         """
-        return marts_from_settings(self.settings(), run_id)
+        return marts_from_settings(self.settings(), run_id, accepted_by=accepted_by)
+
+    def hand_out(self) -> list[HandedOut]:
+        """Write what was closed into the landing zone, where an earlier run has not.
+
+        Raises:
+            ShsError: the database or the landing zone is not usable.
+        """
+        return hand_out_from_settings(self.settings())
 
     def sync_logins(self) -> list[LoginChange]:
         """Let the login roles follow the people who were published.
@@ -63,7 +86,7 @@ class Warehouse(dg.ConfigurableResource):
         return len(apply_all(Workplace.from_settings(self.settings()), tell).done)
 
     def tell(self, runs: Sequence[FailedRun], seconds: float) -> Told:
-        """Tell what happened that nobody was told of so far.
+        """Send notices of events that nobody has been notified of yet.
 
         Args:
             runs: runs that failed.
@@ -77,7 +100,7 @@ class Warehouse(dg.ConfigurableResource):
 
 @contextmanager
 def said_in_a_sentence() -> Iterator[None]:
-    """Let a run that fails say in one sentence what a person must do."""
+    """Make a failed run say in one sentence what a person must do."""
     try:
         yield
     except ShsError as error:
@@ -88,6 +111,6 @@ def said_in_a_sentence() -> Iterator[None]:
         first_line = (str(error).strip().splitlines() or [""])[0][:300]
         raise dg.Failure(
             description=f"This is a bug in shs ({type(error).__name__}: {first_line}). "
-            "Nothing of this folder was changed; report it with the address of this run.",
+            "Nothing in this folder was changed. Report it with the address of this run.",
             allow_retries=False,
         ) from error

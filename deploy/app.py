@@ -10,7 +10,8 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> None:
     """Write the templates of one environment into `cdk.out`, or say what is wrong with its settings."""
-    sys.path.insert(0, str(HERE))
+    # The second for what the system itself knows of Metabase's versions.
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     from shs_deploy.node import use_node_of_this_environment
 
     # Before anything of the CDK is imported.

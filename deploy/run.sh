@@ -12,7 +12,7 @@ if [ "${1:-}" = --setup ]; then
     shift
 fi
 if [ $# -lt 2 ]; then
-    echo "Name the system and the command: deploy/run.sh shs-prod shs status" >&2
+    echo "Give the system and the command, such as: deploy/run.sh shs-prod shs status" >&2
     exit 2
 fi
 system=$1
@@ -28,7 +28,7 @@ if [ "$task" = None ]; then
     echo "No task was started. See the events of the cluster $system in the ECS console." >&2
     exit 1
 fi
-echo "Started $task; its output follows when it has ended." >&2
+echo "Started $task; its output appears here when it ends." >&2
 # The waiter of the aws command gives up after ten minutes.
 until [ "$(aws ecs describe-tasks --cluster "$system" --tasks "$task" \
     --query 'tasks[0].lastStatus' --output text)" = STOPPED ]; do sleep 10; done

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
-    echo "Name the system and the version that comes: deploy/snapshot_before.sh shs-prod v0.58.39" >&2
+    echo "Give the system and the next version, such as: deploy/snapshot_before.sh shs-prod v0.58.39" >&2
     exit 2
 fi
 database=$1-metabase
@@ -14,7 +14,7 @@ trap 'rm -f "$said"' EXIT
 if ! image=$(aws ecs describe-task-definition --task-definition "$database" \
     --query 'taskDefinition.containerDefinitions[0].image' --output text 2>"$said"); then
     if grep -q "Unable to describe task definition" "$said"; then
-        echo "No Metabase runs yet: nothing to keep."
+        echo "No Metabase is running yet, so there is nothing to back up."
         exit 0
     fi
     cat "$said" >&2

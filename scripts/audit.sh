@@ -16,7 +16,7 @@ while read -r name until reason; do
         exit 1
     fi
     if [[ $until < $today ]]; then
-        echo "$accepted: $name was accepted until $until. Update the package, or decide anew." >&2
+        echo "$accepted: $name was accepted until $until. Update the package, or decide again." >&2
         exit 1
     fi
     ignored+=(--ignore-vuln "$name")

@@ -95,15 +95,15 @@ def _round(made: Path) -> list[Measured]:
 
 def _make_landing(made: Path, options: argparse.Namespace) -> None:
     """Make the files of all rounds: one large workbook, and many small ones with their reference."""
-    from shs_pipeline.months import month_after
-    from shs_pipeline.samples import make_sample
+    from shs_pipeline.base.months import month_after
+    from shs_pipeline.landing.names import SOURCE_NAMES
     from shs_pipeline.samples.plan import Plan
     from shs_pipeline.samples.reference import reference_workbooks
     from shs_pipeline.samples.summit_medical import summit_xlsx
-    from shs_pipeline.sources import NAMES
+    from shs_pipeline.samples.tree import make_sample
 
     samples = {"large": [make_sample("cygnus", MONTH, lines=options.lines, seed=1)], "small": []}
-    for source in NAMES:
+    for source in SOURCE_NAMES:
         for step in range(options.months):
             month = month_after(MONTH, -step)
             # Pandas reads no PDF, so all of Summit's files are workbooks here.
@@ -268,9 +268,9 @@ def openpyxl_loop(landing: Path, url: str) -> None:
 @side
 def ingest_all(landing: Path, url: str) -> None:
     """Ingest what `shs run` would, in a process as short; the marts are measured by bench_marts.py."""
-    from shs_pipeline.ingestion import Ingestion
-    from shs_pipeline.run import run_changed
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.ingest.ingestion import Ingestion
+    from shs_pipeline.ingest.run import run_changed
+    from shs_pipeline.settings.settings import load_settings
 
     run_changed(Ingestion.from_settings(load_settings(), "bench"))
 
@@ -278,13 +278,13 @@ def ingest_all(landing: Path, url: str) -> None:
 @side
 def ingest_one(path: Path, url: str) -> None:
     """Read, validate and load, with all bookkeeping, as a run does."""
-    from shs_pipeline.changes import partition_folder
-    from shs_pipeline.ingestion import Ingestion
-    from shs_pipeline.landing import place_of
-    from shs_pipeline.reading import SourceFile
-    from shs_pipeline.samples import make_sample
-    from shs_pipeline.settings import load_settings
-    from shs_pipeline.warehouse import ensure_tables
+    from shs_pipeline.files.reading import SourceFile
+    from shs_pipeline.ingest.changes import partition_folder
+    from shs_pipeline.ingest.ingestion import Ingestion
+    from shs_pipeline.ingest.warehouse import ensure_tables
+    from shs_pipeline.landing.zone import place_of
+    from shs_pipeline.samples.tree import make_sample
+    from shs_pipeline.settings.settings import load_settings
 
     place = place_of(str(path).split("/landing/")[1])
     assert place.name is not None

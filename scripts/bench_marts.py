@@ -22,17 +22,20 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from shs_pipeline.access import drop_logins, find_login, login_url, sync_logins
-from shs_pipeline.database import dagster_environment, prepare
-from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.marts import build_marts
-from shs_pipeline.months import month_after
-from shs_pipeline.run import run_changed
-from shs_pipeline.samples import make_sample, write_samples
-from shs_pipeline.secret_store import secret_store
-from shs_pipeline.settings import Settings
-from shs_pipeline.sources import NAMES
-from shs_pipeline.supervisor import running_system
+from shs_pipeline.base.months import month_after
+from shs_pipeline.database.databases import prepare
+from shs_pipeline.ingest.ingestion import Ingestion
+from shs_pipeline.ingest.run import run_changed
+from shs_pipeline.landing.names import SOURCE_NAMES
+from shs_pipeline.marts.build import build_marts
+from shs_pipeline.people.access import drop_logins, sync_logins
+from shs_pipeline.people.logins import find_login
+from shs_pipeline.people.passwords import login_url
+from shs_pipeline.samples.tree import make_sample, write_samples
+from shs_pipeline.settings.secret_store import secret_store
+from shs_pipeline.settings.settings import Settings
+from shs_pipeline.system.dagster_home import dagster_environment
+from shs_pipeline.system.running import running_system
 
 LAST = date(2026, 9, 1)
 HISTORIES = (6, 60, 240)
@@ -55,9 +58,23 @@ _CLONE_LINES = """
 insert into {lines} select (jsonb_populate_record(line, jsonb_build_object(
     'file_id', (select file_id from ops.files where source = {source} and commission_month = %(month)s),
     'commission_month', %(month)s::date,
+    -- Other sales than those of the template: no month repeats another one.
+    'sale_key', line.sale_key # hashtextextended(%(month)s::text, 0),
     'revenue_date', line.revenue_date + (%(month)s::date - line.commission_month)
 ))).* from {lines} as line where commission_month = %(template)s
 """
+# The first row of each key: rates and owners that are known since the first month.
+_KNOWN_EARLIER = """
+update {table} as rows set valid_from = '1990-01-01'
+where not exists (
+    select from {table} as earlier
+    where ({key}) is not distinct from ({rows_key}) and earlier.valid_from < rows.valid_from
+)
+"""
+_KEYS = {
+    "commission_tiers": ("sales_rep_name", "product_line"),
+    "territories": ("source", "data_field_value"),
+}
 _DASHBOARD = """
 select product_line, revenue_month, sum(sales_actual), sum(rev_actual), sum(commission_tier_1)
 from marts.harmonised_sales where {own} revenue_month >= '2026-01-01' group by 1, 2
@@ -120,6 +137,7 @@ def _history(settings: Settings, lines: int) -> None:
     url = _filled(settings, lines)
     costs = {}
     with psycopg.connect(url, autocommit=True) as owner:
+        _pay_from_the_first_month(owner)
         before = 0
         for months in HISTORIES:
             for step in range(max(before, 1), months):
@@ -146,7 +164,7 @@ def _one_more_month(owner: psycopg.Connection, url: str) -> float:
     for _ in range(_ADDED):
         _clone(owner, month)
         seconds.append(build_marts(url, "bench").seconds)
-        for source in NAMES:
+        for source in SOURCE_NAMES:
             lines = sql.Identifier("raw", source)
             owner.execute(sql.SQL("delete from {} where commission_month = %s").format(lines), [month])
         owner.execute(
@@ -158,10 +176,19 @@ def _one_more_month(owner: psycopg.Connection, url: str) -> float:
     return statistics.median(seconds)
 
 
+def _pay_from_the_first_month(owner: psycopg.Connection) -> None:
+    for table, key in _KEYS.items():
+        keys = {
+            name: sql.SQL(", ").join(sql.Identifier(rows, column) for column in key)
+            for name, rows in (("key", "earlier"), ("rows_key", "rows"))
+        }
+        owner.execute(sql.SQL(_KNOWN_EARLIER).format(table=sql.Identifier("reference", table), **keys))
+
+
 def _clone(owner: psycopg.Connection, month: date) -> None:
     values = {"month": month.isoformat(), "template": LAST.isoformat()}
     owner.execute(_CLONE_FILES, values)
-    for source in NAMES:
+    for source in SOURCE_NAMES:
         lines = sql.Identifier("raw", source)
         owner.execute(sql.SQL(_CLONE_LINES).format(lines=lines, source=sql.Literal(source)), values)
 
@@ -176,20 +203,23 @@ def _security(settings: Settings, lines: int) -> None:
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("truncate marts.people, marts.harmonised_sales")
         owner.execute(
-            "insert into marts.people (rep_name, email, permission, is_active)"
-            " select 'Rep ' || n, 'rep' || n || '@example.com', 'user', true"
+            "insert into marts.people (payee_id, rep_name, email, permission, is_active, pays_after_leaving)"
+            " select 'P-' || n, 'Rep ' || n, 'rep' || n || '@example.com', 'user', true, true"
             " from generate_series(1, %s) as n",
             [REPS],
         )
         owner.execute(
-            "insert into marts.harmonised_sales (line_id, source, product_line, rep_name, credit_status,"
-            " source_file, source_sheet, source_row, sales_actual, rev_actual, commission_tier_1,"
-            " commission_tier_2_diff, revenue_date, revenue_month, commission_month, loaded_at)"
-            " select n::text, 'bench', 'Line ' || n %% 9, 'Rep ' || 1 + (n::bigint * 7919) %% %s, 'credited',"
-            " 'f', 's', n, 100.25, 10.5, 3.15, 1.05, d, date_trunc('month', d), date_trunc('month', d), now()"
+            "insert into marts.harmonised_sales (credit_id, line_id, source, product_line_id, product_line,"
+            " payee_id, rep_name, credit_status, credit_share, source_file, source_sheet, source_row,"
+            " sales_actual, rev_actual, commission_tier_1, commission_tier_2_diff, revenue_date,"
+            " revenue_month, commission_month, loaded_at)"
+            " select n::text, n::text, 'bench', 'L-' || n %% 9, 'Line ' || n %% 9, 'P-' || rep,"
+            " 'Rep ' || rep, 'credited', 1, 'f', 's', n, 100.25, 10.5, 3.15, 1.05, d,"
+            " date_trunc('month', d), date_trunc('month', d), now()"
             " from generate_series(1, %s) as n cross join lateral"
-            " (select date '2022-01-01' + (n %% 1800)::integer as d) as days",
-            [REPS, lines],
+            " (select date '2022-01-01' + (n %% 1800)::integer as d, 1 + (n::bigint * 7919) %% %s as rep)"
+            "  as days",
+            [lines, REPS],
         )
         owner.execute("vacuum analyze marts.harmonised_sales")
         sync_logins(owner, secrets)
@@ -210,7 +240,7 @@ def _security(settings: Settings, lines: int) -> None:
 
 
 def _in_turn(owner: psycopg.Connection, rep: psycopg.Connection) -> tuple[float, float]:
-    queries = {owner: _DASHBOARD.format(own="rep_name = 'Rep 17' and"), rep: _DASHBOARD.format(own="")}
+    queries = {owner: _DASHBOARD.format(own="payee_id = 'P-17' and"), rep: _DASHBOARD.format(own="")}
     assert sorted(owner.execute(queries[owner])) == sorted(rep.execute(queries[rep]))
     seconds: dict[psycopg.Connection, list[float]] = {owner: [], rep: []}
     for _ in range(_QUERIES):

@@ -33,13 +33,14 @@ os.environ["METABASE_OPENAPI"] = os.devnull + "/none"
 
 import psycopg  # noqa: E402
 
-from shs_pipeline.dashboards.model import Dashboard, dashboards_for  # noqa: E402
-from shs_pipeline.database import prepare  # noqa: E402
-from shs_pipeline.embedded_postgres import EmbeddedPostgres  # noqa: E402
+from shs_pipeline.dashboards.model import Dashboard  # noqa: E402
+from shs_pipeline.dashboards.reading import dashboards_for  # noqa: E402
+from shs_pipeline.database.databases import prepare  # noqa: E402
+from shs_pipeline.database.embedded_postgres import EmbeddedPostgres  # noqa: E402
 from shs_pipeline.metabase.work import Report  # noqa: E402
-from shs_pipeline.settings import Settings  # noqa: E402
-from tests.fake_metabase import FakeMetabase, serving  # noqa: E402
-from tests.metabase_house import House  # noqa: E402
+from shs_pipeline.settings.settings import Settings  # noqa: E402
+from tests.helpers.fake_metabase import FakeMetabase, serving  # noqa: E402
+from tests.helpers.metabase_house import House  # noqa: E402
 
 SECONDS = {
     ("post", "/api/database"): 0.5,
@@ -78,7 +79,8 @@ def main() -> None:
     options = parser.parse_args()
     with _home() as folder:
         for reps in options.reps:
-            rounds = [_round(folder, reps) for _ in range(options.rounds)]
+            rounds = [_shown(reps, _round(folder, reps)) for _ in range(options.rounds)]
+            print(f"{reps:>4} reps, median of {options.rounds} (fastest to slowest):")
             for several in zip(*rounds, strict=True):
                 seconds = [one.seconds for one in several]
                 spread = f"{min(seconds):.1f} to {max(seconds):.1f}"
@@ -87,6 +89,13 @@ def main() -> None:
                     f"  {statistics.median(seconds):>7.1f} s  ({spread})",
                     flush=True,
                 )
+
+
+def _shown(reps: int, measured: list[Measured]) -> list[Measured]:
+    """Print a round when it ends, with the load of the machine; with many reps a round takes long."""
+    took = ", ".join(f"{one.what} {one.seconds:.1f} s ({one.requests} requests)" for one in measured)
+    print(f"{reps:>4} reps: {took}; load {os.getloadavg()[2]:.1f}", file=sys.stderr, flush=True)
+    return measured
 
 
 def _round(folder: Path, reps: int) -> list[Measured]:
@@ -164,7 +173,7 @@ def _metabase(url: str, reps: int) -> Iterator[Address]:
 
 
 def _serve(there: Connection, url: str, reps: int) -> None:
-    from shs_pipeline.access import role_base
+    from shs_pipeline.people.role_names import role_base
 
     name = url.rpartition("/")[2]
     with serving(_Personal()) as fake:

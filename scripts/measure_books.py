@@ -70,9 +70,10 @@ def measure(years: int, keep: int) -> None:
     """Print the sizes with and without the removal."""
     import dagster as dg
 
-    from shs_pipeline.database import dagster_environment, prepare, write_dagster_home
-    from shs_pipeline.embedded_postgres import EmbeddedPostgres
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.database.databases import prepare
+    from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.settings.settings import load_settings
+    from shs_pipeline.system.dagster_home import dagster_environment, write_dagster_home
 
     settings = load_settings()
     try:
@@ -95,13 +96,13 @@ def real_runs(instance: Any, landing: Path) -> Kinds:
     """Carry out one run of each kind."""
     from assets.ingested import reference_key, source_key
     from shs_pipeline.definitions import build_defs
-    from shs_pipeline.reference import NAMES
-    from shs_pipeline.samples import write_samples
+    from shs_pipeline.landing.names import REFERENCE_NAMES
+    from shs_pipeline.samples.tree import write_samples
 
     write_samples(landing, months=1, lines=60, seed=1, until=date.fromisoformat(f"{MONTH}-01"))
     defs = build_defs()
     job = defs.resolve_implicit_global_asset_job_def()
-    tables = [reference_key(name) for name in NAMES]
+    tables = [reference_key(name) for name in REFERENCE_NAMES]
     job.execute_in_process(instance=instance, asset_selection=tables)
     behind = [
         key
@@ -135,8 +136,8 @@ def simulated(
 ) -> Iterator[tuple[int, Size]]:
     """Yield the number of each simulated year that has passed, and the size at its end."""
     from sensors.old_runs import remove_old_runs
-    from shs_pipeline.months import month_after
-    from shs_pipeline.sources import NAMES as SOURCES
+    from shs_pipeline.base.months import month_after
+    from shs_pipeline.landing.names import SOURCE_NAMES
 
     month, number = FIRST_DAY, 0
     while number < years * 12:
@@ -147,7 +148,7 @@ def simulated(
                 copy(connection, kinds.checks, at)
                 copy(connection, kinds.removal, at)
                 if day < FILES_A_MONTH:
-                    copy(connection, kinds.file, at, f"{month:%Y-%m}", SOURCES[day % len(SOURCES)])
+                    copy(connection, kinds.file, at, f"{month:%Y-%m}", SOURCE_NAMES[day % len(SOURCE_NAMES)])
         month, number = following, number + 1
         if keep is not None:
             now = datetime(month.year, month.month, 1, tzinfo=UTC)

@@ -32,5 +32,5 @@ for python in $pythons; do
     [ -x "$place/bin/python" ] || "$python" -m venv --without-pip "$place"
     "$uv" pip install --quiet --python "$place/bin/python" --require-hashes --requirements requirements-dev.lock
     "$uv" pip install --quiet --python "$place/bin/python" --no-deps --no-build-isolation --editable .
-    "$place/bin/python" -m pytest -q -p no:cacheprovider tests/test_postgres_versions.py -k 18
+    "$place/bin/python" -m pytest -q -p no:cacheprovider tests/database/test_postgres_versions.py -k 18
 done

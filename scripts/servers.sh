@@ -8,7 +8,7 @@ wanted=()
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || wanted+=(nginx-light)
 if [ "${#wanted[@]}" = 0 ]; then exit 0; fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "Not here: ${wanted[*]}. The tests that need them will be skipped." >&2
+    echo "Not installed: ${wanted[*]}. The tests that need them will be skipped." >&2
     exit 0
 fi
 apt-get update -qq
@@ -16,5 +16,5 @@ for package in "${wanted[@]}"; do
     # With this run level the packages start nothing.
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
-        echo "$package cannot be had here. The tests that need it will be skipped." >&2
+        echo "$package is not available here. The tests that need it will be skipped." >&2
 done

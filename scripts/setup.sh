@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 say() { printf 'setup: %s\n' "$1"; }
 step="looking for Python"
 trap 'code=$?; if [ "$code" -ne 0 ]; then
-    printf "setup: failed while %s. Run the same command again: what is done already is kept.\n" "$step" >&2
+    printf "setup: failed while %s. Run the same command again; what is already done is kept.\n" "$step" >&2
 fi; exit "$code"' EXIT
 
 supported='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
@@ -33,7 +33,7 @@ fi
 if [ ! -e .venv ]; then
     say "making .venv/ with $("$python" --version)"
     if ! "$python" -m venv .venv; then
-        echo "This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv" >&2
+        echo "This Python cannot create virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2
         exit 1
     fi
 fi
@@ -57,5 +57,5 @@ step="installing this project"
 # The dbt models are parsed once here, so that no run has to do it.
 step="reading the dbt models"
 say "reading the dbt models"
-.venv/bin/python -c "from shs_pipeline.dbt_build import prepare_manifest; prepare_manifest()"
+.venv/bin/python -c "from shs_pipeline.marts.dbt_build import prepare_manifest; prepare_manifest()"
 say "done"

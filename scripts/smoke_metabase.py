@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.metabase import provisioning
 from shs_pipeline.metabase.calls import calls_of, missing_calls
 from shs_pipeline.metabase.client import MetabaseClient, MetabaseError, Session, wait_until_ready
@@ -104,9 +104,9 @@ def check_calls(client: MetabaseClient, findings: Findings) -> None:
 
 
 def check_own(guest: Guest, findings: Findings) -> None:
-    """The own dashboards answer, and with own rows only."""
+    """A rep's own dashboards answer, with only their own rows."""
     listed = [one["id"] for one in _listed(guest.client.get("/api/database"))]
-    findings.check(listed == [guest.database], f"{guest.rep} is offered the own connection only", listed)
+    findings.check(listed == [guest.database], f"{guest.rep} is offered only their own connection", listed)
     for card in guest.cards:
         found = guest.client.post(f"/api/card/{card}/query", {"parameters": []}, "run a card")
         findings.check(
@@ -201,7 +201,7 @@ def _listed(answer: Any) -> list[dict[str, Any]]:
 
 def main() -> int:
     """Run the checks on what the settings name; 0 if all hold."""
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.settings.settings import load_settings
 
     try:
         findings = smoke(Workplace.from_settings(load_settings()))

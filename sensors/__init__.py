@@ -1,1 +1,1 @@
-"""The Dagster sensors and schedules: when something is run."""
+"""The Dagster sensors and schedules: when things run."""

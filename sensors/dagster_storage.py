@@ -4,7 +4,10 @@ Dagster's own opens a connection for each query, which costs more than the query
 writes hundreds of events. Here a process keeps up to `KEPT` connections, tries one before it uses it, and
 closes them with the instance. So does the webserver, for which Dagster would make connections that are
 kept, too, but not tried: the first page after a restart of the database would be an error. Everything else
-is Dagster's.
+is Dagster's, and the pool is SQLAlchemy's.
+
+`dagster-postgres` has no setting for either (ADR 0048). A pooler such as PgBouncer would be one more service
+to run, and connecting to it for each query costs most of what is saved here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A look at every check once a day: a file that does not come starts no run by itself."""
+"""Evaluate every check once a day, because a file that does not arrive starts no run."""
 
 import dagster as dg
 
@@ -11,5 +11,5 @@ def due_months_schedule() -> dg.ScheduleDefinition:
         cron_schedule="0 6 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Asks every asset check at 06:00 UTC, so that a month that is due and missing is said.",
+        description="Evaluates every asset check at 06:00 UTC, so that missing months are reported.",
     )

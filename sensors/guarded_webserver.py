@@ -9,17 +9,17 @@ from starlette.middleware import Middleware
 
 from sensors.ui_group import CLAIM, GROUP, GroupOnly
 from sensors.web_origin import OwnPagesOnly
-from shs_pipeline.settings import load_settings
+from shs_pipeline.settings.settings import load_settings
 
 
 def main() -> None:
-    """Be `dagster-webserver`: for its own pages (ADR 0041), and for one group if one is named (0034)."""
+    """Run `dagster-webserver` for its own pages only (ADR 0041), and for one group if one is named (0034)."""
     guards = [Middleware(OwnPagesOnly, hosts=load_settings().dagster_host_names)]
     if group := os.environ.get(GROUP):
         guards.insert(0, Middleware(GroupOnly, group=group, claim=os.environ.get(CLAIM) or "groups"))
 
     class GuardedWebserver(app.DagsterWebserver):
-        """Dagster's webserver, behind a look at where each request comes from, and from whom."""
+        """Dagster's webserver, with a check of where each request comes from, and from whom."""
 
         def build_middleware(self) -> list[Middleware]:
             return [*guards, *super().build_middleware()]

@@ -1,4 +1,4 @@
-"""The sensor over the bucket: few runs for however many files, and cheap when nothing happened."""
+"""The sensor on the bucket: few runs for any number of files, and cheap when nothing happened."""
 
 import time
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ from assets.ingested import UNKNOWN_KEY, reference_key, source_key
 from assets.warehouse import Warehouse
 from sensors.memory import Memory
 from sensors.sight import Sight, hear, see_all, see_named
-from shs_pipeline.arrivals import ArrivalsQueue
-from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, PlannedRun, plan_runs
-from shs_pipeline.errors import ShsError
-from shs_pipeline.marts import pending_state
-from shs_pipeline.months import month_text, parse_month
-from shs_pipeline.reference import NAMES as REFERENCE_NAMES
-from shs_pipeline.settings import Settings
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.months import month_text, parse_month
+from shs_pipeline.ingest.changes import UNKNOWN_FOLDER, Folder, PlannedRun, plan_runs
+from shs_pipeline.landing.arrivals import ArrivalsQueue
+from shs_pipeline.landing.names import REFERENCE_NAMES
+from shs_pipeline.marts.due import pending_state
+from shs_pipeline.marts.guard import held_build
+from shs_pipeline.settings.settings import Settings
 
 _IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
@@ -47,7 +48,7 @@ def landing_sensor(
         target=dg.AssetSelection.all(),
         minimum_interval_seconds=every_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Looks at the landing zone and requests runs for the folders that changed.",
+        description="Watches the landing zone and requests runs for the folders that changed.",
     )
     def look(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
         memory = Memory.load(context.cursor)
@@ -61,9 +62,10 @@ def landing_sensor(
         except ShsError as error:
             return dg.SkipReason(str(error))
         # The database has answered: messages that nobody could heed are better left in the queue.
-        unheard = hear(queue, memory, now) if queue else ""
+        unheard = hear(queue, job, memory, now) if queue else ""
         try:
             pending = job.query(lambda connection: pending_state(connection, due_day))
+            held = job.query(held_build)
             if queue:
                 sight = see_named(job, memory, now, at_latest=settings.listing_minutes * 60)
             else:
@@ -75,13 +77,18 @@ def landing_sensor(
         requests = _requests(memory, sight, in_flight, marts)
         is_quiet = not requests and not in_flight
         now = time.time()
-        if marts and pending and is_quiet and memory.is_due(_MARTS, pending, now):
+        # What is held is not built again before something changes.
+        is_held = held is not None and held.made_from == pending
+        if marts and pending and not is_held and is_quiet and memory.is_due(_MARTS, pending, now):
             memory.note(_MARTS, pending, now)
             requests.append(dg.RunRequest(asset_selection=list(marts)))
         if queue:
             memory.settle(sight.looked_at, sight.changed_keys, now)
         if not requests:
-            return _nothing(memory, _why_nothing(sight, in_flight), unheard, settings.listing_minutes)
+            why = _why_nothing(sight, in_flight)
+            if held is not None:
+                why = f"{held.problem} {held.remedy} {why}"
+            return _nothing(memory, why, unheard, settings.listing_minutes)
         return dg.SensorResult(run_requests=requests, cursor=memory.dump())
 
     return look
@@ -167,7 +174,7 @@ def _months_of(run: dg.DagsterRun, source: str) -> list[Folder]:
 
 def _nothing(memory: Memory, why: str, unheard: str = "", minutes: int = 0) -> dg.SensorResult:
     if unheard:
-        why = f"{unheard} Until then the bucket is listed every {minutes} minutes only. {why}"
+        why = f"{unheard} Until then the bucket is only listed every {minutes} minutes. {why}"
     return dg.SensorResult(skip_reason=why, cursor=memory.dump())
 
 

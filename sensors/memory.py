@@ -1,14 +1,14 @@
-"""What the sensor over the bucket remembers between looks."""
+"""What the bucket sensor remembers between ticks."""
 
 import json
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from shs_pipeline.changes import UNKNOWN_FOLDER
+from shs_pipeline.ingest.changes import UNKNOWN_FOLDER
 
 _FIRST_RETRY, _LAST_RETRY = 30.0, 1800.0
-# A store that is not Amazon's may tell of a file a moment before its listing shows it.
+# A store that is not Amazon's may announce a file a moment before its listing shows it.
 _LINGER_SECONDS = 60.0
 
 

@@ -1,10 +1,10 @@
-"""The sensor behind the notices: it tells what happened, failed runs included."""
+"""The sensor that sends notices, including those of failed runs."""
 
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from assets.warehouse import Warehouse
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.notices.logs import log_to_stderr
 from shs_pipeline.notices.texts import FailedRun
 
@@ -25,7 +25,8 @@ def notices_sensor() -> dg.SensorDefinition:
         name="notices",
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells admins and reps what concerns them: by mail, or in the log without a mail server.",
+        description="Notifies admins and reps of what concerns them, by mail or, without a mail server, in "
+        "the log.",
     )
     def look(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
         log_to_stderr()
@@ -52,7 +53,7 @@ def notices_sensor() -> dg.SensorDefinition:
 def _after(context: dg.SensorEvaluationContext) -> int:
     """Return the number of the last event that was looked at; a clock that steps back changes no number.
 
-    At first nothing of the past is told: the first look only begins.
+    Past events are not notified: the first look only sets the starting point.
     """
     if context.cursor and context.cursor.isdecimal():
         return int(context.cursor)
@@ -90,7 +91,7 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
 
 def _said(recorded: int, mailed: int, trouble: list[ShsError]) -> str:
     if trouble:
-        return f"Some mail waits. {trouble[0]}"
+        return f"Some mails are waiting. {trouble[0]}"
     if recorded or mailed:
         return f"{recorded} new notices, {mailed} mails sent."
-    return "Nothing new to tell."
+    return "No new notices."

@@ -1,4 +1,4 @@
-"""Taking old runs out of Dagster's books, which would grow for ever otherwise.
+"""Remove old runs from Dagster's books, which would otherwise grow for ever.
 
 What the UI says of an asset, a partition or a check rests on the last event of each: those stay, with their
 runs. Everything else of a run that ended long ago goes: its log, its events that others came after, its
@@ -36,7 +36,7 @@ _OLD_RUNS = text("""
     order by id limit :count
 """)
 _EVENTS_OF_RUNS = text("select id from event_logs where run_id = any(:runs)")
-# What `shs run` did is told without a run.
+# What `shs run` did is reported without a run.
 _OLD_RUNLESS = text("""
     select id from event_logs
     where run_id = '' and timestamp < :before and id > :after order by id limit :count

@@ -1,4 +1,4 @@
-"""The sensor that tells Dagster what the books hold and no run of its own has told it.
+"""The sensor that reports to Dagster what the books contain and no Dagster run has reported.
 
 `shs run` and `shs demo` ingest and publish without Dagster. What they did is reported as events without a
 run, once each, so that the partitions and checks in the UI say what is true.
@@ -6,7 +6,7 @@ run, once each, so that the partitions and checks in the UI say what is true.
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -14,16 +14,18 @@ import dagster as dg
 import psycopg
 
 from assets.checks import outcomes_of
+from assets.closes import CLOSES_KEY, metadata_of_close
 from assets.ingested import UNKNOWN_KEY, reference_key, source_key
 from assets.marts import LOGINS_KEY
 from assets.metadata import check_result, metadata_of
 from assets.warehouse import Warehouse
-from shs_pipeline.books_report import Ingested, folder_report, ingested_folders, lines_before
-from shs_pipeline.changes import UNKNOWN_FOLDER, Folder, folder_from_key
-from shs_pipeline.errors import ShsError
-from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.marts import Publication, last_publication
-from shs_pipeline.months import month_text
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.months import month_text
+from shs_pipeline.closing.closes import Close, closes_since
+from shs_pipeline.ingest.books_report import Ingested, folder_report, ingested_folders, lines_before
+from shs_pipeline.ingest.changes import UNKNOWN_FOLDER, Folder, folder_from_key
+from shs_pipeline.ingest.ingestion import Ingestion
+from shs_pipeline.marts.due import Publication, last_publication
 
 # A look at a sensor may take a minute, and the other sensors wait for it: the next look goes on.
 _REPORTING_SECONDS = 20.0
@@ -40,11 +42,13 @@ class _Memory:
         books: digest of the books of which everything is known.
         folders: mark by key of each folder that is known.
         publication: the last one that is known.
+        close: the number of the last close that is known.
     """
 
     books: str = ""
     folders: dict[str, str] = field(default_factory=dict)
     publication: int = 0
+    close: int = 0
 
     @classmethod
     def load(cls, cursor: str | None) -> "_Memory":
@@ -52,7 +56,8 @@ class _Memory:
         try:
             stored = json.loads(cursor or "{}")
             folders = {str(key): str(mark) for key, mark in stored["folders"].items()}
-            return cls(str(stored["books"]), folders, int(stored["publication"]))
+            close = int(stored.get("close", 0))
+            return cls(str(stored["books"]), folders, int(stored["publication"]), close)
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
@@ -98,7 +103,7 @@ def reported_sensor(every_seconds: int, due_day: int, models: dg.AssetsDefinitio
         name="books",
         minimum_interval_seconds=max(every_seconds, _LEAST_PAUSE),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells Dagster what shs run and shs demo ingested and published without it.",
+        description="Reports to Dagster what shs run and shs demo did without it, and what was closed.",
     )
     def look(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
         memory = _Memory.load(context.cursor)
@@ -106,21 +111,24 @@ def reported_sensor(every_seconds: int, due_day: int, models: dg.AssetsDefinitio
             job = warehouse.looking()
             folders = job.query(ingested_folders)
             publication = job.query(last_publication)
+            closes = [close for close in job.query(closes_since) if close.folder is not None]
         except ShsError as error:
             return dg.SkipReason(str(error))
-        books = _digest(folders, publication)
+        books = _digest(folders, publication, closes)
         if books == memory.books:
-            return dg.SkipReason("Dagster knows what the books hold.")
+            return dg.SkipReason("Dagster already knows everything in the books.")
         report = _Report(context.instance, job, memory, due_day)
         is_whole = report.folders(folders) and report.publication(publication, models)
+        is_whole = report.closes(closes) and is_whole
         memory.books = books if is_whole else ""
         return dg.SensorResult(skip_reason=report.said(is_whole), cursor=memory.dump())
 
     return look
 
 
-def _digest(folders: Mapping[str, Ingested], publication: Publication | None) -> str:
-    text = json.dumps([sorted((key, found.mark) for key, found in folders.items()), _number(publication)])
+def _digest(folders: Mapping[str, Ingested], publication: Publication | None, closes: Sequence[Close]) -> str:
+    marks = sorted((key, found.mark) for key, found in folders.items())
+    text = json.dumps([marks, _number(publication), len(closes)])
     return sha256(text.encode()).hexdigest()[:16]
 
 
@@ -173,10 +181,29 @@ class _Report:
         self._memory.publication = number
         return True
 
+    def closes(self, closes: Sequence[Close]) -> bool:
+        """Report the months that were closed or opened again, by whatever run; return whether all are known.
+
+        Only those that are handed out: the others are about to be.
+        """
+        new = [close for close in closes if close.close_no > self._memory.close]
+        if not new:
+            return True
+        if time.monotonic() > self._deadline:
+            return False
+        for close in new:
+            month = month_text(close.pay_period)
+            self._tell(
+                dg.AssetMaterialization(CLOSES_KEY, partition=month, metadata=metadata_of_close(close))
+            )
+        self._tell_all(self._of_checks(CLOSES_KEY))
+        self._memory.close = new[-1].close_no
+        return True
+
     def said(self, is_whole: bool) -> str:
         """Return what this look did, for its tick."""
-        rest = "" if is_whole else " The rest is reported at the next look, or by the runs under way."
-        return f"{self._count} events reported that no run of Dagster told.{rest}"
+        rest = "" if is_whole else " The rest will be reported at the next tick, or by the runs in progress."
+        return f"Reported {self._count} events that no Dagster run had reported.{rest}"
 
     def _of_folder(self, folder: Folder, run_id: str) -> Event:
         report = self._job.query(lambda connection: folder_report(connection, folder))
@@ -190,7 +217,7 @@ class _Report:
         return dg.AssetMaterialization(_asset_of(folder), partition=month, metadata=metadata)
 
     def _of_checks(self, key: dg.AssetKey) -> Iterator[Event]:
-        for outcome in self._job.query(lambda connection: outcomes_of(connection, key, self._due_day)):
+        for outcome in outcomes_of(self._job, key, self._due_day):
             result = check_result(outcome, key)
             yield dg.AssetCheckEvaluation(
                 asset_key=key,
@@ -232,7 +259,7 @@ def _of_publication(publication: Publication, run_id: str, models: dg.AssetsDefi
     }
     for key in models.keys:
         yield dg.AssetMaterialization(key, metadata=metadata)
-    said = f"Passed: publication {publication.publication_id} would not be there otherwise."
+    said = f"Passed, since publication {publication.publication_id} could not exist otherwise."
     for spec in models.check_specs:
         yield dg.AssetCheckEvaluation(
             asset_key=spec.asset_key, check_name=spec.name, passed=True, description=said

@@ -1,10 +1,15 @@
-"""A process that has every large library imported and carries out each run in a fork of itself.
+"""A process that has all large libraries imported and executes each run in a fork of itself.
 
 A run that Dagster starts by default begins with an empty interpreter and imports for longer than it
 works. `shs up` starts one host (`python -m sensors.run_host SOCKET`); `sensors.run_launcher` asks it,
 over a socket that only its owner can reach, to carry out the command that a container of its own
-would get (`dagster api execute_run …`). Our own modules are never imported here: each run reads them
-anew, so that a reload of the code location in Dagster's UI holds for runs too.
+would get (`dagster api execute_run …`). The project's own modules are never imported here: each run imports
+them afresh, so that reloading the code location in Dagster's UI affects runs too.
+
+Dagster has nothing that does this (ADR 0048): its executors can fork steps from a process with everything
+imported (`forkserver` with `preload_modules`), but each of its run launchers starts every run in an empty
+interpreter. `multiprocessing`'s forkserver serves only the program that started it; runs are asked for by the
+daemon and the webserver, and outlive both.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import importlib
 import json
 import logging
 import os
+import runpy
 import select
 import signal
 import socket
@@ -28,7 +34,7 @@ from typing import Any, NoReturn
 
 # Whatever is not installed is left out: the run itself says what it misses.
 LIBRARIES = (
-    "dagster._cli",
+    "dagster._cli",  # all that `python -m dagster` imports
     "dagster_postgres",
     "dagster_dbt",
     "psycopg",
@@ -42,7 +48,7 @@ LIBRARIES = (
     "dbt.cli.main",
     "dbt.adapters.postgres",
 )
-# A program that connects and says nothing must not keep the others waiting.
+# A program that connects and sends nothing must not keep other programs waiting.
 _TALK_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 # A run that is told to end has this long to clear up: one that is suspended would never get to it.
@@ -124,7 +130,7 @@ class RunHost:
     def _kill_overdue(self) -> None:
         """Kill the runs that were told to end and have not."""
         for run in [run for run, moment in self._killed_at.items() if time.monotonic() >= moment]:
-            log.warning("Run %s did not end in %.0f s: it is killed.", run, self._grace_seconds)
+            log.warning("Run %s did not end within %.0f s and was killed.", run, self._grace_seconds)
             del self._killed_at[run]
             with suppress(ProcessLookupError):
                 os.kill(self._pids[run], signal.SIGKILL)
@@ -171,10 +177,8 @@ def be_dagster(command: list[str]) -> NoReturn:
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.default_int_handler)
-        from dagster._cli import main  # what the program `dagster` calls
-
         sys.argv = list(command)
-        main()
+        runpy.run_module("dagster", run_name="__main__")
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -1,7 +1,8 @@
-"""Dagster's run launcher of `shs up`: runs begin in forks of a process that has everything imported.
+"""Dagster's run launcher for `shs up`: runs start in forks of a process that has everything imported.
 
 Named in `dagster.yaml`. Where no run host is (`SHS_DAGSTER_RUN_HOST` is not set, as in containers), it
-is Dagster's default launcher.
+is Dagster's default launcher. What a launcher is given, what it answers and the arguments of a run's process
+have no public names.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What the sensor sees of the bucket: all of it, or the folders of which it heard that they changed."""
+"""What the sensor sees of the bucket: all of it, or the folders that were reported as changed."""
 
 import time
 from collections.abc import Iterable
@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sensors.memory import Memory
-from shs_pipeline.arrivals import ArrivalsQueue
-from shs_pipeline.changes import (
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.ingest.actors import note_arrivals
+from shs_pipeline.ingest.changes import (
     UNKNOWN_FOLDER,
     Books,
     Folder,
@@ -16,11 +17,12 @@ from shs_pipeline.changes import (
     folder_of,
     read_books,
 )
-from shs_pipeline.drop_reading import QUIET_SECONDS
-from shs_pipeline.errors import ShsError
-from shs_pipeline.holding import Doubt, gone_from, held
-from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.landing import Drop, Landing, place_of
+from shs_pipeline.ingest.drop_reading import QUIET_SECONDS
+from shs_pipeline.ingest.holding import Doubt, gone_from, held
+from shs_pipeline.ingest.ingestion import Ingestion
+from shs_pipeline.landing.arrivals import ArrivalsQueue
+from shs_pipeline.landing.listing import Drop
+from shs_pipeline.landing.zone import Landing, place_of
 
 # Listing a large bucket takes seconds and money: it gets a twentieth of the time, never more.
 _SHARE_OF_TIME = 20
@@ -73,8 +75,8 @@ class Sight:
         return set() if self.looked_at is None else set(keys) - self.looked_at
 
 
-def hear(queue: ArrivalsQueue, memory: Memory, now: float) -> str:
-    """Remember the folders in which the queue says that something arrived.
+def hear(queue: ArrivalsQueue, job: Ingestion, memory: Memory, now: float) -> str:
+    """Remember the folders in which the queue says that something arrived, and in the books who brought it.
 
     The messages of the look before are taken off the queue, since the memory that came back names
     their folders. Returns why the queue cannot be heard, empty where it can.
@@ -82,6 +84,7 @@ def hear(queue: ArrivalsQueue, memory: Memory, now: float) -> str:
     try:
         queue.acknowledge(memory.batch)
         arrivals = queue.receive()
+        job.query(lambda connection: note_arrivals(connection, arrivals.actors))
     except ShsError as error:
         return str(error)
     memory.batch = arrivals.batch
@@ -93,7 +96,7 @@ def see_all(job: Ingestion, memory: Memory, now: float, at_latest: float = 0.0) 
     """List the whole bucket.
 
     Args:
-        at_latest: seconds after which it is to be listed again, where a queue tells of arrivals.
+        at_latest: seconds after which it must be listed again, where a queue reports arrivals.
 
     Raises:
         ShsError: the bucket or the database cannot be reached.
@@ -114,7 +117,7 @@ def see_all(job: Ingestion, memory: Memory, now: float, at_latest: float = 0.0) 
 def see_named(job: Ingestion, memory: Memory, now: float, at_latest: float) -> Sight:
     """List only the folders that arrivals named, or all where that does not do.
 
-    That is when it is time for it, when a file lies in an unknown place, and when another version of a
+    That is when it is time for it, when a file is in an unknown place, and when another version of a
     reference table came into force, against which the files of many folders may be checked.
 
     Args:
@@ -156,5 +159,5 @@ def _still_written(landing: Landing, drops: Iterable[Drop]) -> frozenset[str]:
 
 
 def _may_be_listed(key: str) -> bool:
-    """Whether a folder's files can be listed by themselves."""
+    """Whether a folder's files can be listed separately."""
     return key != UNKNOWN_FOLDER and folder_from_key(key) is not None

@@ -1,4 +1,4 @@
-"""Who may ask Dagster's webserver: its own pages and programs, but no page of another site.
+"""Who may send requests to Dagster's webserver: its own pages and programs, but no other site's pages.
 
 Dagster's webserver has no login and asks nobody where they come from. A page anywhere on the web could have
 the browser of whoever reads it send a mutation to 127.0.0.1, or rebind its own name to that address.
@@ -62,13 +62,13 @@ class OwnPagesOnly:
             return None
         host = _only(scope, b"host")
         if _name_of(host) not in self._hosts:
-            return _Refusal(400, "This server has another name (SHS_DAGSTER_HOSTS).")
+            return _Refusal(400, "This server has a different name (SHS_DAGSTER_HOSTS).")
         if (refusal := _foreign(scope, host)) is not None or scope["type"] == "websocket":
             return refusal
         if not is_reading:
             return _unsafe_form(scope)
         if _is_graphql(scope) and b"text/html" not in (_only(scope, b"accept") or b""):
-            return _Refusal(405, "GraphQL is asked by POST.")
+            return _Refusal(405, "Send GraphQL requests by POST.")
         return None
 
 
@@ -76,15 +76,15 @@ def _foreign(scope: Scope, host: bytes | None) -> _Refusal | None:
     """Refuse what a browser says another site's page has sent; programs say nothing of the kind."""
     origins = _all(scope, b"origin")
     if len(origins) > 1 or any(not _is_own(origin, host or b"") for origin in origins):
-        return _Refusal(403, "This was sent by a page of another site.")
+        return _Refusal(403, "This request was sent by another site's page.")
     sites = _all(scope, b"sec-fetch-site")
     if all(site in (b"same-origin", b"none") for site in sites) or _is_followed_link(scope):
         return None
-    return _Refusal(403, "This was sent by a page of another site.")
+    return _Refusal(403, "This request was sent by another site's page.")
 
 
 def _is_followed_link(scope: Scope) -> bool:
-    """Whether a person went to a page of ours from elsewhere: a mail, a login at the load balancer."""
+    """Whether a person came to one of our pages from elsewhere: a mail, a login at the load balancer."""
     return (
         scope["type"] == "http"
         and scope["method"] == "GET"
@@ -148,7 +148,7 @@ def _only(scope: Scope, name: bytes) -> bytes | None:
 
 
 def _guarded(send: Send) -> Send:
-    """Keep other sites from framing our pages, holding their windows and loading what they show."""
+    """Keep other sites from framing our pages, keeping handles to their windows and loading their content."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.checks import all_checks
+from assets.closes import closes_asset
 from assets.ingested import bucket_asset, reference_asset, source_asset, unknown_places_asset
 from assets.marts import LOGINS_KEY, logins_asset, marts_assets
 from assets.metabase import metabase_asset
@@ -15,11 +16,11 @@ from sensors.housekeeping import housekeeping_schedule
 from sensors.landing import landing_sensor
 from sensors.notices import notices_sensor
 from sensors.reported import reported_sensor
-from shs_pipeline.dbt_build import prepare_manifest
-from shs_pipeline.printable import log_plainly
-from shs_pipeline.reference import all_tables
-from shs_pipeline.settings import load_settings
-from shs_pipeline.sources import all_sources
+from shs_pipeline.base.printable import log_plainly
+from shs_pipeline.marts.dbt_build import prepare_manifest
+from shs_pipeline.reference.registry import all_tables
+from shs_pipeline.settings.settings import load_settings
+from shs_pipeline.sources.registry import all_incoming
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
@@ -33,12 +34,13 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     behind = [*models.keys, LOGINS_KEY, *(asset.key for asset in metabase)]
     parts: dict[str, Any] = {
         "assets": [
-            *(source_asset(source) for source in all_sources()),
+            *(source_asset(source) for source in all_incoming()),
             *(reference_asset(table) for table in all_tables()),
             unknown_places_asset(),
             bucket_asset(),
             models,
             logins_asset(),
+            closes_asset(),
             *metabase,
         ],
         "asset_checks": all_checks(),

@@ -23,28 +23,70 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from shs_pipeline import drop_reading
-from shs_pipeline.bookkeeping import FolderReport
-from shs_pipeline.database import prepare
-from shs_pipeline.embedded_postgres import EmbeddedPostgres
+from shs_pipeline.database.databases import prepare
+from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.file_reader.reader import FileReader
-from shs_pipeline.ingestion import Ingestion
-from shs_pipeline.landing import Landing
-from shs_pipeline.run import run_changed
-from shs_pipeline.samples import make_sample
+from shs_pipeline.ingest import drop_reading
+from shs_pipeline.ingest.folder_report import FolderReport
+from shs_pipeline.ingest.ingestion import Ingestion
+from shs_pipeline.ingest.run import run_changed
+from shs_pipeline.ingest.warehouse import ensure_tables
+from shs_pipeline.landing.names import SOURCE_NAMES
+from shs_pipeline.landing.zone import Landing
 from shs_pipeline.samples.reference import reference_workbooks
-from shs_pipeline.settings import Settings
-from shs_pipeline.sources import NAMES as SOURCES
-from shs_pipeline.warehouse import ensure_tables
+from shs_pipeline.samples.tree import make_sample
+from shs_pipeline.settings.settings import Settings
+from tests.helpers import kept_processes
+
+LONGEST = (
+    "tests/containers/test_compose_running.py",
+    "tests/marts/test_interrupted_builds.py",
+    "tests/marts/test_against_engine.py",
+    "tests/closing/test_close.py",
+    "tests/system/test_dagster_ui.py",
+    "tests/marts/test_a_finance_year.py",
+    "tests/marts/test_reference_findings.py",
+    "tests/marts/test_renames.py",
+    "tests/system/test_supervisor.py",
+    "tests/system/test_growth.py",
+    "tests/marts/test_marts.py",
+    "tests/database/test_postgres_versions.py",
+    "tests/test_everything_at_once.py",
+    "tests/test_secrets_canary.py",
+    "tests/metabase/test_apply.py",
+    "tests/preview/test_preview.py",
+    "tests/scaffold/test_scaffold.py",
+    "tests/scaffold/test_new_source_from_file.py",
+)
+"""These files are begun first, so that no worker is left with one of them at the end."""
 
 FILES = FileReader()
 """One reading process for all runs of a test process, since a new one imports for a while."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest files to the front; all others keep their order."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 @pytest.fixture(autouse=True)
 def _files_are_whole_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no run wait until a file has been quiet: tests write whole files."""
     monkeypatch.setattr(drop_reading, "QUIET_SECONDS", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _reading_processes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a reading process that is no longer needed to the next reader: a new one imports for seconds."""
+    monkeypatch.setattr(FileReader, "start", kept_processes.start)
+    monkeypatch.setattr(FileReader, "close", kept_processes.close)
+
+
+@pytest.fixture
+def mass_changes_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let builds publish what would be held: for tests that are not about the guard, and change a lot."""
+    monkeypatch.setattr("shs_pipeline.marts.build.verdict_of", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
@@ -214,12 +256,12 @@ def module_zone(postgres_home: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def company(postgres_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zone]:
     """What `built` and `published` are copies of; nobody changes it."""
-    from shs_pipeline.marts import build_marts
+    from shs_pipeline.marts.build import build_marts
 
     for database in _fresh_database(postgres_home):
         zone = Zone((tmp_path_factory.mktemp("company") / "landing zone").as_uri(), database)
         zone.drop_references()
-        for source in SOURCES:
+        for source in SOURCE_NAMES:
             for month in ("2025-01", "2025-02"):
                 zone.drop_sample(source, month, lines=12, seed=int(month[-1]))
         zone.drop_sample("cygnus", "2025-03", lines=40, seed=3)

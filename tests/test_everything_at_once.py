@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,23 +21,35 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from shs_pipeline.access import drop_logins
-from shs_pipeline.cli import build_app
-from shs_pipeline.contract import columns_of
-from shs_pipeline.dashboards.model import dashboards_for
-from shs_pipeline.errors import ShsError
-from shs_pipeline.landing import errors_path, place_of
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.cli.main import build_app
+from shs_pipeline.dashboards.reading import dashboards_for
+from shs_pipeline.files.contract import columns_of
+from shs_pipeline.files.reading import Everything, SourceFile
+from shs_pipeline.files.source import read_file
+from shs_pipeline.landing.places import errors_path
+from shs_pipeline.landing.zone import place_of
+from shs_pipeline.people.access import drop_logins
 from shs_pipeline.preview.viewer import ask, find_viewer
-from shs_pipeline.reading import Everything, SourceFile
-from shs_pipeline.secret_store import FileSecrets
-from shs_pipeline.source import read_file
-from shs_pipeline.sources import source_named
+from shs_pipeline.settings.secret_store import FileSecrets
+from shs_pipeline.sources.registry import source_named
 from tests.conftest import FILES
-from tests.dirty_world import LINES, LONG_NAME, NFC_NAME, NFD_NAME, UNDER_WAY, World, make_world, sample
-from tests.test_samples import SALES
+from tests.helpers.dirty_world import (
+    LINES,
+    LONG_NAME,
+    NFC_NAME,
+    NFD_NAME,
+    UNDER_WAY,
+    World,
+    make_world,
+    sample,
+)
+from tests.samples.test_samples import SALES
 
 if TYPE_CHECKING:
-    from shs_pipeline.samples import SampleFile
+    from click.testing import Result
+
+    from shs_pipeline.samples.plan import SampleFile
     from tests.conftest import Zone
 
 pytestmark = pytest.mark.slow
@@ -193,6 +206,11 @@ def _the_dashboards_count_the_same(system: System) -> None:
         connection.execute("select path from marts.rejected_files")
 
 
+def told(result: Result) -> str:
+    """Where a command failed that should not have."""
+    return "".join(traceback.format_exception(result.exception)) if result.exception else ""
+
+
 def test_check_says_of_each_what_the_run_says(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in system.environment.items():
         if name.startswith("SHS_"):
@@ -207,7 +225,7 @@ def test_check_says_of_each_what_the_run_says(system: System, monkeypatch: pytes
         elif "Copy of" in path:  # what else is loaded is known to a run alone
             assert result.exit_code == 0, result.output
         else:
-            assert result.exit_code == EXIT_REJECTED, (path, result.output, result.exception)
+            assert result.exit_code == EXIT_REJECTED, (path, result.output, told(result))
             assert [word for word in words if word not in result.output] == [], result.output
 
 

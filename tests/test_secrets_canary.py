@@ -30,16 +30,17 @@ from assets.marts import LOGINS_KEY
 from assets.warehouse import Warehouse
 from sensors.landing import landing_sensor
 from sensors.notices import notices_sensor
-from shs_pipeline.access import drop_logins
-from shs_pipeline.cli import build_app
-from shs_pipeline.database import connect, prepare
+from shs_pipeline.cli.main import build_app
+from shs_pipeline.database.connection import connect
+from shs_pipeline.database.databases import prepare
 from shs_pipeline.definitions import build_defs
 from shs_pipeline.notices.sending import send_test
-from shs_pipeline.samples import make_sample
+from shs_pipeline.people.access import drop_logins
 from shs_pipeline.samples.broken import with_bad_cell
 from shs_pipeline.samples.reference import reference_workbooks
-from shs_pipeline.secret_store import secret_store
-from shs_pipeline.settings import load_settings
+from shs_pipeline.samples.tree import make_sample
+from shs_pipeline.settings.secret_store import secret_store
+from shs_pipeline.settings.settings import load_settings
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,7 +54,7 @@ CANARIES = {
     "key": "canary-api-key-4714",
     "aws": "canary-aws-4715",
 }
-RUN = "from shs_pipeline.cli import main; main()"
+RUN = "from shs_pipeline.cli.main import main; main()"
 
 
 class Server:
@@ -345,4 +346,4 @@ def test_no_secret_is_in_anything_that_the_system_writes(
     assert any(b"Rejected: incoming/cygnus/2025-03/bad.xlsx" in mail for mail in system.mail.mails)
     notices = searched["table ops.notices"]
     assert all(words in notices for words in ("New: 2025-03", "Changed: 2025-03", "A run failed"))
-    assert "refuses user and password (code 535)" in searched["table ops.mails"]
+    assert "rejected the user name and password (code 535)" in searched["table ops.mails"]

@@ -1,6 +1,6 @@
 {#- Who reads a mart is part of its definition, `meta.readers`:
 
-    rep    a rep reads the rows of `meta.rep_column`, admins read all;
+    rep    a rep reads the rows of `meta.payee_column`, admins read all;
     everyone    reps and admins read all rows;
     admin  only admins read it;
     owner  nobody else does.
@@ -14,16 +14,16 @@ drop policy if exists reps_see_theirs on marts.{{ node.name }};
 create policy admins_see_all on marts.{{ node.name }} for select to shs_admin
     using ((select marts.session_is_admin()));
 {% if node.config.meta.readers == 'rep' -%}
-{%- set rep = node.config.meta.rep_column or 'rep_name' -%}
+{%- set payee = node.config.meta.payee_column or 'payee_id' -%}
 {#- Three times the same. The planner asks conditions that leak nothing the cheapest first, a reader's as well
     as ours, and of two that cost the same the policy's: so the first one is of a kind that it holds for
     free, a subscript, whatever a session says of costs, and nothing is asked before it. The others are what
     an index is searched by; both together have it expect few rows, as there are. docs/adr/0039 says more. -#}
 create policy reps_see_theirs on marts.{{ node.name }} for select to shs_rep
     using (
-        (select jsonb_build_object(coalesce(marts.session_rep(), ''), null))[{{ rep }}] is not null
-        and {{ rep }} = any(array[(select marts.session_rep())])
-        and {{ rep }} = (select marts.session_rep())
+        (select jsonb_build_object(coalesce(marts.session_payee(), ''), null))[{{ payee }}] is not null
+        and {{ payee }} = any(array[(select marts.session_payee())])
+        and {{ payee }} = (select marts.session_payee())
     );
 {%- elif node.config.meta.readers == 'everyone' -%}
 create policy reps_see_theirs on marts.{{ node.name }} for select to shs_rep using (true);
@@ -54,11 +54,11 @@ comment on column marts.{{ node.name }}.{{ column.name }}
 {%- endmacro %}
 
 
-{#- The rep of a session follows from the role that logged in, which no client can change, and from
+{#- The payee of a session follows from the role that logged in, which no client can change, and from
     the people as they were last published, so that it changes in the same moment as the marts. Only a
     service in `ops.impersonators` is asked which role it has taken on; it may take on reps' roles alone. -#}
-{% macro session_rep() -%}
-create or replace function marts.session_rep() returns text
+{% macro session_payee() -%}
+create or replace function marts.session_payee() returns text
 language plpgsql stable security definer parallel safe set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -69,21 +69,43 @@ begin
         acting_role := current_setting('role');
     end if;
     return (
-        select people.rep_name
+        select people.payee_id
         from ops.logins as logins
-        inner join marts.people as people on people.email = logins.email
-        where
-            logins.role_name = acting_role
-            and logins.state = 'active'
-            -- Whose address went to somebody else sees nothing until the roles have followed.
-            and ops.match_key(logins.rep_name) = ops.match_key(people.rep_name)
-            and people.permission = 'user'
-            and people.is_active
+        inner join marts.people as people on {{ is_persons_login() }}
+        where logins.role_name = acting_role and people.permission = 'user'
     );
+end
+$$;
+revoke all on function marts.session_payee() from public;
+grant execute on function marts.session_payee() to shs_admin, shs_rep;
+
+-- The name of the same, for people to read.
+create or replace function marts.session_rep() returns text
+language plpgsql stable security definer parallel safe set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (select people.rep_name from marts.people where people.payee_id = marts.session_payee());
 end
 $$;
 revoke all on function marts.session_rep() from public;
 grant execute on function marts.session_rep() to shs_admin, shs_rep;
+{%- endmacro %}
+
+
+{#- A login of before ids were given is its person's whose address and name it has: whose address went to
+    somebody else sees nothing until the roles have followed. -#}
+{% macro is_persons_login() -%}
+(
+            people.payee_id = logins.payee_id
+            or (
+                logins.payee_id is null
+                and people.email = lower(logins.email)
+                and ops.match_key(people.rep_name) = ops.match_key(logins.rep_name)
+            )
+        )
+        and logins.state = 'active'
+        and people.is_active
+        and (people.login_ends_on is null or current_date < people.login_ends_on)
 {%- endmacro %}
 
 
@@ -99,13 +121,8 @@ begin
         or not exists (select from ops.logins where role_name = session_user)
         or exists (
             select from ops.logins as logins
-            inner join marts.people as people on people.email = logins.email
-            where
-                logins.role_name = session_user
-                and logins.state = 'active'
-                and lower(logins.rep_name) = lower(people.rep_name)
-                and people.permission = 'admin'
-                and people.is_active
+            inner join marts.people as people on {{ is_persons_login() }}
+            where logins.role_name = session_user and people.permission = 'admin'
         );
 end
 $$;

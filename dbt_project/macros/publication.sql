@@ -25,10 +25,12 @@
 
 {% macro published_tables(sql) -%}
 
+{%- set columns = all_columns() -%}
 {{ assert_build_lock() }}
+{{ assert_judged() }}
 set local synchronous_commit = on;
 -- A reader who never ends a transaction must not make everybody wait.
-set local lock_timeout = '30s';
+set local lock_timeout = '{{ var('wait_for_readers') }}';
 create schema if not exists marts;
 create schema if not exists history;
 create table if not exists marts.publications (
@@ -37,9 +39,10 @@ create table if not exists marts.publications (
     {{ column.name }} {{ column.data_type }} not null
     {%- endfor %}
 );
-{{ publications_columns() }}
+{{ publications_columns(columns) }}
 {#- The next number, and no sequence: what is rolled back would leave a gap, and a server that was killed
-    just after it was set up (wal_level minimal) may give a number of a new sequence twice. -#}
+    just after it was set up (wal_level minimal) may give a number of a new sequence twice. A ledger that was
+    read back from the bucket knows numbers that the publications do not. -#}
 lock table marts.publications in share row exclusive mode;
 insert into marts.publications (
     publication_id
@@ -49,24 +52,30 @@ insert into marts.publications (
 )
 -- In an older installation the column is an identity.
 overriding system value
-select (select coalesce(max(publication_id), 0) + 1 from marts.publications), this.*
+select
+    (
+        select coalesce(max(publication_id), 0) + 1
+        from (select publication_id from marts.publications union all select publication_id from ledger.closes) as known
+    ),
+    this.*
 from (
 {{ sql }}
 ) as this;
 
+{{ line_ids_of_before(columns) }}
 {#- What changes tables comes last and is soon over: reading goes on while rows are written. -#}
 {%- set new_tables = [] -%}
 {% for node in tables_with_people_last() %}
-    {% if has_the_same_columns(node) %}
+    {% if has_the_same_columns(node, columns) %}
         {{ rows_replaced(node) }}
     {% else %}
-        {{ noted_changes(node) }}
+        {{ noted_changes(node, columns) }}
         {%- do new_tables.append(node) -%}
     {% endif %}
 {% endfor %}
 
 {% if var('is_redefined') %}
-    {{ session_rep() }}
+    {{ session_payee() }}
     {{ session_is_admin() }}
     {{ published_at() }}
     {% for node in marts_of('view') %}
@@ -76,6 +85,8 @@ from (
         {% if node in new_tables %}
             drop table if exists marts.{{ node.name }} cascade;
             alter table candidate.{{ node.name }} set schema marts;
+            -- The next build fills another.
+            create table candidate.{{ node.name }} (like marts.{{ node.name }} including all);
         {% endif %}
         {{ access(node) }}
     {% endfor %}
@@ -86,13 +97,41 @@ from (
     {% endfor %}
     {{ access(model) }}
 {% endif %}
+{#- After the marts, wherever they were made. #}
+{{ post_to_ledger() }}
+{{ end_held_build() }}
 {{ mark_private_schemas() }}
 {%- endmacro %}
 
 
+{#- An id of before was the line's place, with the number of its file first: a line that still is where it was
+    takes today's, so that it is not told as removed and added. -#}
+{% macro line_ids_of_before(columns) -%}
+{%- set found = [] -%}
+{%- for column in columns.get('marts.harmonised_sales', []) -%}
+    {%- do found.append(column.split(' ')[0]) -%}
+{%- endfor -%}
+{%- if flags.FULL_REFRESH and found %}
+update marts.harmonised_sales as mart
+set line_id = today.line_id{{ ', credit_id = today.credit_id' if 'credit_id' in found }}
+from candidate.harmonised_sales as today
+where
+    mart.line_id ~ '^[0-9]+/'
+    and (today.source, today.source_file, today.source_sheet, today.source_row)
+    = (mart.source, mart.source_file, mart.source_sheet, mart.source_row)
+    and (today.invoice_number, today.item, today.revenue_date)
+    is not distinct from (mart.invoice_number, mart.item, mart.revenue_date)
+    {%- if 'credit_id' in found %}
+    and substring(mart.credit_id from '/part [0-9]+$')
+    is not distinct from substring(today.credit_id from '/part [0-9]+$')
+    {%- endif %};
+{%- endif %}
+{%- endmacro %}
+
+
 {#- The table of an older version gets the columns that it does not have; nobody knows their past. -#}
-{% macro publications_columns() -%}
-{%- set found = columns_of('marts', 'publications') -%}
+{% macro publications_columns(columns) -%}
+{%- set found = columns.get('marts.publications', []) -%}
 {%- if found -%}
     {%- for column in model.columns.values() if column.name ~ ' ' ~ column.data_type not in found %}
 alter table marts.publications add column if not exists {{ column.name }} {{ column.data_type }};
@@ -111,19 +150,31 @@ alter table marts.publications add column if not exists {{ column.name }} {{ col
 {%- endmacro %}
 
 
-{% macro columns_of(schema, name) -%}
-    {%- set found = [] -%}
-    {%- for column in adapter.get_columns_in_relation(
-        api.Relation.create(database=database, schema=schema, identifier=name)
-    ) -%}
-        {%- do found.append(column.name ~ ' ' ~ column.data_type) -%}
+{#- The columns, as name and type, of everything in `marts` and `candidate`, by schema.relation: asked once,
+    since dbt's own question takes longer for each relation than most models. -#}
+{% macro all_columns() -%}
+    {%- set found = {} -%}
+    {%- for row in execute and run_query(
+        "select nspname || '.' || relname, attname || ' ' || format_type(atttypid, atttypmod)"
+        " from pg_attribute inner join pg_class on pg_class.oid = attrelid"
+        " inner join pg_namespace on pg_namespace.oid = relnamespace"
+        " where nspname in ('marts', 'candidate') and relkind in ('r', 'v') and attnum > 0 and not attisdropped"
+        " order by attrelid, attnum"
+    ) or [] -%}
+        {%- do found.setdefault(row[0], []).append(row[1]) -%}
     {%- endfor -%}
     {{ return(found) }}
 {%- endmacro %}
 
 
-{% macro has_the_same_columns(node) -%}
-    {{ return(columns_of('marts', node.name) == columns_of('candidate', node.name)) }}
+{#- The columns of one relation, for a model that asks about no other. -#}
+{% macro columns_of(schema, name) -%}
+    {{ return(all_columns().get(schema ~ '.' ~ name, [])) }}
+{%- endmacro %}
+
+
+{% macro has_the_same_columns(node, columns) -%}
+    {{ return(columns.get('marts.' ~ node.name) == columns.get('candidate.' ~ node.name)) }}
 {%- endmacro %}
 
 
@@ -201,7 +252,7 @@ with come as (
 
 
 {% macro history_columns(node) -%}
-    {{ return(node.columns.keys() | reject('equalto', 'loaded_at') | list) }}
+    {{ return(node.columns.keys() | reject('in', ['loaded_at', 'publication_id']) | list) }}
 {%- endmacro %}
 
 
@@ -218,6 +269,17 @@ alter table history.{{ node.name }} add column if not exists {{ column }}
     {{ node.columns[column].data_type.split('(')[0] }};
 {% endfor -%}
 create index if not exists {{ node.name }}_by_publication on history.{{ node.name }} (publication_id);
+do $$
+begin
+    if obj_description('history.{{ node.name }}'::regclass, 'pg_class') is null then
+        execute format(
+            'comment on table history.{{ node.name }} is %L',
+            'What each publication took out and put in, since publication '
+            || (select max(publication_id) from marts.publications) || '.'
+        );
+    end if;
+end
+$$;
 {%- endif %}
 {%- endmacro %}
 
@@ -233,11 +295,30 @@ select count(*) from {{ rows }}
 {%- endmacro %}
 
 
+{#- What was noted before there were ids gets those of its names, so that a past state can be compared. -#}
+{% macro history_ids(node) -%}
+{%- set columns = history_columns(node) -%}
+{% if 'payee_id' in columns -%}
+update history.{{ node.name }} as noted set payee_id = names.payee_id
+from reference.payee_names as names
+where noted.payee_id is null and names.name_key = ops.match_key(noted.rep_name);
+{%- endif %}
+{% if 'product_line_id' in columns -%}
+update history.{{ node.name }} as noted set product_line_id = names.product_line_id
+from reference.product_line_names as names
+where noted.product_line_id is null and names.name_key = ops.match_key(noted.product_line);
+{%- endif %}
+{% if 'credit_id' in columns -%}
+update history.{{ node.name }} set credit_id = line_id, credit_share = 1 where credit_id is null;
+{%- endif %}
+{%- endmacro %}
+
+
 {#- The same where a mart has other columns than it had: told by those that both have, which may have
     become longer or shorter (numeric, numeric(15,2)). -#}
-{% macro noted_changes(node) -%}
+{% macro noted_changes(node, columns) -%}
 {%- set published = [] -%}
-{%- for column in columns_of('marts', node.name) -%}
+{%- for column in columns.get('marts.' ~ node.name, []) -%}
     {%- do published.append(column.split('(')[0]) -%}
 {%- endfor -%}
 {%- if node.config.meta.history and published -%}
@@ -246,16 +327,17 @@ select count(*) from {{ rows }}
         if column ~ ' ' ~ node.columns[column].data_type.split('(')[0] in published -%}
         {%- do names.append(column) -%}
     {%- endfor -%}
-    {%- set columns = names | join(', ') -%}
+    {%- set both = names | join(', ') -%}
 {{ history_table(node) }}
-insert into history.{{ node.name }} (publication_id, change, {{ columns }})
-select (select max(publication_id) from marts.publications), change, {{ columns }}
+insert into history.{{ node.name }} (publication_id, change, {{ both }})
+select (select max(publication_id) from marts.publications), change, {{ both }}
 from (
-    (select 'removed' as change, {{ columns }} from marts.{{ node.name }}
-    except all select 'removed', {{ columns }} from candidate.{{ node.name }})
+    (select 'removed' as change, {{ both }} from marts.{{ node.name }}
+    except all select 'removed', {{ both }} from candidate.{{ node.name }})
     union all
-    (select 'added', {{ columns }} from candidate.{{ node.name }}
-    except all select 'added', {{ columns }} from marts.{{ node.name }})
+    (select 'added', {{ both }} from candidate.{{ node.name }}
+    except all select 'added', {{ both }} from marts.{{ node.name }})
 ) as changes;
+{{ history_ids(node) }}
 {%- endif -%}
 {%- endmacro %}

@@ -34,7 +34,7 @@ $lock$;
 
 
 {#- Mark the private schemas as complete, in the transaction of the publication: from here on a build may
-    rely on what is there (`shs_pipeline/marts.py`). The mark goes when a full build drops them. -#}
+    rely on what is there (`shs_pipeline/marts/due.py`). The mark goes when a full build drops them. -#}
 {% macro mark_private_schemas() -%}
 {%- if flags.FULL_REFRESH -%}
 do $mark$

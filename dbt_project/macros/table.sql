@@ -1,16 +1,14 @@
 {#- A table holds the rows of one build. What a build needs is small, so the table is emptied and
-    filled again; a full refresh finds no tables (`shs_pipeline/marts.py` drops them) and makes all anew,
-    with the contract checked and the indexes that the mart will have. -#}
+    filled again; a full refresh finds no tables (`shs_pipeline/marts/build.py` drops them) and makes all anew,
+    with the contract checked and the indexes that the mart will have. So nothing has to be asked about what
+    is there. -#}
 {% materialization table, adapter='postgres' %}
 
-    {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type='table') -%}
-
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% call statement('main') -%}
         {{ assert_build_lock() }}
-        {%- if existing is none -%}
+        {%- if flags.FULL_REFRESH -%}
             {{ get_create_table_as_sql(False, target, sql) }}
         {%- elif config.get('contract').enforced -%}
             truncate {{ target }};
@@ -20,7 +18,7 @@
             truncate {{ target }};
             insert into {{ target }} ({{ sql }});
         {%- endif %}
-        {%- if existing is none and config.get('meta', {}).get('readers') == 'rep' %}
+        {%- if flags.FULL_REFRESH and config.get('meta', {}).get('readers') == 'rep' %}
             {#- Without statistics an EXPLAIN cannot tell a rep how many lines others have. #}
             {% for column in model.columns -%}
             alter table {{ target }} alter column {{ column }} set statistics 0;
@@ -29,11 +27,10 @@
         analyze {{ target }}
     {%- endcall %}
 
-    {%- if existing is none -%}
+    {%- if flags.FULL_REFRESH -%}
         {% do create_indexes(target) %}
     {%- endif -%}
 
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
 
     {{ return({'relations': [target]}) }}

@@ -4,6 +4,12 @@ trim_scale({{ rate }} * 100) || ' %'
 {%- endmacro %}
 
 
+{#- A text with a full stop, unless it ends like a sentence already. -#}
+{% macro sentence(text) -%}
+regexp_replace({{ text }}, '([^.!?])$', '\1.')
+{%- endmacro %}
+
+
 {% macro dollars(amount) -%}
 to_char({{ amount }}, 'FM9,999,999,999,990.00')
 {%- endmacro %}

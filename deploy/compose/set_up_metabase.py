@@ -1,16 +1,16 @@
-"""Make the account of `SHS_METABASE_USER` the administrator of a fresh Metabase, before others reach it."""
+"""Make `SHS_METABASE_USER` the administrator of a new Metabase before anybody else can reach it."""
 
 from __future__ import annotations
 
 import sys
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.months import today
 from shs_pipeline.metabase.client import MetabaseClient, MetabaseError, wait_until_ready
 from shs_pipeline.metabase.sign_in import Account, sign_in
 from shs_pipeline.metabase.versions import check_version
-from shs_pipeline.months import today
-from shs_pipeline.secret_store import secret_store
-from shs_pipeline.settings import Settings, load_settings
+from shs_pipeline.settings.secret_store import secret_store
+from shs_pipeline.settings.settings import Settings, load_settings
 
 WAIT_SECONDS = 300
 

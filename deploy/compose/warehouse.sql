@@ -30,6 +30,22 @@ begin
 end $$;
 revoke all on schema public from public;
 grant all on schema public to shs_owner;
+-- Some commands wait for the strongest lock of a table, the catalog's too, before they ask for rights.
+create or replace function public.only_the_owner_defines() returns event_trigger
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not pg_has_role((select datdba from pg_database where datname = current_database()), 'usage') then
+        raise insufficient_privilege
+            using message = format('permission denied: only the owner of this database may %s', tg_tag);
+    end if;
+end
+$$;
+revoke all on function public.only_the_owner_defines() from public;
+drop event trigger if exists only_the_owner_defines;
+create event trigger only_the_owner_defines on ddl_command_start
+    execute function public.only_the_owner_defines();
+alter event trigger only_the_owner_defines enable always;
 
 \connect postgres
 -- No query of a login fills the disk with temporary files; the owner's builds have no limit.
@@ -45,7 +61,7 @@ alter role shs_owner set temp_file_limit = -1;
 grant pg_use_reserved_connections to shs_owner;
 -- What a login does wrong it is told; in the log such an error would be as long as the login likes.
 alter system set log_min_error_statement = 'panic';
-alter role all set log_min_messages = 'fatal';
+alter role all set log_min_messages = 'panic';
 alter role shs_owner set log_min_messages = 'warning';
 create database shs owner shs_owner;
 create database shs_dagster owner shs_owner;

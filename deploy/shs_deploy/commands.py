@@ -1,4 +1,4 @@
-"""What each task of ours runs: the commands of docker-compose.yml, and the gate before Dagster's UI."""
+"""What each of our tasks runs: the commands of docker-compose.yml, and the gate before Dagster's UI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is set for one environment: read from the CDK's context, held against what can be used.
+"""The settings of one environment: read from the CDK's context and validated.
 
 The context is `environments/<environment>.json` and, before it, what `-c key=value` says. Nothing in it
 is secret.
@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from shs_deploy import entry
 from shs_deploy.context import HOST, ConfigError, flag, matching, needed, several, together
 from shs_deploy.sizes import SIZES, Size
+from shs_pipeline.metabase.versions import judged
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "environments"
@@ -214,9 +216,19 @@ def _size(context: Mapping[str, Any]) -> Size:
 def _metabase_version(context: Mapping[str, Any]) -> str:
     """Return the version of Metabase: the one of `docker-compose.yml`, so that it stands in one place."""
     if "metabase_version" in context:
-        return matching("metabase_version", str(context["metabase_version"]), r"v[01]\.\d+[\w.-]*")
+        found = matching("metabase_version", str(context["metabase_version"]), r"v[01]\.\d+\.\d+[\w.-]*")
+    else:
+        found = _pinned_metabase()
+    # Once deployed it is public. On the first of all days: that security fixes end soon is told elsewhere.
+    warning = judged({"version": {"tag": found}}, date.min)
+    if warning is not None and warning.kind == "unsafe":
+        raise ConfigError(f"metabase_version cannot be {found}: {warning.problem} {warning.remedy}")
+    return found
+
+
+def _pinned_metabase() -> str:
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    found = re.search(r"metabase/metabase:(?:\$\{METABASE_VERSION:-)?(v[01]\.\d+[\w.-]*)", compose)
+    found = re.search(r"metabase/metabase:(?:\$\{METABASE_VERSION:-)?(v[01]\.\d+\.\d+[\w.-]*)", compose)
     if found is None:
         raise ConfigError(
             "docker-compose.yml does not say which Metabase is used. Set metabase_version, such as v0.58.39."
@@ -259,7 +271,7 @@ def _certificates(context: Mapping[str, Any]) -> tuple[str, ...]:
     if "certificate_arn" not in context:
         if "hosted_zone_id" not in context:
             raise ConfigError(
-                "Neither certificate_arn nor hosted_zone_id is set, and nothing is served without TLS. Set "
+                "Neither certificate_arn nor hosted_zone_id is set, but nothing is served without TLS. Set "
                 "the ARN of an issued certificate, or the hosted zone in which to issue one."
             )
         return ()

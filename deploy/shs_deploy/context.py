@@ -48,7 +48,7 @@ def needed(context: Mapping[str, Any], key: str) -> str:
     """Return a setting that has to be there."""
     if key not in context:
         raise ConfigError(
-            f"{key} is not set. Write it into deploy/environments/<environment>.json, or say -c {key}=…; "
+            f"{key} is not set. Add it to deploy/environments/<environment>.json, or pass -c {key}=…; "
             "docs/deploy.md lists the settings."
         )
     return str(context[key])
@@ -58,7 +58,7 @@ def matching(key: str, value: str, form: str) -> str:
     """Return a value that has the form of a regular expression."""
     if not re.fullmatch(form, value):
         example = EXAMPLES.get(key, f"a text that matches {form}")
-        raise ConfigError(f"{key} is {value!r}, which cannot be used. Write it like this: {example}.")
+        raise ConfigError(f"{key} is {value!r}, which is not valid. Write it like this: {example}.")
     return value
 
 
@@ -72,7 +72,7 @@ def together(context: Mapping[str, Any], keys: tuple[str, ...]) -> bool:
     if missing and len(missing) < len(keys):
         given = ", ".join(key for key in keys if key in context)
         raise ConfigError(
-            f"{given} is set, and {', '.join(missing)} is not. They go together: set all or none."
+            f"{given} is set, but {', '.join(missing)} is not. They go together: set all or none."
         )
     return not missing
 
@@ -87,5 +87,5 @@ def flag(context: Mapping[str, Any], key: str, default: bool = False) -> bool:
     """Return a setting that is true or false."""
     value = str(context.get(key, default)).lower()
     if value not in ("true", "false"):
-        raise ConfigError(f"{key} is {value!r}. Say true or false.")
+        raise ConfigError(f"{key} is {value!r}. Set it to true or false.")
     return value == "true"

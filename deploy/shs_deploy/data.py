@@ -27,11 +27,13 @@ LANDING = "landing"
 """The folder of the landing zone in its bucket; `SHS_LANDING` is `s3://<bucket>/landing`."""
 
 _EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
-# Not `rejected/`, where the system itself writes.
+# Not `rejected/` and `paid/`, where the system itself writes.
 _WATCHED = ("incoming", "reference")
+# What is paid is decided here.
+_OF_FINANCE = ("reference/pay_periods.xlsx", "incoming/adjustments")
 _DAYS_OF_YEAR = 365.25
 WAREHOUSE_OWNER, METABASE_OWNER = "shs_owner", "metabase"
-"""To whom the databases belong; two logins stand for each (`shs_pipeline/database_logins.py`)."""
+"""To whom the databases belong; two logins stand for each (`shs_pipeline/database/owner_logins.py`)."""
 
 
 class Data(Stack):
@@ -58,7 +60,8 @@ class Data(Stack):
         self.metabase_key = self._secret(
             "MetabaseKey",
             "metabase-encryption-key",
-            "With it Metabase encrypts the passwords of its connections. Lost, they have to be made anew.",
+            "Metabase's key for encrypting its connections' passwords. If it is lost, they must be "
+            "recreated.",
         )
         self.metabase_admin = self._secret(
             "MetabaseAdmin",
@@ -71,7 +74,8 @@ class Data(Stack):
         databases = (self.warehouse, self.metabase_database)
         backed_up = [self.landing_arn, *(database.instance.attr_db_instance_arn for database in databases)]
         self.vault = Backups(self, config, self.key, backed_up).vault
-        self._make_policy_of_admins()
+        self._make_policy_of_droppers()
+        self._make_policy_of_finance()
         CfnOutput(self, "LandingUrl", value=f"s3://{self.landing.bucket_name}/{LANDING}")
 
     @property
@@ -135,7 +139,7 @@ class Data(Stack):
                 resources=[bucket.arn_for_objects(f"balancer/AWSLogs/{Aws.ACCOUNT_ID}/*")],
             )
         )
-        accept(bucket, "It is where the others are logged; a log of the log would have no end.", "S1")
+        accept(bucket, "The other buckets log here; logging the log bucket would never end.", "S1")
         return bucket
 
     def _make_queues(self) -> tuple[sqs.Queue, sqs.Queue]:
@@ -250,7 +254,7 @@ class Data(Stack):
         name: str,
         description: str,
         template: str | None = None,
-        why: str = "Nothing else would learn of a change: Metabase keeps what was made with it.",
+        why: str = "Changing it would break Metabase, which keeps what was encrypted with it.",
     ) -> secretsmanager.Secret:
         """Return a secret with a random text, which is its password where it has a template of JSON."""
         second = self._config.backup_region
@@ -273,22 +277,46 @@ class Data(Stack):
         accept(secret, why, "SMG4")
         return secret
 
-    def _make_policy_of_admins(self) -> None:
-        """Make the rights of a person who drops files; to be attached to the company's own group or role."""
-        policy = iam.ManagedPolicy(
-            self,
-            "DropFiles",
-            managed_policy_name=f"{self._config.prefix}-drop-files",
-            description="Drop files for the sales tracker, and read what was rejected",
-        )
-        watched = [f"{self.landing_arn}/{LANDING}/{folder}/*" for folder in _WATCHED]
-        rejected = [f"{self.landing_arn}/{LANDING}/rejected/*"]
+    def _make_policy_of_droppers(self) -> None:
+        """Make the rights of a person who drops files; to be attached to the company's own group or role.
+
+        What is refused stays refused, whatever else is attached: Finance is for those who close months.
+        """
         why = "A person drops and corrects files of any name in these folders, and in no other."
+        self._make_policy(
+            "DropFiles",
+            "drop-files",
+            "Drop files for the sales tracker, and read what was rejected",
+            Right(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], self._below(*_WATCHED), why),
+            Right(["s3:GetObject"], self._below("rejected"), why),
+            Right(["s3:PutObject", "s3:DeleteObject"], self._below(*_OF_FINANCE), why, is_refused=True),
+        )
+
+    def _make_policy_of_finance(self) -> None:
+        """Make the rights of a person who closes months, who may drop all other files, too."""
+        why = "A person drops files of any name in these folders, closes months, and reads what was paid."
+        self._make_policy(
+            "Finance",
+            "finance",
+            "Close months, hand in adjustments, drop files, and read what was paid",
+            Right(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], self._below(*_WATCHED), why),
+            Right(["s3:GetObject"], self._below("rejected", "paid"), why),
+        )
+
+    def _below(self, *folders: str) -> list[str]:
+        """Return what lies in folders of the landing zone; a file stands for itself."""
+        names = (folder if folder.endswith(".xlsx") else f"{folder}/*" for folder in folders)
+        return [f"{self.landing_arn}/{LANDING}/{name}" for name in names]
+
+    def _make_policy(self, construct: str, name: str, description: str, *rights: Right) -> None:
+        policy = iam.ManagedPolicy(
+            self, construct, managed_policy_name=f"{self._config.prefix}-{name}", description=description
+        )
+        below = of_prefix("", LANDING, f"{LANDING}/*")
         key = [self.key.key_arn]
         for right in (
-            Right(["s3:ListBucket"], [self.landing_arn], conditions=of_prefix("", LANDING, f"{LANDING}/*")),
-            Right(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], watched, why),
-            Right(["s3:GetObject"], rejected, why),
+            Right(["s3:ListBucket"], [self.landing_arn], conditions=below),
+            *rights,
             Right(["kms:Decrypt", "kms:GenerateDataKey"], key, conditions=by_service("s3")),
         ):
             policy.add_statements(right.statement())

@@ -153,7 +153,7 @@ class Postgres(Construct):
         _accept_port(replica)
         accept(
             replica,
-            "Lost, it is made anew from the first; that one has a second zone and backups.",
+            "If lost, it is recreated from the first one, which has a second zone and backups.",
             "RDS3",
             "RDS13",
         )

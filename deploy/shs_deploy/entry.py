@@ -55,7 +55,7 @@ def networks(context: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the networks that reach the load balancer, which somebody has to decide."""
     if "allowed_networks" not in context:
         raise ConfigError(
-            "allowed_networks is not set. Write it into deploy/environments/<environment>.json: the networks "
+            "allowed_networks is not set. Add it to deploy/environments/<environment>.json: the networks "
             'of your offices or VPN, such as ["203.0.113.0/24"], or "everywhere". Who may reach the login of '
             "Metabase is for you to decide; docs/deploy.md lists the settings."
         )

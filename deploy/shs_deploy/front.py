@@ -16,11 +16,20 @@ from shs_deploy.network import METABASE_PORT, WEB_PORT, Network
 from shs_deploy.services import Services
 
 _SESSION_HOURS = 8
+_NOT_HERE = "Not here."
 # A fresh Metabase makes whoever calls these first its administrator; `shs metabase apply` sets it up by
 # the internal name. The rest of the list shows questions without a login, which nothing here uses.
 _CLOSED_PATHS = (
     ("/setup*", "/api/setup*", "/api/docs*"),
     ("/public*", "/api/public*", "/embed*", "/api/embed*"),
+)
+# The same written so that the patterns above do not find it. Metabase itself writes no path like that: behind
+# the two first parts it has %-codes, in what people type into a filter. From end to end, so that it does not
+# matter whether the load balancer looks for a part or for the whole.
+_ODD_PATHS = (
+    "^/(api/)?[^/]*[%A-Z].*$",
+    "^.*(//|;).*$",
+    "^.*(/|%2[fF])([.]|%2[eE])([.]|%2[eE])?((/|%2[fF]).*)?$",
 )
 
 
@@ -49,11 +58,12 @@ class Front(Construct):
             open=False,
             # Whoever knows the address only, or another host name, sees nothing.
             default_action=elb.ListenerAction.fixed_response(
-                404, content_type="text/plain", message_body="Not here."
+                404, content_type="text/plain", message_body=_NOT_HERE
             ),
         )
         self.targets = {"metabase": self._target(services, "metabase", METABASE_PORT, "/api/health")}
         self._close_paths(listener, config.metabase_host)
+        self._close_odd_paths(listener, config.metabase_host)
         if config.has_metabase_oidc:
             # A page that asks for data cannot follow a redirect to the provider: it gets a 401 instead.
             self._pass_on(listener, "metabase", config.metabase_host, 9, only=["/api/*"])
@@ -127,9 +137,36 @@ class Front(Construct):
                     elb.ListenerCondition.path_patterns(list(paths)),
                 ],
                 action=elb.ListenerAction.fixed_response(
-                    404, content_type="text/plain", message_body="Not here."
+                    404, content_type="text/plain", message_body=_NOT_HERE
                 ),
             )
+
+    def _close_odd_paths(self, listener: elb.ApplicationListener, host: str) -> None:
+        """Refuse odd spellings; the construct knows no regular expressions, the resource itself does."""
+        rule = elb.CfnListenerRule
+        rule(
+            self,
+            "OddPathsRule",
+            listener_arn=listener.listener_arn,
+            priority=len(_CLOSED_PATHS) + 1,
+            conditions=[
+                rule.RuleConditionProperty(
+                    field="host-header", host_header_config=rule.HostHeaderConfigProperty(values=[host])
+                ),
+                rule.RuleConditionProperty(
+                    field="path-pattern",
+                    path_pattern_config=rule.PathPatternConfigProperty(regex_values=list(_ODD_PATHS)),
+                ),
+            ],
+            actions=[
+                rule.ActionProperty(
+                    type="fixed-response",
+                    fixed_response_config=rule.FixedResponseConfigProperty(
+                        status_code="404", content_type="text/plain", message_body=_NOT_HERE
+                    ),
+                )
+            ],
+        )
 
     def _pass_on(
         self,

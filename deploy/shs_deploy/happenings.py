@@ -1,4 +1,4 @@
-"""What AWS tells by itself, sent on to the topic: deployments, scans, databases, backups, logins."""
+"""Events that AWS reports, forwarded to the topic: deployments, scans, databases, backups, logins."""
 
 from __future__ import annotations
 

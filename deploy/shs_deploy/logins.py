@@ -1,7 +1,7 @@
 """The databases' logins: made before anything starts that needs them, and changed every month.
 
 Nothing works as the master user of RDS but these containers, which know its password; what they do is in
-`shs_pipeline/database_logins.py`.
+`shs_pipeline/database/owner_logins.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shs_deploy.services import Services
 
 LOGINS = "logins"
-_PROGRAM = ["python", "-m", "shs_pipeline.database_logins"]
+_PROGRAM = ["python", "-m", "shs_pipeline.database.owner_logins"]
 _SIZE = sizes.Task(256, 512)
 # Before the backup and the maintenance of the night, in the month's first one.
 _WHEN = events.Schedule.cron(minute="0", hour="2", day="1")

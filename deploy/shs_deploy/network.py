@@ -111,6 +111,8 @@ class Network(Stack):
             ("webserver", "code", ec2.Port.tcp(CODE_PORT)),
             ("runs", "code", ec2.Port.tcp(CODE_PORT)),
             ("runs", "metabase", ec2.Port.tcp(METABASE_PORT)),
+            # The sensor of the notices asks for its version.
+            ("code", "metabase", ec2.Port.tcp(METABASE_PORT)),
             ("webserver", "warehouse", POSTGRES),
             ("code", "warehouse", POSTGRES),
             ("runs", "warehouse", POSTGRES),

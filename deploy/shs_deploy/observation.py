@@ -145,14 +145,14 @@ class Observation(Stack):
                 "NotPublished",
                 NOT_PUBLISHED,
                 0,
-                "What was loaded a day ago has not been published: see shs status.",
+                "Data loaded a day ago has not been published yet. Run shs status.",
             ),
-            ("MetabaseVersion", METABASE_VERSION, 0, "Metabase needs an upgrade: shs doctor says why."),
+            ("MetabaseVersion", METABASE_VERSION, 0, "Metabase needs an upgrade; shs doctor says why."),
         ]
         if self._config.mail:
             # A mail server may be away for a moment; each try of it counts.
             events_of_work.append(
-                ("FailedMails", MAIL_FAILED, 2, "Mail cannot be sent: shs notices says why, and keeps it.")
+                ("FailedMails", MAIL_FAILED, 2, "Mail cannot be sent and is waiting; shs notices says why.")
             )
         self.work = {name: self._count(name, text) for name, text, _, _ in events_of_work}
         for name, _, most, what in events_of_work:
@@ -176,7 +176,7 @@ class Observation(Stack):
     def _watch_queues(self) -> None:
         self.alarm(
             "QueueAge",
-            "Notices of arrivals stay in their queue: is the code server up, is the sensor switched on?",
+            "Arrival messages are not being read from their queue. Check the code server and the sensor.",
             self._data.arrivals.metric_approximate_age_of_oldest_message(
                 period=FIVE_MINUTES, statistic="Maximum"
             ),
@@ -199,7 +199,7 @@ class Observation(Stack):
             reports = self._of_service(name, "CPUUtilization", "SampleCount")
             self.alarm(
                 f"{name.capitalize()}Down",
-                f"No task of {name} has run for ten minutes. Its log and the service's events say why.",
+                f"No task of {name} has been running for ten minutes. See its log and the service's events.",
                 reports,
                 1,
                 comparison=UNDER,
@@ -233,7 +233,7 @@ class Observation(Stack):
         balancer = self._front.balancer.metrics
         self.alarm(
             "BalancerErrors",
-            "The load balancer itself answers with errors: no healthy task behind it?",
+            "The load balancer itself returns errors. Check whether any healthy task is behind it.",
             balancer.http_code_elb(elb.HttpCodeElb.ELB_5XX_COUNT, period=FIVE_MINUTES, statistic="Sum"),
             10,
         )

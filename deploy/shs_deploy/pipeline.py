@@ -28,6 +28,7 @@ _QUALIFIER = "hnb659fds"  # of `cdk bootstrap`, unless told otherwise
 _TEST = [
     "CI=1 make check",
     "CI=1 make test",
+    "make pythons",
     "bash scripts/deploy_check.sh",
     "bash scripts/audit.sh",
 ]

@@ -1,4 +1,4 @@
-"""Starts services anew whose secrets have changed: a task reads its secrets when it starts, and never again.
+"""Restarts services whose secrets have changed: a task reads its secrets when it starts, and never again.
 
 This file is the code of a Lambda function; it may be no longer than 4096 characters.
 """
@@ -26,7 +26,7 @@ def redeploy(ecs: Any, secrets: Any, cluster: str, services: dict[str, list[str]
         services: by the name of a service, the ARNs of its secrets.
 
     Returns:
-        The names of the services that were started anew.
+        The names of the restarted services.
     """
     changed = {
         arn: _changed(secrets, arn) for arn in sorted({arn for arns in services.values() for arn in arns})

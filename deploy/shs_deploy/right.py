@@ -23,17 +23,22 @@ class Right:
         actions: each by its name, never with a star.
         on: ARNs; built of texts and the names of this account and region alone.
         because: why a star stands in one of them. Without it, cdk-nag finds the star.
+        is_refused: nothing else permits it then.
     """
 
     actions: Sequence[str]
     on: Sequence[str]
     because: str = ""
     conditions: Conditions | None = None
+    is_refused: bool = False
 
     def statement(self) -> iam.PolicyStatement:
         """Return the statement."""
         return iam.PolicyStatement(
-            actions=list(self.actions), resources=list(self.on), conditions=dict(self.conditions or {})
+            actions=list(self.actions),
+            resources=list(self.on),
+            conditions=dict(self.conditions or {}),
+            effect=iam.Effect.DENY if self.is_refused else iam.Effect.ALLOW,
         )
 
     def accept_wildcards(self, construct: IConstruct) -> None:

@@ -9,8 +9,8 @@ from aws_cdk import Aws
 from shs_deploy.data import LANDING, Data
 from shs_deploy.right import Right, by_service, of_prefix
 
-_ANY_FILE = "Files of any name lie in this folder, and nothing else does."
-_ANY_RUN = "Each run is a task of its own, whose name nobody knows before."
+_ANY_FILE = "Files of any name are in this folder, and nothing else is."
+_ANY_RUN = "Each run is its own task, whose name is not known in advance."
 _ALL_ONLY = "AWS knows this right for everything only; it tells names and changes nothing."
 
 
@@ -24,11 +24,13 @@ def read_landing(data: Data) -> list[Right]:
     ]
 
 
-def write_rejected(data: Data) -> list[Right]:
-    """Return the rights to put and remove error workbooks, the only thing the system writes there."""
-    rejected = f"{data.landing_arn}/{LANDING}/rejected/*"
+def write_landing(data: Data) -> list[Right]:
+    """Return the rights to put and remove error workbooks, and to put what else the system makes."""
+    folders = ("rejected", "paid", "reference/current")
+    rejected, *made = (f"{data.landing_arn}/{LANDING}/{folder}/*" for folder in folders)
     return [
         Right(["s3:PutObject", "s3:DeleteObject"], [rejected], _ANY_FILE),
+        Right(["s3:PutObject"], made, _ANY_FILE),
         Right(["kms:GenerateDataKey"], [data.key.key_arn], conditions=by_service("s3")),
     ]
 

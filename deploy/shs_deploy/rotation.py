@@ -1,4 +1,4 @@
-"""Services start anew when one of their secrets has changed, since a task reads them only when it starts."""
+"""Restart services when one of their secrets changes, because a task reads secrets only when it starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CODE = Path(__file__).with_name("redeploy.py")
 
 
 def redeploy_after_rotation(services: Services, config: Config) -> lambda_.Function:
-    """Add the function that starts services anew, called every ten minutes.
+    """Add the function that restarts services, called every ten minutes.
 
     That is soon enough: of a database, the login of before stays valid for a month (`logins.py`).
     """
@@ -51,7 +51,7 @@ def _function(
     function = lambda_.Function(
         services,
         "Redeploy",
-        description="Starts services anew whose secrets have changed",
+        description="Restarts services whose secrets have changed",
         runtime=lambda_.Runtime.PYTHON_3_13,
         handler="index.handler",
         code=lambda_.Code.from_inline(_CODE.read_text(encoding="utf-8")),
@@ -77,7 +77,7 @@ def _role(
         services,
         "RedeployRole",
         assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-        description="What the function may do that starts services anew",
+        description="Permissions of the function that restarts services",
     )
     arn = f"arn:{Aws.PARTITION}:ecs:{Aws.REGION}:{Aws.ACCOUNT_ID}:service/{config.prefix}"
     role.add_to_policy(

@@ -190,7 +190,7 @@ class Services(Stack):
     # --- Dagster --------------------------------------------------------------------------
 
     def _environment(self, run_task: str) -> dict[str, str]:
-        """Return the variables of all four tasks of ours."""
+        """Return the variables of all four of our tasks."""
         warehouse = self._data.warehouse
         return {
             "AWS_REGION": Aws.REGION,
@@ -214,7 +214,7 @@ class Services(Stack):
         if self._config.mail:
             found |= {
                 "SHS_SMTP_HOST": f"email-smtp.{Aws.REGION}.amazonaws.com",
-                "SHSSMTP_PORT": SMTP_PORT,
+                "SHS_SMTP_PORT": SMTP_PORT,
                 "SHS_SMTP_TLS": "starttls",
                 "SHS_SMTP_SENDER": self._config.mail.sender,
             }
@@ -255,7 +255,7 @@ class Services(Stack):
             self._config.size.run,
             [
                 *rights.read_landing(data),
-                *rights.write_rejected(data),
+                *rights.write_landing(data),
                 *rights.keep_people(data),
                 *rights.write_run_logs(data),
                 *rights.know_run_task(),
@@ -358,7 +358,7 @@ class Services(Stack):
             command=COMMANDS[name],
             # ECS does not read the one of the image.
             health_check=ecs.HealthCheck(
-                command=["CMD", "python", "-m", "shs_pipeline.health"],
+                command=["CMD", "python", "-m", "shs_pipeline.system.health"],
                 interval=Duration.seconds(30),
                 timeout=Duration.seconds(15),
                 retries=3,

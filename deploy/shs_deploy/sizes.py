@@ -35,7 +35,7 @@ class Database:
 
     Attributes:
         instance: its class.
-        storage_gib: allocated at the start; it grows by itself up to `most_storage_gib`.
+        storage_gib: allocated at the start; it grows automatically up to `most_storage_gib`.
         is_multi_az: whether a second one stands ready in another zone.
     """
 

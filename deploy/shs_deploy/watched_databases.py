@@ -32,7 +32,7 @@ def watch_databases(observation: Observation, data: Data) -> None:
     _watch(observation, "Replica", identifier, data.replica_size)
     observation.alarm(
         "ReplicaLag",
-        "Metabase shows figures that are more than ten minutes old: the replica does not keep up.",
+        "Metabase's figures are more than ten minutes old, because the replica cannot keep up.",
         of_database(identifier, "ReplicaLag", "Maximum"),
         600,
         periods=2,
@@ -53,7 +53,7 @@ def of_database(identifier: str, name: str, statistic: str) -> cloudwatch.Metric
 def _watch(observation: Observation, name: str, identifier: str, size: Database) -> None:
     observation.alarm(
         f"{name}Storage",
-        "The disk is full and grows no more. See most_storage_gib in sizes.py.",
+        "The disk is almost full and cannot grow further. See most_storage_gib in sizes.py.",
         of_database(identifier, "FreeStorageSpace", "Minimum"),
         size.storage_gib * _GIB * _LITTLE,
         comparison=_UNDER,
@@ -61,7 +61,7 @@ def _watch(observation: Observation, name: str, identifier: str, size: Database)
     )
     observation.alarm(
         f"{name}Connections",
-        "Four fifths of the connections that the database takes are in use.",
+        "Four fifths of the database's connections are in use.",
         of_database(identifier, "DatabaseConnections", "Maximum"),
         int(size.max_connections * 0.8),
         periods=2,
@@ -75,7 +75,7 @@ def _watch(observation: Observation, name: str, identifier: str, size: Database)
     )
     observation.alarm(
         f"{name}Memory",
-        "The database has next to no memory left.",
+        "The database has almost no memory left.",
         of_database(identifier, "FreeableMemory", "Minimum"),
         size.memory_gib * _GIB * _LITTLE,
         comparison=_UNDER,
@@ -84,7 +84,7 @@ def _watch(observation: Observation, name: str, identifier: str, size: Database)
     if size.has_credits:
         observation.alarm(
             f"{name}Credits",
-            "The database has used up its processor credits and becomes slow or costs extra: the next size.",
+            "The database has used up its CPU credits, so it gets slow or costs extra. Choose the next size.",
             of_database(identifier, "CPUCreditBalance", "Minimum"),
             _FEW_CREDITS,
             comparison=_UNDER,

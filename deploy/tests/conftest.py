@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 DEPLOY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(DEPLOY), str(DEPLOY / "tests")]
+sys.path[:0] = [str(DEPLOY), str(DEPLOY / "tests"), str(DEPLOY.parent)]
 
 from shs_deploy.node import use_node_of_this_environment  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Running a script of ours with a stand-in for a program that it calls."""
+"""Run one of our scripts with a stand-in for a program that it calls."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_backups_and_secrets_are_copied_to_the_second_region_if_one_is_named(
         one["Properties"]["Name"].removeprefix("shs-prod/"): one["Properties"].get("ReplicaRegions")
         for one in large.resources("AWS::SecretsManager::Secret").values()
     }
-    # That of mail works in its region only, and is made anew in a minute.
+    # The mail secret works in its region only, and can be recreated in a minute.
     assert kept.pop("smtp") is None
     assert set(map(json.dumps, kept.values())) == {json.dumps([{"Region": "eu-west-1"}])}
     assert "metabase-encryption-key" in kept

@@ -163,7 +163,7 @@ def test_passwords_of_databases_are_made_kept_and_changed_by_aws(each: Written) 
         assert properties["ManageMasterUserPassword"] is True
         assert text(properties["MasterUserSecret"]["KmsKeyId"]).startswith("<Key")
         assert "MasterUserPassword" not in properties
-        # Not the owner of any database: shs_pipeline/database_logins.py.
+        # Not the owner of any database: shs_pipeline/database/owner_logins.py.
         assert properties["MasterUsername"] == "shs_master"
 
 
@@ -208,16 +208,50 @@ def test_the_keys_turn_every_year_and_serve_this_account_and_its_alarms(each: Wr
                 assert set(statement["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey*"}
 
 
-def test_who_drops_files_may_do_just_that(each: Written) -> None:
-    (policy,) = each.resources("AWS::IAM::ManagedPolicy", "data").values()
-    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+def policy_of_people(each: Written, name: str) -> list[Json]:
+    """The statements of a policy that a company attaches to people."""
+    (found,) = [
+        policy["Properties"]["PolicyDocument"]["Statement"]
+        for policy in each.resources("AWS::IAM::ManagedPolicy", "data").values()
+        if text(policy["Properties"]["ManagedPolicyName"]).endswith(name)
+    ]
+    return list(found)
+
+
+def folders(statements: list[Json], action: str, effect: str = "Allow") -> set[str]:
+    """What an action is allowed, or refused, on."""
+    return {
+        text(one).partition("/")[2]
+        for statement in may(statements, action)
+        if statement["Effect"] == effect
+        for one in several(statement["Resource"])
+    }
+
+
+def test_who_drops_files_may_do_just_that_and_decides_nothing_that_is_paid(each: Written) -> None:
+    statements = policy_of_people(each, "-drop-files")
+
     assert actions(statements) == {
         *("s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
         *("kms:Decrypt", "kms:GenerateDataKey"),
     }
-    (writing,) = may(statements, "s3:PutObject")
-    written = {text(one).partition("/")[2] for one in several(writing["Resource"])}
-    assert written == {"landing/incoming/*", "landing/reference/*"}
+    assert folders(statements, "s3:GetObject") == {
+        "landing/incoming/*", "landing/reference/*", "landing/rejected/*",
+    }  # fmt: skip
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        assert folders(statements, action) == {"landing/incoming/*", "landing/reference/*"}
+        assert folders(statements, action, "Deny") == {
+            "landing/reference/pay_periods.xlsx", "landing/incoming/adjustments/*",
+        }  # fmt: skip
+
+
+def test_finance_closes_months_and_reads_but_never_writes_what_was_paid(each: Written) -> None:
+    statements = policy_of_people(each, "-finance")
+
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        assert folders(statements, action) == {"landing/incoming/*", "landing/reference/*"}
+        assert folders(statements, action, "Deny") == set()
+    assert "landing/paid/*" in folders(statements, "s3:GetObject")
 
 
 def test_mail_is_sent_by_a_user_who_can_send_from_one_address_only(small: Written, medium: Written) -> None:

@@ -15,7 +15,11 @@ ROOT = DEPLOY.parent
 PAGE = (ROOT / "docs/deploy.md").read_text()
 PAGES = PAGE + (ROOT / "docs/operation.md").read_text()
 # Made by the commands of the pages themselves, or by nobody: an example of how names are built.
-_MADE_BY_COMMANDS = {"shs-prod-warehouse-restored", "shs-prod-warehouse-before"}
+_MADE_BY_COMMANDS = {
+    f"shs-prod-{database}-{which}"
+    for database in ("warehouse", "metabase")
+    for which in ("restored", "before")
+}
 _NAME = r"shs-prod(?:[-/][a-z0-9]+)*"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 
 import pytest
@@ -28,13 +29,22 @@ def rules(system: Written) -> dict[str, list[Json]]:
     }
 
 
+def fits(paths: Json | None, path: str) -> bool:
+    """Return whether a condition of paths fits; a rule without one is for all."""
+    if paths is None:
+        return True
+    found = any(re.search(pattern, path) for pattern in paths.get("RegexValues", []))
+    # Whether the load balancer looks for a part or the whole, its page does not say.
+    assert found == any(re.fullmatch(pattern, path) for pattern in paths.get("RegexValues", []))
+    return found or any(fnmatchcase(path, pattern) for pattern in paths.get("Values", []))
+
+
 def first_rule(system: Written, host: str, path: str) -> Json:
     """Return the rule that the load balancer would follow, an empty one where none fits."""
     for rule in listener_rules(system):
         conditions = {one["Field"]: one for one in rule["Conditions"]}
         hosts = conditions["host-header"]["HostHeaderConfig"]["Values"]
-        paths = conditions.get("path-pattern", {}).get("PathPatternConfig", {}).get("Values", ["*"])
-        if host in hosts and any(fnmatchcase(path, pattern) for pattern in paths):
+        if host in hosts and fits(conditions.get("path-pattern", {}).get("PathPatternConfig"), path):
             return rule
     return {"Actions": [{"Type": "fixed-response"}]}
 
@@ -118,14 +128,28 @@ def test_metabase_is_passed_on_to_and_watched(each: Written) -> None:
     [
         *("/setup", "/setup/welcome", "/api/setup", "/api/setup/user_defaults"),
         *("/public/question/1", "/api/public/card/1/query", "/embed/dashboard/1", "/api/embed/card/1"),
-        *("/api/docs", "/api/docs/openapi.json"),
+        *("/api/docs", "/api/docs/openapi.json", "/setup.", "/api/setup.", "/api/setup/.", "/api/setup..;/x"),
+        *("//setup", "//api/setup", "/api//setup", "/api//", "/x//api/setup", "/api/setup//"),
+        *("/%73etup", "/%61pi/setup", "/api/set%75p", "/api%2Fsetup", "/%2fapi/setup", "/api/%2573etup"),
+        *("/SETUP", "/Api/setup", "/api/Setup", "/PUBLIC/question/1", "/api/DOCS"),
+        *("/api;a=b/setup", "/api/setup;a", "/x;/../api/setup", "/api/card;x/1"),
+        *("/./setup", "/api/./setup", "/x/../api/setup", "/api/x/../setup", "/x/../../api/setup"),
+        *("/x/%2e%2e/api/setup", "/x/.%2E/api/setup", "/x/y%2F..%2F..%2Fapi%2fsetup", "/x/y/%2e"),
     ],
 )
 def test_nobody_outside_sets_metabase_up_or_sees_anything_without_a_login(each: Written, path: str) -> None:
     assert answer(each, "sales.example.com", path) == "fixed-response"
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard/1", "/api/session", "/api/card/1/query", "/auth/login"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/dashboard/1", "/api/session", "/api/card/1/query", "/auth/login", "/question/12-setup-fees"),
+        *("/app/dist/app-main.5f0C1A.js", "/app/fonts/Lato/lato-v16-latin-regular.woff2", "/a.b/.c"),
+        *("/dashboard/3-Net%20sales", "/api/dashboard/3/params/a1B2/search/Sure%2FFix%20%26%20Co."),
+        *("/auth/forgot_password", "/auth/reset_password/7_0b1C2d", "/api/session/reset_password"),
+    ],
+)
 def test_what_people_use_reaches_metabase(each: Written, path: str) -> None:
     assert answer(each, "sales.example.com", path) == "forward"
 
@@ -137,7 +161,8 @@ def test_a_rule_has_no_more_values_than_the_load_balancer_takes(each: Written) -
             for condition in rule["Conditions"]
             for kind in condition.values()
             if isinstance(kind, dict)
-            for value in kind["Values"]
+            for values in kind.values()
+            for value in values
         ]
         assert len(values) <= 5
 

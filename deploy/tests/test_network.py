@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import pytest
 
 from written import Written, text
 
@@ -86,10 +89,52 @@ def test_who_reaches_what_is_said_group_by_group(medium: Written) -> None:
         ("Metabase", 5432),
     }
     assert ingress(medium, "MetabaseDatabase") == {("Metabase", 5432), ("Code", 5432)}
-    assert ingress(medium, "Metabase") == {("Balancer", 3000), ("Runs", 3000)}
+    assert ingress(medium, "Metabase") == {("Balancer", 3000), ("Code", 3000), ("Runs", 3000)}
     assert ingress(medium, "Code") == {("Webserver", 4000), ("Runs", 4000)}
     assert ingress(medium, "Webserver") == {("Balancer", 3000)}
     assert ingress(medium, "Runs") == set()
+
+
+# In which group each task is; a run and what is started by hand get that of the daemon.
+GROUPS = {
+    "webserver": "Webserver",
+    "code": "Code",
+    "logins": "Code",
+    "metabase": "Metabase",
+    "daemon": "Runs",
+    "run": "Runs",
+    "setup": "Runs",
+}
+# How a variable names what listens in a group, and at which port.
+PLACES = (
+    (r"metabase\.[\w-]+\.internal:(\d+)", "Metabase"),
+    (r"code\.[\w-]+\.internal:(\d+)", "Code"),
+    (r"<[^>]*Warehouse(?:Instance|Replica)[^>]*Endpoint[^>]*>:(\d+)", "Warehouse"),
+    (r"<[^>]*MetabaseDatabaseInstance[^>]*Endpoint[^>]*>:(\d+)", "MetabaseDatabase"),
+)
+
+
+def places_told(system: Written, task: str) -> set[tuple[str, int]]:
+    """Return the groups and ports that the variables of a task's containers name."""
+    values = [
+        (one["Name"], text(one["Value"]))
+        for container in system.containers(task).values()
+        for one in container["Environment"]
+    ]
+    found = {
+        (group, int(port))
+        for _, value in values
+        for form, group in PLACES
+        for port in re.findall(form, value)
+    }
+    return found | {("Endpoints", int(value)) for name, value in values if name.endswith("SMTP_PORT")}
+
+
+@pytest.mark.parametrize("task", GROUPS)
+def test_what_a_task_is_told_to_talk_to_lets_it_in(each: Written, task: str) -> None:
+    told = places_told(each, task)
+    assert told
+    assert {place for place in told if (GROUPS[task], place[1]) not in ingress(each, place[0])} == set()
 
 
 def test_without_a_login_nobody_reaches_dagsters_ui_by_the_network(small: Written) -> None:

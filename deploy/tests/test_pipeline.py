@@ -24,6 +24,17 @@ def commands(system: Written, name: str) -> list[str]:
     return list(json.loads(text(spec))["phases"]["build"]["commands"])
 
 
+def test_every_check_of_the_makefile_is_made_before_anything_is_built(each: Written) -> None:
+    assert commands(each, "test") == [
+        "set -e",
+        "CI=1 make check",
+        "CI=1 make test",
+        "make pythons",
+        "bash scripts/deploy_check.sh",
+        "bash scripts/audit.sh",
+    ]
+
+
 def test_images_never_change_under_a_tag_are_scanned_and_the_old_ones_go(each: Written) -> None:
     repositories = each.resources("AWS::ECR::Repository")
     assert len(repositories) == 2

@@ -53,4 +53,4 @@ def test_a_task_that_never_ran_says_why(tmp_path: Path) -> None:
 def test_without_a_system_and_a_command_nothing_is_started(tmp_path: Path, words: list[str]) -> None:
     ended, calls = run(tmp_path, *words)
     assert (ended.returncode, calls) == (2, [])
-    assert "Name the system and the command" in ended.stderr
+    assert "Give the system and the command" in ended.stderr

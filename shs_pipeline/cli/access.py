@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 
 if TYPE_CHECKING:
     import psycopg
 
-    from shs_pipeline.access import Access, LoginChange
-    from shs_pipeline.secret_store import SecretStore
+    from shs_pipeline.people.changes import LoginChange
+    from shs_pipeline.people.listing import Access
+    from shs_pipeline.settings.secret_store import SecretStore
 
 PANEL = "Data"
 _PATIENCE_SECONDS = 30
 _NOBODY = "No sales_reps workbook is published yet: shs drop FILE --source sales_reps, then shs run."
 PersonArgument = Annotated[
-    str, typer.Argument(metavar="PERSON", help="Name as in the sales_reps workbook, or e-mail address.")
+    str, typer.Argument(metavar="PERSON", help="Name as in the sales_reps workbook, or an email address.")
 ]
 
 
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
     @group.callback(invoke_without_command=True)
     def _access(context: typer.Context) -> None:
-        """List who may log in to the database, as the sales_reps workbook says.
+        """List who may log in to the database, according to the sales_reps workbook.
 
         Examples: [bold]shs access[/bold], [bold]shs access sync[/bold],
         [bold]shs access reset "Dana Whitfield"[/bold]
@@ -45,9 +46,10 @@ def register(app: typer.Typer) -> None:
 
 
 def show() -> None:
-    """Print a row per person."""
-    from shs_pipeline.access import list_access
-    from shs_pipeline.cli.terminal import results, say, table_of
+    """Print one row per person."""
+    from shs_pipeline.cli.table import table_of
+    from shs_pipeline.cli.terminal import results, say
+    from shs_pipeline.people.listing import list_access
 
     with _opened("access") as (connection, secrets, _):
         listed = list_access(connection, secrets, check_passwords=True)
@@ -61,18 +63,19 @@ def show() -> None:
         table.add_row(access.rep_name, access.email, access.permission, access.role_name, access.state)
     table.show(console)
     if any(_is_open_end(access) for access in listed):
-        say(console, "shs access sync does what is still pending.", "yellow")
+        say(console, "Run shs access sync to apply what is pending.", "yellow")
 
 
 def sync() -> None:
-    """Make the login roles follow the published sales_reps workbook, as every build does.
+    """Bring the login roles in line with the published sales_reps workbook, as every build does.
 
-    A password that a person changed at the database gives way to the stored one again.
+    A password that someone changed in the database is reset to the stored one.
 
     Example: [bold]shs access sync[/bold]
     """
-    from shs_pipeline.access import list_access, sync_logins
     from shs_pipeline.cli.terminal import results, say
+    from shs_pipeline.people.access import sync_logins
+    from shs_pipeline.people.listing import list_access
 
     with _opened("access sync") as (connection, secrets, _):
         changes = sync_logins(connection, secrets, check_passwords=True)
@@ -88,44 +91,47 @@ def sync() -> None:
 def url(
     person: PersonArgument,
     show_password: Annotated[
-        bool, typer.Option("--show", help="Print the password too; make sure that nobody else reads it.")
+        bool, typer.Option("--show", help="Print the password too. Make sure nobody else can read it.")
     ] = False,
     passfile: Annotated[
-        bool, typer.Option("--passfile", help="Keep the password in a private file that the URL names.")
+        bool, typer.Option("--passfile", help="Put the password in a private file that the URL points to.")
     ] = False,
 ) -> None:
-    """Print the database URL of a person, with their password: do not paste it where others read.
+    """Print a person's database URL with their password. Do not paste it where others can read it.
 
-    Examples: [bold]shs access url "Dana Whitfield" --show[/bold], and without a password that others
-    on the machine could read: [bold]psql "$(shs access url 'Dana Whitfield' --passfile)"[/bold]
+    Examples: [bold]shs access url "Dana Whitfield" --show[/bold], or without showing the
+    password to others on the machine:
+    [bold]psql "$(shs access url 'Dana Whitfield' --passfile)"[/bold]
     """
-    from shs_pipeline.access import find_login, login_url
-    from shs_pipeline.cli.passfile import with_passfile
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.database.passfile import with_passfile
+    from shs_pipeline.people.logins import find_login
+    from shs_pipeline.people.passwords import login_url
+    from shs_pipeline.settings.settings import load_settings
 
     with _opened("access url") as (connection, secrets, database_url):
         login = find_login(connection, person)
         if not (show_password or passfile):
             raise ShsError(
-                f"The URL of {login.rep_name} (role {login.role_name}) holds a password and is not printed.",
-                "Add --show if nobody else sees the output, or --passfile for psql.",
+                f"The URL of {login.rep_name} (role {login.role_name}) contains a password, so it is not "
+                "printed.",
+                "Add --show if nobody else can see the output, or --passfile for psql.",
             )
         secret = secrets.get(login.secret_name) if login.secret_name else None
     if secret is None:
         raise ShsError(
             f"The password of {login.rep_name} is not in the store that SHS_SECRETS names.",
-            "Correct SHS_SECRETS, or make a new password with shs access sync.",
+            "Correct SHS_SECRETS, or create a new password with shs access sync.",
         )
     found = login_url(database_url, login.role_name, secret)
     typer.echo(found if show_password else with_passfile(load_settings().home, found))
 
 
 def reset(person: PersonArgument) -> None:
-    """Give a person a new password and end their open sessions, for example when it leaked.
+    """Give a person a new password and end their open sessions, for example after a leak.
 
     Example: [bold]shs access reset "Dana Whitfield"[/bold]
     """
-    from shs_pipeline.access import reset_password
+    from shs_pipeline.people.access import reset_password
 
     with _opened("access reset") as (connection, secrets, _):
         change = reset_password(connection, secrets, person)
@@ -133,7 +139,7 @@ def reset(person: PersonArgument) -> None:
 
 
 def _is_open_end(access: Access) -> bool:
-    from shs_pipeline.access import PENDING
+    from shs_pipeline.people.listing import PENDING
 
     return PENDING in access.state
 
@@ -149,11 +155,11 @@ def _show_changes(changes: Sequence[LoginChange]) -> None:
 @contextmanager
 def _opened(command: str) -> Iterator[tuple[psycopg.Connection, SecretStore, str]]:
     """Yield an owner's connection with all tables made, the store, and the owner's URL."""
-    from shs_pipeline.cli.run import open_job
-    from shs_pipeline.database import connect
-    from shs_pipeline.secret_store import secret_store
-    from shs_pipeline.settings import load_settings
-    from shs_pipeline.warehouse import ensure_tables, has_tables
+    from shs_pipeline.database.connection import connect
+    from shs_pipeline.ingest.job import open_job
+    from shs_pipeline.ingest.warehouse import ensure_tables, has_tables
+    from shs_pipeline.settings.secret_store import secret_store
+    from shs_pipeline.settings.settings import load_settings
 
     settings = load_settings()
     job = open_job(settings, command, _PATIENCE_SECONDS)

@@ -1,51 +1,15 @@
-"""What people type: names of sources, months, files."""
+"""What people type: source names, months, files."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from shs_pipeline.errors import ShsError
-from shs_pipeline.months import parse_month
-from shs_pipeline.reference import NAMES as REFERENCE_NAMES
-from shs_pipeline.reference import table_named
-from shs_pipeline.sources import NAMES as SOURCE_NAMES
-from shs_pipeline.sources import source_named
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.months import parse_month
 
-if TYPE_CHECKING:
-    from shs_pipeline.source import Declaration
-
-
-def known_name(typed: str) -> str:
-    """Return the source or reference table that is meant; case, blanks and hyphens do not count.
-
-    Raises:
-        ShsError: there is none of this name.
-    """
-    name = re.sub(r"[\s-]+", "_", typed.strip().casefold())
-    names: Sequence[str] = (*SOURCE_NAMES, *REFERENCE_NAMES)
-    if name in names:
-        return name
-    close = difflib.get_close_matches(name, names, n=1)
-    meant = f"Did you mean {close[0]}? " if close else ""
-    raise ShsError(
-        f"There is no source or reference table called {typed!r}.",
-        f"{meant}Sources are {', '.join(SOURCE_NAMES)}; reference tables are {', '.join(REFERENCE_NAMES)}.",
-    )
-
-
-def declaration_named(typed: str) -> Declaration:
-    """Return the declaration of the source or reference table that is meant.
-
-    Raises:
-        ShsError: there is none of this name.
-    """
-    name = known_name(typed)
-    return source_named(name) if name in SOURCE_NAMES else table_named(name)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def month_typed(text: str, option: str) -> date:
@@ -62,6 +26,41 @@ def month_typed(text: str, option: str) -> date:
     return month
 
 
+def months_typed(text: str, option: str) -> tuple[date, date]:
+    """Return the first and last month of `YYYY-MM..YYYY-MM`; of one month that month twice.
+
+    Raises:
+        ShsError: it is neither, or the first month is the later one.
+    """
+    first, dots, last = text.partition("..")
+    months = month_typed(first, option), month_typed(last if dots else first, option)
+    if months[0] > months[1]:
+        raise ShsError(f"{option} {text} ends before it begins.", "Write the earlier month first.")
+    return months
+
+
+def moment_typed(text: str, option: str) -> datetime:
+    """Return a moment in UTC: the end of a day typed as `YYYY-MM-DD`, or a time (ISO 8601).
+
+    Raises:
+        ShsError: it is neither, or not over yet.
+    """
+    typed, now = text.strip(), datetime.now(UTC)
+    try:
+        is_day = _DAY.fullmatch(typed) is not None
+        found = datetime.fromisoformat(typed)
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ShsError(
+            f"{option} {text!r} is neither a day nor a time.",
+            f"Write it as {option} 2026-11-01 (its end), or {option} 2026-11-01T12:00 (UTC).",
+        ) from None
+    if found > now:
+        raise ShsError(f"{option} {text} is in the future.", "Name a day or a time that is past.")
+    # Of today as much as there is.
+    return min(found + timedelta(days=1), now) if is_day else found
+
+
 def file_content(path: Path) -> bytes:
     """Return the bytes of a local file.
 
@@ -72,11 +71,11 @@ def file_content(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise ShsError(
-            f"There is no file {path}.", "Check the path; put it in quotes if it has blanks."
+            f"There is no file {path}.", "Check the path; put it in quotes if it contains spaces."
         ) from None
     except IsADirectoryError:
-        raise ShsError(f"{path} is a folder.", "Name one file in it.") from None
+        raise ShsError(f"{path} is a folder, not a file.", "Name one file in it.") from None
     except OSError as error:
         raise ShsError(
-            f"{path} cannot be read ({error.strerror}).", "Check the file and its rights."
+            f"{path} cannot be read ({error.strerror}).", "Check the file and its permissions."
         ) from None

@@ -1,4 +1,4 @@
-"""CSV for other programs, which no spreadsheet takes for formulas and no terminal for commands."""
+"""CSV for other programs, safe from formula injection in spreadsheets and from escape codes in terminals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Iterable, Sequence
 
-from shs_pipeline.printable import csv_cell
+from shs_pipeline.base.printable import csv_cell
 
 
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

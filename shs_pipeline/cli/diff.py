@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from shs_pipeline.payout_diff import Comparison, Line, LineChange, Part, PayoutChange
+    from shs_pipeline.marts.line_changes import LineChange
+    from shs_pipeline.marts.payout_diff import Comparison, Part, PayoutChange
+    from shs_pipeline.marts.payout_states import Line
 
 PANEL = "Data"
 _LINES_SHOWN = 5
@@ -25,34 +28,54 @@ def register(app: typer.Typer) -> None:
 
 
 def diff(
-    first: Annotated[str, typer.Argument(metavar="A", help=f"{_POINT}.")],
-    second: Annotated[str, typer.Argument(metavar="[B]", help="The same, later than A.")] = "now",
+    first: Annotated[
+        str, typer.Argument(metavar="A", help=f"{_POINT}; or held: what the build that is held would change.")
+    ],
+    second: Annotated[str, typer.Argument(metavar="[B]", help="Likewise; must be later than A.")] = "now",
     rep: Annotated[str | None, typer.Option("--rep", metavar="NAME", help="Only this rep.")] = None,
+    month: Annotated[
+        str | None,
+        typer.Option(
+            "--month", metavar="YYYY-MM", help="Only this commission month, or from A..B (2025-01..2025-03)."
+        ),
+    ] = None,
     lines: Annotated[
-        int, typer.Option("--lines", metavar="N", min=0, help="Lines shown for each reason.")
+        int, typer.Option("--lines", metavar="N", min=0, help="How many lines to show for each reason.")
     ] = _LINES_SHOWN,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Say which payouts changed between two published states, and why, to the cent.
+    """Show which payouts changed between two published states, and why, to the cent.
 
-    All months are commission months, all amounts US dollars.
+    All months are commission months; all amounts are in US dollars. A month is new if nothing was
+    published for it in A; otherwise it is restated. Of a closed month it says on which statements the
+    payout stands now.
 
     Examples: [bold]shs diff 2026-11-01[/bold] until now, [bold]shs diff 2026-11-01 2026-11-15T12:00[/bold],
-    between two publications: [bold]shs diff 2 3 --rep "Dana Whitfield"[/bold]
+    between two publications: [bold]shs diff 2 3 --rep "Dana Whitfield"[/bold], only some months:
+    [bold]shs diff 2 3 --month 2025-01..2025-09[/bold], what a held build would change:
+    [bold]shs diff held[/bold]
     """
+    from shs_pipeline.cli.arguments import months_typed
     from shs_pipeline.cli.explain import open_published
+    from shs_pipeline.cli.held import show_held
     from shs_pipeline.cli.terminal import results
-    from shs_pipeline.explain import rep_named
-    from shs_pipeline.payout_diff import compare_payouts, state_at
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.marts.explain import payee_named
+    from shs_pipeline.marts.payout_diff import compare_payouts
+    from shs_pipeline.marts.publications import state_at
+    from shs_pipeline.settings.settings import load_settings
 
+    if first.strip().casefold() == "held":
+        show_held(as_json)
+        return
+    months = months_typed(month, "--month") if month is not None else None
     job = open_published(load_settings(), "diff")
     comparison = job.query(
         lambda connection: compare_payouts(
             connection,
             state_at(connection, first),
             state_at(connection, second),
-            rep_named(connection, rep) if rep is not None else None,
+            payee_named(connection, rep).payee_id if rep is not None else None,
+            months,
         )
     )
     if as_json:
@@ -60,13 +83,16 @@ def diff(
         return
     console = results()
     _show_summary(console, comparison)
+    _show_rules(console, comparison)
     for change in comparison.changes:
         _show_change(console, change, lines)
 
 
 def _show_summary(console: Console, comparison: Comparison) -> None:
-    from shs_pipeline.cli.terminal import count_of, say
-    from shs_pipeline.payout_diff import in_short, years_of
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.marts.payout_diff import years_of
+    from shs_pipeline.marts.publications import in_short
 
     if comparison.first == comparison.second:
         say(console, f"Nothing changed: both are {in_short(comparison.first)}.", "green")
@@ -77,39 +103,82 @@ def _show_summary(console: Console, comparison: Comparison) -> None:
         return
     count = count_of(len(comparison.changes), "payout")
     say(console, f"{count} changed, {_signed(comparison.difference)} in all.", "bold")
+    _show_total(console, "New", [change for change in comparison.changes if change.is_new])
+    _show_total(console, "Restated", [change for change in comparison.changes if not change.is_new])
     years = years_of(comparison.changes)
     if len(years) > 1:
         by_year = ", ".join(f"{_signed(amount)} in {year}" for year, amount in years.items())
         say(console, f"By commission year: {by_year}.")
 
 
+def _show_total(console: Console, what: str, changes: Sequence[PayoutChange]) -> None:
+    """Print what the new months, or those that were published before, come to."""
+    from decimal import Decimal
+
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.notices.texts import month_spans
+
+    total = sum((change.difference for change in changes), Decimal(0))
+    months = month_spans(change.commission_month for change in changes)
+    where = f" in {count_of(len(changes), 'payout')} of {months}" if changes else ""
+    say(console, f"  {what + ':':<10}{_signed(total):>14}{where}")
+
+
+_TITLES = {
+    "commission_tiers": "Rates",
+    "tier_thresholds": "Thresholds",
+    "business_objectives": "Objectives",
+}
+_RULES_SHOWN = 20
+
+
+def _show_rules(console: Console, comparison: Comparison) -> None:
+    """Print the rates, thresholds and objectives that changed, also where no payout moved."""
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.marts.reference_history import kind_of, row_in_words
+
+    for table, changes in comparison.rules.items():
+        say(console, f"\n{_TITLES[table]} that changed", "bold")
+        for change in changes[:_RULES_SHOWN]:
+            kind = "" if kind_of(change) == "changed" else f"{kind_of(change)}: "
+            say(console, f"  {kind}{row_in_words(table, change)}")
+        if len(changes) > _RULES_SHOWN:
+            say(console, f"  … and {len(changes) - _RULES_SHOWN} more: shs reference history {table}", "dim")
+
+
 def _show_change(console: Console, change: PayoutChange, most: int) -> None:
-    from shs_pipeline.cli.terminal import dollars, say
-    from shs_pipeline.months import month_text
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.base.wording import dollars
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.marts.settlements import settled_in_words
 
     before = dollars(change.before) if change.before is not None else "no payout"
     after = dollars(change.after) if change.after is not None else "no payout"
     title = f"{change.rep_name}, {change.product_line}, {month_text(change.commission_month)}"
     say(console, f"\n{title}: {before} before, {after} now, {_signed(change.difference)}", "bold")
     for part in change.parts:
-        say(console, f"  {_signed(part.amount):>12}  {_part_words(part)}")
+        amount = _signed(part.amount) if part.amount else ""
+        say(console, f"  {amount:>12}  {_part_words(part)}")
         for found in part.lines[:most]:
             say(console, f"      {_signed(found.amount):>12}  {_line_words(found)}", "dim")
         rest = part.lines[most:]
         if rest:
             more = sum((found.amount for found in rest), start=part.amount * 0)
             say(console, f"      {_signed(more):>12}  … {len(rest)} more", "dim")
+    for settled in change.settled:
+        say(console, f"  {settled_in_words(settled)}")
 
 
 def _part_words(part: Part) -> str:
-    from shs_pipeline.cli.terminal import count_of
+    from shs_pipeline.base.wording import count_of
 
     return f"{count_of(len(part.lines), 'line')} {part.words}" if part.lines else part.words
 
 
 def _line_words(found: LineChange) -> str:
     from shs_pipeline.cli.explain import place_text
-    from shs_pipeline.explain import exact, rates_in_words
+    from shs_pipeline.marts.explain import exact, rates_in_words
 
     line = found.shown
     about = [f"invoice {line.invoice_number}" if line.invoice_number else "", line.customer or ""]
@@ -122,7 +191,7 @@ def _line_words(found: LineChange) -> str:
 
 def _earlier(before: Line, after: Line) -> str:
     """Return what the amounts were, where they were others."""
-    from shs_pipeline.explain import exact
+    from shs_pipeline.marts.explain import exact
 
     said = []
     if before.rev_actual != after.rev_actual:
@@ -142,6 +211,7 @@ def _as_json(comparison: Comparison) -> dict[str, Any]:
 
     found = asdict(comparison)
     found["difference"] = comparison.difference
+    found["new"], found["restated"] = comparison.new, comparison.restated
     for change, row in zip(comparison.changes, found["changes"], strict=True):
         row["difference"] = change.difference
     return found

@@ -1,4 +1,4 @@
-"""`shs errors`: what is wrong with the files that are rejected now."""
+"""`shs errors`: what is wrong with the currently rejected files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 
 if TYPE_CHECKING:
-    from shs_pipeline.overview import FileError, RejectedFile
+    from shs_pipeline.ingest.overview import FileError, RejectedFile
 
 PANEL = "Data"
 _PATIENCE_SECONDS = 5
@@ -27,20 +27,21 @@ def register(app: typer.Typer) -> None:
 
 def errors(
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="Only this one: its path, or the end of it.")
+        str | None, typer.Argument(metavar="FILE", help="Only this file: its path, or the end of its path.")
     ] = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print all errors as CSV, for Excel and programs.")
     ] = False,
 ) -> None:
-    """List the errors of the files that are rejected now, and where their error workbooks are.
+    """List the errors in the currently rejected files, and where their error workbooks are.
 
     Examples: [bold]shs errors[/bold], [bold]shs errors 2025-03/report.xlsx[/bold],
     [bold]shs errors --csv > errors.csv[/bold]
     """
+    from shs_pipeline.base.wording import count_of, shown_address
     from shs_pipeline.cli.check import show_errors
     from shs_pipeline.cli.csv_output import print_csv
-    from shs_pipeline.cli.terminal import count_of, results, say, shown_address
+    from shs_pipeline.cli.terminal import results, say
 
     found = _find(file)
     if as_csv:
@@ -50,7 +51,9 @@ def errors(
     if not found:
         say(console, "No file is rejected.", "green")
         if not _has_server():
-            say(console, "Nothing was ever ingested here: shs drop FILE, then shs run; or shs demo.")
+            say(
+                console, "Nothing has been ingested here yet. Run shs drop FILE and shs run, or try shs demo."
+            )
     for rejected, rows in found:
         count = count_of(rejected.error_count, "error")
         say(console, f"{rejected.path}: {count}", "bold", is_copied=True)
@@ -61,9 +64,9 @@ def errors(
 
 
 def _find(file: str | None) -> Found:
-    from shs_pipeline.cli.run import open_job
-    from shs_pipeline.overview import errors_of, is_loaded, rejected_now
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.ingest.job import open_job
+    from shs_pipeline.ingest.overview import errors_of, is_loaded, rejected_now
+    from shs_pipeline.settings.settings import load_settings
 
     settings = load_settings()
     if not _has_server():
@@ -76,7 +79,7 @@ def _find(file: str | None) -> Found:
         end = _path_end(file, settings.landing)
         everything, rejected = rejected, [one for one in rejected if f"/{one.path}".endswith(f"/{end}")]
         if not rejected and job.query(lambda connection: is_loaded(connection, end)):
-            raise ShsError(f"{file} is not rejected: it is loaded.", "There is nothing to fix in it.")
+            raise ShsError(f"{file} was not rejected: it is loaded.", "There is nothing to fix.")
         if not rejected:
             raise _not_rejected(file, everything)
     return job.query(lambda connection: [(one, errors_of(connection, one.file_id)) for one in rejected])
@@ -84,8 +87,8 @@ def _find(file: str | None) -> Found:
 
 def _has_server() -> bool:
     """Whether there is a database to look into; one that was never made is not made by looking."""
-    from shs_pipeline.embedded_postgres import EmbeddedPostgres
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.settings.settings import load_settings
 
     settings = load_settings()
     server = EmbeddedPostgres(settings.home, settings.pg_bin)
@@ -94,7 +97,7 @@ def _has_server() -> bool:
 
 def _path_end(file: str, landing: str) -> str:
     """Return a path relative to the landing zone, also where the full one was typed."""
-    from shs_pipeline.cli.terminal import shown_address
+    from shs_pipeline.base.wording import shown_address
 
     return file.removeprefix(landing).removeprefix(shown_address(landing)).strip("/")
 
@@ -102,7 +105,9 @@ def _path_end(file: str, landing: str) -> str:
 def _not_rejected(file: str, rejected: Sequence[RejectedFile]) -> ShsError:
     names = ", ".join(one.path for one in rejected[:10])
     remedy = (
-        f"Rejected now: {names}." if rejected else "No file is rejected now; shs run ingests what changed."
+        f"Rejected now: {names}."
+        if rejected
+        else "No file is currently rejected; shs run ingests what changed."
     )
     return ShsError(f"No rejected file has the path {file}.", remedy)
 

@@ -1,4 +1,4 @@
-"""`shs exec`: what a container starts with, whatever is to run in it."""
+"""`shs exec`: the entry point of every container, whatever runs in it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 
 if TYPE_CHECKING:
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.settings.settings import Settings
 
 PANEL = "The system"
 LOCATION = "shs"
@@ -41,20 +41,21 @@ def register(app: typer.Typer) -> None:
 
 def execute(
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="COMMAND…", help="A program and its arguments.")
+        list[str] | None, typer.Argument(metavar="COMMAND…", help="The program to run, with its arguments.")
     ] = None,
 ) -> None:
-    """Become another program, with everything set up that Dagster and shs need.
+    """Run another program with everything set up that Dagster and shs need.
 
-    Waits for the database, makes what is missing there, writes Dagster's instance file, for webserver
-    and daemon the workspace too, and adds the variables that they name. The containers start with it.
+    Waits for the database, creates what is missing in it, writes Dagster's
+    instance file (and the workspace for webserver and daemon), and sets the
+    variables they refer to. It is the containers' entry point.
 
     Example: [bold]shs exec -- dagster-webserver -h 0.0.0.0 -p 3000[/bold]
     """
     import logging
 
-    from shs_pipeline.database import dagster_environment, write_dagster_home
-    from shs_pipeline.settings import load_settings, project_root
+    from shs_pipeline.settings.settings import load_settings, project_root
+    from shs_pipeline.system.dagster_home import dagster_environment, write_dagster_home
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     # The first process of a container ignores SIGTERM unless it says what it does on it.
@@ -96,8 +97,8 @@ def check_container(arguments: Sequence[str], environ: Mapping[str, str]) -> Non
     is_harmless = not arguments or arguments[0].startswith("-") or arguments[0] == "exec"
     if environ.get("SHS_CODE_SERVER") and not environ.get("SHS_LANDING") and not is_harmless:
         raise ShsError(
-            "This container serves Dagster's pages or queue and knows no landing zone.",
-            "Run the command where the code is: docker compose exec code shs exec -- shs …",
+            "This container runs Dagster's web pages or queue and has no landing zone.",
+            "Run the command in the code container: docker compose exec code shs exec -- shs …",
         )
 
 
@@ -117,7 +118,7 @@ def read_key_files(environ: MutableMapping[str, str]) -> None:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ShsError(
                 f"The file {path}, which {name}_FILE names, cannot be read ({reason}).",
-                "Make the secrets first (scripts/compose_secrets.sh), or correct the variable.",
+                "Create the secrets first (scripts/compose_secrets.sh), or correct the variable.",
             ) from None
 
 
@@ -129,8 +130,8 @@ def reads_the_workspace(program: str, command: Sequence[str]) -> bool:
 
 def write_workspace(settings: Settings, home: Path) -> None:
     """Write where the code location is: at the code server, or in this process's own environment."""
-    from shs_pipeline.settings import project_root
-    from shs_pipeline.whole_files import write_if_changed
+    from shs_pipeline.base.whole_files import write_if_changed
+    from shs_pipeline.settings.settings import project_root
 
     host, _, port = settings.code_server.rpartition(":")
     module = {"module_name": "shs_pipeline.definitions", "working_directory": str(project_root())}
@@ -155,8 +156,8 @@ def _program(command: list[str]) -> str:
     found = shutil.which(command[0]) or shutil.which(command[0], path=str(Path(sys.executable).parent))
     if found is None:
         raise ShsError(
-            f"There is no program {command[0]!r} that can be started.",
-            "Check the spelling; what shs exec starts has to be on PATH.",
+            f"The program {command[0]!r} cannot be found.",
+            "Check the spelling; the program has to be on PATH.",
         )
     return os.path.abspath(found)
 
@@ -172,7 +173,7 @@ def _become(program: str, command: list[str], environment: dict[str, str]) -> No
         os.execve(program, command, environment)  # noqa: S606 - no shell is wanted
     except OSError as error:
         raise ShsError(
-            f"{program} cannot be started ({error.strerror}).", "Check what kind of file it is."
+            f"{program} cannot be started ({error.strerror}).", "Check that it is a program for this machine."
         ) from None
 
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shs_pipeline.base.private_files import make_private_folder
 from shs_pipeline.notices.logs import LOGGER as NOTICES
 from shs_pipeline.notices.logs import log_to_stderr
-from shs_pipeline.private_files import make_private_folder
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -97,8 +97,8 @@ class _ToPerson(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from shs_pipeline.cli.terminal import remarks, say
 
-        if record.name.partition(f"{OURS}.")[2].partition(".")[0] in _WAITED_FOR:
+        if record.name.startswith(_WAITED_FOR):
             say(remarks(), record.getMessage(), "dim")
 
 
-_WAITED_FOR = {"database", "embedded_postgres", "supervisor", "ingestion", "locks"}
+_WAITED_FOR = tuple(f"{OURS}.{name}" for name in ("database.", "ingest.ingestion", "system."))

@@ -10,24 +10,65 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from shs_pipeline.ingestion import Ingestion
-    from shs_pipeline.marts_overview import MartsOverview, ObjectiveMonth
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.closing.handing_out import HandedOut
+    from shs_pipeline.ingest.ingestion import Ingestion
+    from shs_pipeline.marts.build import BuildReport
+    from shs_pipeline.marts.overview import MartsOverview, ObjectiveMonth
+    from shs_pipeline.settings.settings import Settings
 
 _BAR_WIDTH = 30
 _NO_THRESHOLD_SHOWN = 10
 _LOGINS_SHOWN = 3
 
 
-def build(console: Console, settings: Settings, job: Ingestion, *, full_refresh: bool = False) -> None:
-    """Build the marts behind what was ingested, let the logins follow, and say what was done."""
-    from shs_pipeline.access import logins_from_settings
-    from shs_pipeline.cli.terminal import count_of, remarks, say
-    from shs_pipeline.marts import marts_from_settings
+def build(
+    console: Console,
+    settings: Settings,
+    job: Ingestion,
+    *,
+    full_refresh: bool = False,
+    accepted_by: str = "",
+) -> None:
+    """Build the marts behind what was ingested, let the logins follow, and say what was done.
 
-    with remarks().status("Building the marts"):
-        report = marts_from_settings(settings, job.run_id, full_refresh=full_refresh)
-        changes = logins_from_settings(settings)
+    Raises:
+        HeldBuildError: nothing was published; what it would change is on the console.
+    """
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.held import show_changes
+    from shs_pipeline.cli.terminal import remarks, say
+    from shs_pipeline.closing.handing_out import hand_out_from_settings
+    from shs_pipeline.closing.recovery import read_back_from_settings
+    from shs_pipeline.marts.build import marts_from_settings
+    from shs_pipeline.marts.guard import HeldBuildError
+    from shs_pipeline.people.access import logins_from_settings
+
+    if read_back := read_back_from_settings(settings):
+        say(console, read_back.in_words(), "bold")
+    try:
+        with remarks().status("Building the marts"):
+            report = marts_from_settings(
+                settings, job.run_id, full_refresh=full_refresh, accepted_by=accepted_by
+            )
+            changes = logins_from_settings(settings)
+            handed_out = hand_out_from_settings(settings)
+    except HeldBuildError as error:
+        show_changes(console, error.held)
+        raise
+    _show_build(console, report)
+    _show_closes(console, job, handed_out)
+    for change in changes[:_LOGINS_SHOWN]:
+        say(console, f"  {change.detail}", "dim")
+    if len(changes) > _LOGINS_SHOWN:
+        rest = count_of(len(changes) - _LOGINS_SHOWN, "more login")
+        say(console, f"  … and {rest} changed; shs access lists them all.", "dim")
+
+
+def _show_build(console: Console, report: BuildReport) -> None:
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.marts.restated import nobodys_in_words, restated_in_words
+
     number = report.publication.publication_id
     if report.was_current:
         say(console, f"The marts are up to date (publication {number}).")
@@ -36,17 +77,34 @@ def build(console: Console, settings: Settings, job: Ingestion, *, full_refresh:
         what = "everything rebuilt" if report.is_full_refresh else f"{months} rebuilt"
         lines = count_of(report.lines, "line")
         done = f"{what}, {lines}" if report.slices else "no line changed"
-        say(console, f"Publication {number}: {done}, in {report.seconds:.1f} s.")
-    for change in changes[:_LOGINS_SHOWN]:
-        say(console, f"  {change.detail}", "dim")
-    if len(changes) > _LOGINS_SHOWN:
-        rest = count_of(len(changes) - _LOGINS_SHOWN, "more login")
-        say(console, f"  … and {rest} changed: shs access lists them all.", "dim")
+        by = f" Accepted by {report.accepted_by}." if report.accepted_by else ""
+        say(console, f"Publication {number}: {done}, in {report.seconds:.1f} s.{by}")
+    for sentence in restated_in_words(report.restated):
+        say(console, f"  {sentence}", "bold")
+    if report.restated:
+        say(console, f"  Why: shs diff {number - 1} {number}", "dim", is_copied=True)
+    if unpaid := nobodys_in_words(report.nobodys):
+        say(console, f"{unpaid}: shs preview, dashboard Admin", "yellow")
+
+
+def _show_closes(console: Console, job: Ingestion, handed_out: Sequence[HandedOut]) -> None:
+    """Say what was handed out, and what holds up the closes that pay_periods asks for."""
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.closing.checklist import holding_now
+
+    for one in handed_out:
+        statements = count_of(one.statements, "statement")
+        say(console, f"Handed out: {one.folder}/ ({statements})", is_copied=True)
+    for obstacle in job.query(holding_now):
+        month = month_text(obstacle.pay_period)
+        say(console, f"{month} is not closed: {obstacle.problem} {obstacle.remedy}", "yellow")
 
 
 def show_marts(console: Console, job: Ingestion) -> None:
     """Print the last payouts, sales against objective and what is uncredited, each with its source."""
-    from shs_pipeline.marts_overview import marts_overview
+    from shs_pipeline.marts.overview import marts_overview
 
     overview = job.query(marts_overview)
     if not overview.months:
@@ -58,8 +116,10 @@ def show_marts(console: Console, job: Ingestion) -> None:
 
 
 def _show_payouts(console: Console, overview: MartsOverview) -> None:
-    from shs_pipeline.cli.terminal import dollars, say, table_of
-    from shs_pipeline.months import month_text
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.base.wording import dollars
+    from shs_pipeline.cli.table import table_of
+    from shs_pipeline.cli.terminal import say
 
     headings = [f"Paid {month_text(month)}" for month in overview.months]
     last = overview.months[-1]
@@ -80,7 +140,7 @@ def _show_payouts(console: Console, overview: MartsOverview) -> None:
 
 def _show_objectives(console: Console, overview: MartsOverview) -> None:
     from shs_pipeline.cli.terminal import say
-    from shs_pipeline.marts_overview import coming_in_words, objectives_title, year_in_words
+    from shs_pipeline.marts.overview import coming_in_words, objectives_title, year_in_words
 
     say(console, objectives_title(overview), "bold")
     if overview.objectives:
@@ -91,8 +151,9 @@ def _show_objectives(console: Console, overview: MartsOverview) -> None:
 
 
 def _show_objective_months(console: Console, months: Sequence[ObjectiveMonth]) -> None:
-    from shs_pipeline.cli.terminal import dollars, table_of
-    from shs_pipeline.months import month_text
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.base.wording import dollars
+    from shs_pipeline.cli.table import table_of
 
     numbers = ("Sales", "Objective", "Attained")
     table = table_of("Month", *numbers, "", numbers=numbers, least=("",))
@@ -117,13 +178,15 @@ def bar(sales: Decimal, objective: Decimal, most: Decimal, width: int = _BAR_WID
 
 
 def _show_no_threshold(console: Console, overview: MartsOverview) -> None:
-    from shs_pipeline.cli.terminal import dollars, say, table_of
+    from shs_pipeline.base.wording import dollars
+    from shs_pipeline.cli.table import table_of
+    from shs_pipeline.cli.terminal import say
 
     found = overview.no_threshold
     if not found:
         return
     year = overview.months[-1].year
-    say(console, f"No threshold set for {year}: enter it in tier_thresholds, or tier 2 is never paid", "bold")
+    say(console, f"No threshold set for {year}: add it to tier_thresholds, or tier 2 is never paid", "bold")
     numbers = ("Sales in USD", "Tier 2 not payable")
     table = table_of("Rep", "Product line", *numbers, numbers=numbers)
     for row in found[:_NO_THRESHOLD_SHOWN]:
@@ -134,18 +197,24 @@ def _show_no_threshold(console: Console, overview: MartsOverview) -> None:
 
 
 def _show_uncredited(console: Console, overview: MartsOverview) -> None:
-    from shs_pipeline.cli.terminal import dollars, say, table_of
-    from shs_pipeline.marts_overview import REMEDIES
+    from shs_pipeline.base.wording import dollars
+    from shs_pipeline.cli.table import table_of
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.marts.overview import REMEDIES
 
     if not overview.uncredited:
         say(console, "Every line is credited to a rep.", "green")
         return
     say(console, "Lines credited to nobody", "bold")
     numbers = ("Lines", "Sales in USD")
-    prose = ("How to fix it", "The largest one")
+    prose = ("How to fix it", "Largest")
     table = table_of("Reason", *numbers, *prose, numbers=numbers, prose=prose, least=prose[::-1])
     for found in overview.uncredited:
         counts = (f"{found.lines:,}", dollars(found.sales))
         table.add_row(found.reason, *counts, REMEDIES[found.reason], found.largest)
     table.show(console)
-    say(console, "All of them: marts.uncredited_sales, and the dashboard Admin (shs preview).\n", "dim")
+    say(
+        console,
+        "The full list is in marts.uncredited_sales and on the Admin dashboard (shs preview).\n",
+        "dim",
+    )

@@ -1,4 +1,4 @@
-"""`shs metabase`: set Metabase up as people and dashboards ask for."""
+"""`shs metabase`: set up Metabase for the people and dashboards we have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         rich_markup_mode="rich",
         no_args_is_help=True,
-        help="Set up Metabase: connections, groups, dashboards, rights and people.",
+        help="Set up Metabase: connections, groups, dashboards, permissions and people.",
     )
     group.command("plan")(plan)
     group.command("apply")(apply)
@@ -38,11 +38,12 @@ def register(app: typer.Typer) -> None:
 
 
 def plan() -> None:
-    """Show what an apply would change, without changing anything.
+    """Show what apply would change, without changing anything.
 
     Example: [bold]shs metabase plan[/bold]
     """
-    from shs_pipeline.cli.terminal import count_of, results, say
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.metabase import provisioning
 
     found = provisioning.plan(_workplace())
@@ -52,11 +53,11 @@ def plan() -> None:
         say(console, "Metabase is up to date.", "green")
         return
     _show_changes(console, found.changes)
-    say(console, f"{count_of(len(found.changes), 'change')}; shs metabase apply makes them.", "yellow")
+    say(console, f"{count_of(len(found.changes), 'change')}. Run shs metabase apply to make them.", "yellow")
 
 
 def apply() -> None:
-    """Bring Metabase up to date with the people and the dashboards; run again, it changes nothing.
+    """Bring Metabase up to date with the people and dashboards. Safe to repeat: a second run changes nothing.
 
     Example: [bold]shs metabase apply[/bold]
     """
@@ -74,16 +75,18 @@ def links(
     person: Annotated[
         str,
         typer.Argument(
-            metavar="[PERSON]", help="Name or e-mail address; by default everybody who has never logged in."
+            metavar="[PERSON]", help="Name or email address; by default everybody who has never logged in."
         ),
     ] = "",
     show: Annotated[
-        bool, typer.Option("--show", help="Show passwords also where they are kept, as in a log.")
+        bool,
+        typer.Option("--show", help="Show passwords even where the output may be kept, such as in a log."),
     ] = False,
 ) -> None:
-    """Make what people log in with for the first time, where Metabase sends no mails.
+    """Create first-time logins, for a Metabase that sends no mail.
 
-    A one-time address with which a person chooses a password; before v0.60 a temporary password.
+    Each is a one-time link for choosing a password or, before v0.60, a temporary
+    password.
 
     Example: [bold]shs metabase links "Dana Whitfield"[/bold]
     """
@@ -93,25 +96,26 @@ def links(
     made = provisioning.links(_workplace(), person, hand_out=_shown_here(show))
     console = results()
     if not made:
-        say(console, "Everybody has logged in before.", "green")
+        say(console, "Everybody has already logged in.", "green")
         return
     _show_links(console, made)
 
 
 def destroy(
-    yes: Annotated[bool, typer.Option("--yes", help="Confirm that all of it is to be removed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm that everything should be removed.")] = False,
 ) -> None:
-    """Remove what shs made in Metabase and nothing else; questions that people built on it go too.
+    """Remove what shs created in Metabase, along with questions people built on it, and nothing else.
 
     Example: [bold]shs metabase destroy --yes[/bold]
     """
-    from shs_pipeline.cli.terminal import count_of, results, say
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.metabase import provisioning
 
     if not yes:
         raise ShsError(
-            "This removes the dashboards, connections, groups and people that shs made, and what people "
-            "built on them.",
+            "This removes the dashboards, connections, groups and people that shs created, and whatever "
+            "people built on them.",
             "Add --yes if that is what you want.",
         )
     report = provisioning.destroy_all(_workplace(), _tell)
@@ -125,7 +129,7 @@ def _shown_here(is_wanted: bool) -> HandOut:
 
 def _workplace() -> Workplace:
     from shs_pipeline.metabase.provisioning import Workplace
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.settings.settings import load_settings
 
     return Workplace.from_settings(load_settings())
 
@@ -151,7 +155,8 @@ def _show_changes(console: Console, changes: Sequence[Change]) -> None:
 
 
 def _show_report(console: Console, report: Report) -> None:
-    from shs_pipeline.cli.terminal import count_of, say
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import say
 
     _show_notes(console, report.notes)
     if report.done:
@@ -163,8 +168,8 @@ def _show_report(console: Console, report: Report) -> None:
         names = ", ".join(report.waiting)
         say(
             console,
-            f"Without a password yet: {names}. shs metabase links makes what they log in with; with SMTP "
-            "Metabase mails it itself.",
+            f"No password yet: {names}. Run shs metabase links to create their first login, or set up SMTP "
+            "in Metabase so that it mails them.",
             "yellow",
         )
 
@@ -177,20 +182,22 @@ def _show_notes(console: Console, notes: Sequence[str]) -> None:
 
 
 def _show_links(console: Console, made: Sequence[FirstLogin]) -> None:
-    from shs_pipeline.cli.terminal import say, table_of
+    from shs_pipeline.cli.table import table_of
+    from shs_pipeline.cli.terminal import say
 
     if made[0].url:
         say(
             console,
-            "Metabase sends no mails. Give each address below to its person only: whoever opens it first "
-            "chooses the password. It works once, for 48 hours; shs metabase links makes new ones.",
+            "Metabase sends no mail. Give each link below only to the person it is for: whoever opens it "
+            "first chooses the password. A link works once, within 48 hours; shs metabase links creates new "
+            "ones.",
         )
     else:
         say(
             console,
-            "Metabase sends no mails, and before v0.60 it makes no one-time addresses. Give each password "
-            "below to its person only, who changes it under Account settings > Password; it is shown this "
-            "once. shs metabase links makes new ones.",
+            "Metabase sends no mail, and before v0.60 it has no one-time links. Give each password below "
+            "only to the person it is for, who should change it under Account settings > Password. It is "
+            "shown only this once; shs metabase links creates new ones.",
         )
     table = table_of("Person", "E-mail", "Address" if made[0].url else "Temporary password")
     for login in made:

@@ -1,4 +1,4 @@
-"""`shs notices`: what people were told, and whether mail reaches them."""
+"""`shs notices`: which notices were sent, and whether mail works."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from shs_pipeline.ingestion import Ingestion
+    from shs_pipeline.ingest.ingestion import Ingestion
     from shs_pipeline.notices.outbox import Shown
     from shs_pipeline.notices.sending import Told
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.settings.settings import Settings
 
 PANEL = "Data"
 _PATIENCE_SECONDS = 30
@@ -32,11 +32,11 @@ def register(app: typer.Typer) -> None:
     def _notices(
         context: typer.Context,
         count: Annotated[
-            int, typer.Option("--last", min=1, metavar="N", help="How many, the newest first.")
+            int, typer.Option("--last", min=1, metavar="N", help="How many to list, newest first.")
         ] = _LISTED,
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the texts.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON, including the texts.")] = False,
     ) -> None:
-        """List what people were told: rejected files, failed runs, missing months, publications.
+        """List the notices sent: rejected files, failed runs, missing months, publications.
 
         Examples: [bold]shs notices --last 50[/bold], [bold]shs notices --json[/bold]
         """
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show(count: int = _LISTED, as_json: bool = False) -> None:
-    """Print the last notices, the newest first."""
+    """Print the last notices, newest first."""
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.notices.outbox import recent
 
@@ -58,24 +58,28 @@ def show(count: int = _LISTED, as_json: bool = False) -> None:
         return
     console = results()
     if not found:
-        say(console, "There are no notices yet: shs run and shs up write them when something happens.")
+        say(console, "There are no notices yet. shs run and shs up send them when something happens.")
         return
     show_notices(console, found)
 
 
 def send(
     now: Annotated[
-        bool, typer.Option("--now", help="Do not wait for the pause between two mails, or for the next try.")
+        bool,
+        typer.Option(
+            "--now", help="Send now, without waiting for the pause between mails or the next retry."
+        ),
     ] = False,
 ) -> None:
-    """Look for what happened, and mail what is due.
+    """Check for new events and mail the notices that are due.
 
-    The running system and [bold]shs run[/bold] do this on their own.
+    The running system and [bold]shs run[/bold] do this automatically.
 
     Example: [bold]shs notices send --now[/bold]
     """
+    from shs_pipeline.base.wording import count_of
     from shs_pipeline.cli.log import log_notices
-    from shs_pipeline.cli.terminal import count_of, results, say
+    from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.notices.sending import tell
 
     settings, job = _opened("notices send")
@@ -89,7 +93,7 @@ def send(
 
 
 def test(
-    recipient: Annotated[str, typer.Argument(metavar="ADDRESS", help="Your e-mail address.")],
+    recipient: Annotated[str, typer.Argument(metavar="ADDRESS", help="Your email address.")],
 ) -> None:
     """Send a test mail, or say why it cannot be sent.
 
@@ -97,15 +101,15 @@ def test(
     """
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.notices.sending import send_test
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.settings.settings import load_settings
 
     settings = load_settings()
     send_test(settings, recipient)
-    say(results(), f"{settings.smtp_host} accepted the mail to {recipient}. Check its inbox.", "green")
+    say(results(), f"{settings.smtp_host} accepted the mail to {recipient}. Check the inbox.", "green")
 
 
 def tell_after_run(console: Console, settings: Settings, job: Ingestion) -> None:
-    """Tell what a run of `shs run` brought about; mail that cannot be sent fails no run."""
+    """Send notices about what `shs run` did; a mail that cannot be sent does not fail the run."""
     from shs_pipeline.cli.log import log_notices
     from shs_pipeline.notices.sending import tell
 
@@ -114,11 +118,11 @@ def tell_after_run(console: Console, settings: Settings, job: Ingestion) -> None
 
 
 def tell_of_failure(settings: Settings, job: Ingestion, error: Exception) -> None:
-    """Tell the admins that a run of `shs run` failed, as far as the database can be reached."""
+    """Notify the admins that `shs run` failed, if the database can be reached."""
+    from shs_pipeline.base.errors import ShsError
+    from shs_pipeline.base.months import today
     from shs_pipeline.cli.log import log_notices
     from shs_pipeline.cli.terminal import remarks
-    from shs_pipeline.errors import ShsError
-    from shs_pipeline.months import today
     from shs_pipeline.notices.sending import tell
     from shs_pipeline.notices.texts import FailedRun
 
@@ -132,8 +136,9 @@ def tell_of_failure(settings: Settings, job: Ingestion, error: Exception) -> Non
 
 
 def show_told(console: Console, told: Told) -> None:
-    """Print what became of the notices, in one line."""
-    from shs_pipeline.cli.terminal import count_of, say
+    """Print in one line what happened to the notices."""
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import say
 
     if told.logged:
         say(console, f"{count_of(len(told.logged), 'notice')}, not mailed: shs notices", "dim")
@@ -141,12 +146,12 @@ def show_told(console: Console, told: Told) -> None:
         say(console, f"{count_of(told.mailed, 'mail')} sent: shs notices", "dim")
     for error in told.trouble[:1]:
         waiting = count_of(len(told.trouble), "mail")
-        say(console, f"{waiting} could not be sent yet (shs notices). {error}", "yellow")
+        say(console, f"{waiting} not sent yet (shs notices). {error}", "yellow")
 
 
 def show_notices(console: Console, notices: Sequence[Shown]) -> None:
     """Print notices as a table."""
-    from shs_pipeline.cli.terminal import table_of
+    from shs_pipeline.cli.table import table_of
 
     table = table_of(
         "When (UTC)", "To", "What", "Sent", prose=("What", "Sent"), least=("Sent", "To"),
@@ -170,8 +175,8 @@ def _as_json(notice: Shown) -> dict[str, str]:
 
 
 def _opened(command: str) -> tuple[Settings, Ingestion]:
-    from shs_pipeline.cli.run import open_job
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.ingest.job import open_job
+    from shs_pipeline.settings.settings import load_settings
 
     settings = load_settings()
     return settings, open_job(settings, command, _PATIENCE_SECONDS)

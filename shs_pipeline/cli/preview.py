@@ -21,20 +21,21 @@ def register(app: typer.Typer) -> None:
 def preview(
     person: Annotated[
         str | None,
-        typer.Option("--as", metavar="PERSON", help="Name or e-mail address; the first admin by default."),
+        typer.Option("--as", metavar="PERSON", help="Name or email address; the first admin by default."),
     ] = None,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")
+        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")
     ] = DEFAULT_PORT,
 ) -> None:
-    """Serve the dashboards to a browser on this machine, as the person sees them, until Ctrl-C.
+    """Serve the dashboards on this machine, as one person sees them, until Ctrl-C.
 
-    Every query runs as that person's database role and cannot change anything. Metabase is not needed.
+    Every query runs as that person's database role and cannot change anything.
+    You do not need Metabase.
 
     Examples: [bold]shs preview[/bold], and as a rep: [bold]shs preview --as "Dana Whitfield"[/bold]
     """
     from shs_pipeline.cli.terminal import results, say
-    from shs_pipeline.dashboards.model import load_dashboards
+    from shs_pipeline.dashboards.reading import load_dashboards
     from shs_pipeline.preview.charts import renderer
     from shs_pipeline.preview.server import PreviewServer
 
@@ -43,24 +44,22 @@ def preview(
     viewer = _viewer(person)
     server = PreviewServer(viewer, port)
     console = results()
-    say(console, f"The dashboards as {viewer.name} ({viewer.audience}) sees them: {server.url}", "green")
-    say(console, "Everybody who may use this machine can open that address. Ctrl-C ends the preview.")
+    say(console, f"Dashboards as {viewer.name} ({viewer.audience}) sees them: {server.url}", "green")
+    say(console, "Anyone who can use this machine can open that address. Press Ctrl-C to stop.")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        say(console, "The preview has ended.")
-    finally:
-        server.server_close()
+        say(console, "The preview has stopped.")
 
 
 def _viewer(person: str | None) -> Viewer:
     from shs_pipeline.cli.explain import open_published
-    from shs_pipeline.database import connect
-    from shs_pipeline.explain import nothing_published
-    from shs_pipeline.marts import last_publication
+    from shs_pipeline.database.connection import connect
+    from shs_pipeline.marts.due import last_publication
+    from shs_pipeline.marts.explain import nothing_published
     from shs_pipeline.preview.viewer import find_viewer
-    from shs_pipeline.secret_store import secret_store
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.settings.secret_store import secret_store
+    from shs_pipeline.settings.settings import load_settings
 
     settings = load_settings()
     job = open_published(settings, "preview")

@@ -1,4 +1,4 @@
-"""`shs run`: ingest what changed, and say what became of it."""
+"""`shs run`: ingest what changed, and report the results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import psycopg
     from rich.console import Console
 
-    from shs_pipeline.bookkeeping import FileReport, FolderReport
-    from shs_pipeline.ingestion import Ingestion
-    from shs_pipeline.overview import FileError
-    from shs_pipeline.reading import Problem
-    from shs_pipeline.run import Progress
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.files.reading import Problem
+    from shs_pipeline.ingest.folder_report import FileReport, FolderReport
+    from shs_pipeline.ingest.ingestion import Ingestion
+    from shs_pipeline.ingest.overview import FileError
+    from shs_pipeline.ingest.run import Progress
+    from shs_pipeline.settings.settings import Settings
 
 PANEL = "Data"
 Item = TypeVar("Item")
@@ -33,34 +33,41 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    everything: Annotated[
-        bool, typer.Option("--all", help="Read every file again, whether it changed or not.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Read every file again, changed or not.")] = False,
     source: Annotated[
         list[str] | None,
         typer.Option(
-            "--source", metavar="NAME", help="Only this source or reference table; may be repeated."
+            "--source", metavar="NAME", help="Only this source or reference table; can be repeated."
         ),
     ] = None,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Withdraw what is gone, although it is much: it was deleted.")
+        bool,
+        typer.Option(
+            "--accept",
+            help="Confirm a large deletion: withdraw all missing files. Publish the build that is held.",
+        ),
     ] = False,
     full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Rebuild every mart, whatever changed.")
+        bool, typer.Option("--full-refresh", help="Rebuild every mart, changed or not.")
     ] = False,
 ) -> None:
-    """Ingest everything that changed in the landing zone, then build the marts, without a daemon.
+    """Ingest everything that changed in the landing zone, then build the marts.
 
-    Ends with exit code 3 when a file is rejected, 0 when every file there is loaded.
+    Needs no running system. Exit code 3 if a file is rejected, 0 if every file is
+    loaded. A build that would change much of what was paid for closed months, or take
+    many lines away, is held: nothing is published, and the exit code is 4.
+    [bold]--accept[/bold] publishes just what [bold]shs diff held[/bold] shows; anything else is held again.
 
-    Examples: [bold]shs run[/bold], [bold]shs run --source cygnus --source novo[/bold], or read
-    everything again: [bold]shs run --all[/bold]
+    Examples: [bold]shs run[/bold], [bold]shs run --source cygnus --source novo[/bold], or read everything
+    again: [bold]shs run --all[/bold]
     """
-    from shs_pipeline.cli.arguments import known_name
     from shs_pipeline.cli.notices import tell_after_run, tell_of_failure
-    from shs_pipeline.cli.terminal import results
-    from shs_pipeline.run import trouble_of
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.cli.terminal import remarks, results, say
+    from shs_pipeline.ingest.job import open_job
+    from shs_pipeline.ingest.run import trouble_of
+    from shs_pipeline.marts.guard import HeldBuildError
+    from shs_pipeline.reference.names import known_name
+    from shs_pipeline.settings.settings import load_settings
 
     names = [known_name(name) for name in source or ()]
     settings = load_settings()
@@ -69,6 +76,11 @@ def run(
     console = results()
     try:
         is_rejected = _run(console, settings, job, everything, names, full_refresh)
+    except HeldBuildError:
+        tell_after_run(console, settings, job)
+        if (trouble := trouble_of(job)) is not None:
+            say(remarks(), str(trouble), "bold red")
+        raise
     except Exception as error:
         tell_of_failure(settings, job, error)
         raise
@@ -83,6 +95,28 @@ def run(
         raise typer.Exit(EXIT_REJECTED)
 
 
+def load_and_publish(console: Console, settings: Settings, job: Ingestion) -> None:
+    """Run behind what another command has just put into the landing zone, and tell whom it concerns.
+
+    Raises:
+        HeldBuildError: all is loaded, and nothing was published.
+    """
+    from shs_pipeline.cli.marts import build
+    from shs_pipeline.cli.notices import tell_after_run
+    from shs_pipeline.ingest.run import run_changed
+    from shs_pipeline.marts.guard import HeldBuildError
+
+    reports = run_changed(job)
+    show_reports(console, reports)
+    show_rejections(console, job, reports)
+    try:
+        build(console, settings, job)
+    except HeldBuildError:
+        tell_after_run(console, settings, job)
+        raise
+    tell_after_run(console, settings, job)
+
+
 def _run(
     console: Console,
     settings: Settings,
@@ -92,6 +126,7 @@ def _run(
     full_refresh: bool,
 ) -> bool:
     """Ingest and build; return whether a file is rejected."""
+    from shs_pipeline.cli.held import this_user
     from shs_pipeline.cli.marts import build
     from shs_pipeline.cli.terminal import say, shown_progress
 
@@ -104,7 +139,8 @@ def _run(
         say(console, "Nothing changed since the last run.")
     show_reports(console, reports)
     is_rejected = show_rejections(console, job, reports, names)
-    build(console, settings, job, full_refresh=full_refresh)
+    accepted_by = this_user() if job.may_withdraw else ""
+    build(console, settings, job, full_refresh=full_refresh, accepted_by=accepted_by)
     return is_rejected
 
 
@@ -114,34 +150,22 @@ def _has_files(connection: psycopg.Connection) -> bool:
 
 
 def _show_first_steps(console: Console, settings: Settings) -> None:
-    from shs_pipeline.cli.terminal import say, shown_address
+    from shs_pipeline.base.wording import shown_address
+    from shs_pipeline.cli.terminal import say
 
-    say(console, f"There is no file in {shown_address(settings.landing)} yet: nothing to do.", "yellow")
     say(
-        console, "To begin: shs drop FILE for each file and reference workbook, or shs demo for example data."
+        console,
+        f"There are no files in {shown_address(settings.landing)} yet, so there is nothing to do.",
+        "yellow",
+    )
+    say(
+        console,
+        "To begin, run shs drop FILE for each file and reference workbook, or shs demo for sample data.",
     )
 
 
-def open_job(settings: Settings, command: str, most_seconds: float | None = None) -> Ingestion:
-    """Return what ingests or looks, with the database started if it is the embedded one.
-
-    Args:
-        command: what the books name as the run, with the time.
-        most_seconds: wait no longer than this for a database that is away, whatever the settings say.
-    """
-    from datetime import UTC, datetime
-
-    from shs_pipeline.ingestion import Ingestion
-
-    seconds = settings.database_wait_seconds
-    if most_seconds is not None:
-        seconds = int(min(seconds, most_seconds))
-    settings = settings.model_copy(update={"database_wait_seconds": seconds})
-    return Ingestion.from_settings(settings, f"shs {command} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-
-
 def _ingest(job: Ingestion, progress: Progress, everything: bool, names: Sequence[str]) -> list[FolderReport]:
-    from shs_pipeline.run import run_all, run_changed
+    from shs_pipeline.ingest.run import run_all, run_changed
 
     return (run_all if everything else run_changed)(job, progress, names or None)
 
@@ -151,7 +175,7 @@ def _ingest(job: Ingestion, progress: Progress, everything: bool, names: Sequenc
 
 def show_reports(console: Console, reports: Sequence[FolderReport]) -> None:
     """Print a row per folder; where there are many, a row per source."""
-    from shs_pipeline.cli.terminal import table_of
+    from shs_pipeline.cli.table import table_of
 
     if not reports:
         return
@@ -173,10 +197,9 @@ def show_reports(console: Console, reports: Sequence[FolderReport]) -> None:
 
 
 def _rank(name: str | None) -> int:
-    from shs_pipeline.reference import NAMES as REFERENCE_NAMES
-    from shs_pipeline.sources import NAMES as SOURCE_NAMES
+    from shs_pipeline.landing.names import INCOMING_NAMES, REFERENCE_NAMES
 
-    order = (*REFERENCE_NAMES, *SOURCE_NAMES)
+    order = (*REFERENCE_NAMES, *INCOMING_NAMES)
     return order.index(name) if name in order else len(order)
 
 
@@ -201,8 +224,8 @@ def withdrawn_paths(report: FolderReport) -> list[str]:
 
 
 def _sums_shown(group: Sequence[FolderReport]) -> str:
-    from shs_pipeline.cli.terminal import dollars
-    from shs_pipeline.contract import columns_of
+    from shs_pipeline.base.wording import dollars
+    from shs_pipeline.files.contract import columns_of
 
     sums: dict[str, Decimal] = {}
     for report in group:
@@ -224,8 +247,9 @@ def show_rejections(
     Returns:
         whether there is a rejected file.
     """
-    from shs_pipeline.cli.terminal import count_of, say
-    from shs_pipeline.overview import rejected_now
+    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.ingest.overview import rejected_now
 
     _show_withdrawn(console, reports)
     _show_totals(console, [file for report in reports for file in report.loaded])
@@ -236,7 +260,7 @@ def show_rejections(
     for file in rejected[:_REJECTIONS_SHOWN]:
         show_rejection(console, file.path, file.error_count, file.first, file.error_workbook)
     if len(rejected) > _REJECTIONS_SHOWN:
-        say(console, f"… and {len(rejected) - _REJECTIONS_SHOWN} more: shs errors lists all of them.")
+        say(console, f"… and {len(rejected) - _REJECTIONS_SHOWN} more; shs errors lists them all.")
     return True
 
 
@@ -244,7 +268,8 @@ def show_rejection(
     console: Console, path: str, errors: int, first: FileError | Problem, error_workbook: str
 ) -> None:
     """Print a rejected file with its first error and where all of them are."""
-    from shs_pipeline.cli.terminal import say, shown_address
+    from shs_pipeline.base.wording import shown_address
+    from shs_pipeline.cli.terminal import say
 
     more = f" (and {errors - 1} more)" if errors > 1 else ""
     say(console, f"  {path}", "bold", is_copied=True)
@@ -263,7 +288,7 @@ def placed(found: FileError | Problem) -> str:
 
 def _show_withdrawn(console: Console, reports: Iterable[FolderReport]) -> None:
     paths = [path for report in reports for path in withdrawn_paths(report)]
-    _show_some(console, paths, lambda path: f"Withdrawn, since it was deleted: {path}", "yellow")
+    _show_some(console, paths, lambda path: f"Withdrawn because it was deleted: {path}", "yellow")
 
 
 def _show_totals(console: Console, files: Iterable[FileReport]) -> None:

@@ -1,4 +1,4 @@
-"""`shs status`: what needs somebody, which months are there, and where everything is."""
+"""`shs status`: what needs attention, which months are there, and where everything is."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from shs_pipeline.cli.state import State
-    from shs_pipeline.overview import Month, Overview
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.ingest.overview import Month, Overview
+    from shs_pipeline.settings.settings import Settings
+    from shs_pipeline.system.state import State
 
 PANEL = "Data"
 _LISTED = 20
 _SIGNS = {
     "loaded": ("L", "green", "loaded"),
     "rejected": ("R", "bold red", "rejected, nothing loaded"),
-    "both": ("LR", "yellow", "loaded, with a rejected file beside it"),
-    "missing": ("M", "magenta", "missing although due"),
+    "both": ("LR", "yellow", "loaded, but another file was rejected"),
+    "missing": ("M", "magenta", "missing (overdue)"),
     "nothing": ("·", "dim", "nothing expected"),
 }
 
@@ -34,14 +34,14 @@ def register(app: typer.Typer) -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Show what needs attention, the last twelve months of each source, and where everything is.
+    """Show what needs attention, each source's last twelve months, and where everything is.
 
     Examples: [bold]shs status[/bold], [bold]shs status --json | jq .rejected[/bold]
     """
-    from shs_pipeline.cli.state import as_json as state_as_json
-    from shs_pipeline.cli.state import look
     from shs_pipeline.cli.terminal import results
-    from shs_pipeline.settings import load_settings
+    from shs_pipeline.settings.settings import load_settings
+    from shs_pipeline.system.state import as_json as state_as_json
+    from shs_pipeline.system.state import look
 
     settings = load_settings()
     state = look(settings)
@@ -60,18 +60,20 @@ def status(
 
 
 def _show_first_steps(console: Console, state: State) -> None:
-    from shs_pipeline.cli.terminal import say, shown_address
+    from shs_pipeline.base.wording import shown_address
+    from shs_pipeline.cli.terminal import say
 
-    say(console, "Nothing was ever ingested here. To begin:", "yellow")
-    say(console, "  shs demo       makes example files and ingests them")
+    say(console, "Nothing has been ingested here yet. To begin:", "yellow")
+    say(console, "  shs demo       creates sample files and ingests them")
     say(console, f"  shs drop FILE  puts a file into {shown_address(state.landing)}", is_copied=True)
     say(console, "  shs run        ingests the files there and builds the marts")
     say(console, "")
 
 
 def _show_concerns(console: Console, state: State) -> None:
-    from shs_pipeline.cli.state import concerns
+    from shs_pipeline.cli.held import show_changes
     from shs_pipeline.cli.terminal import say
+    from shs_pipeline.system.state import concerns
 
     found = list(concerns(state))
     if found:
@@ -79,17 +81,20 @@ def _show_concerns(console: Console, state: State) -> None:
         for concern in found:
             end = f": {concern.command}" if concern.command else ""
             say(console, f"  {concern.what}{end}", "yellow")
+        if state.held_build is not None:
+            show_changes(console, state.held_build)
     elif state.has_run:
-        say(console, "Nothing needs attention: no file is rejected, none is missing.", "green")
+        say(console, "Nothing needs attention: no file is rejected or missing.", "green")
     if not state.waiting and state.trouble is None:
-        say(console, "Nothing in the landing zone waits to be ingested.", "green")
+        say(console, "Nothing in the landing zone is waiting to be ingested.", "green")
 
 
 def _show_grid(console: Console, months: Sequence[Month]) -> None:
     from rich.text import Text
 
-    from shs_pipeline.cli.terminal import say, table_of
-    from shs_pipeline.months import month_text
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.cli.table import table_of
+    from shs_pipeline.cli.terminal import say
 
     by_source: dict[str, list[Month]] = {}
     for month in months:
@@ -109,7 +114,8 @@ def _show_grid(console: Console, months: Sequence[Month]) -> None:
 
 
 def _show_tables(console: Console, overview: Overview) -> None:
-    from shs_pipeline.cli.terminal import say, table_of
+    from shs_pipeline.cli.table import table_of
+    from shs_pipeline.cli.terminal import say
 
     say(console, "")
     table = table_of("Reference table", "In force since (UTC)", "Lines", numbers=("Lines",))
@@ -120,8 +126,9 @@ def _show_tables(console: Console, overview: Overview) -> None:
 
 
 def _show_rejected(console: Console, state: State) -> None:
+    from shs_pipeline.base.wording import count_of
     from shs_pipeline.cli.run import show_rejection
-    from shs_pipeline.cli.terminal import count_of, say
+    from shs_pipeline.cli.terminal import say
 
     rejected = state.overview.rejected
     if not rejected:
@@ -130,11 +137,13 @@ def _show_rejected(console: Console, state: State) -> None:
     for file in rejected[:_LISTED]:
         show_rejection(console, file.path, file.error_count, file.first, file.error_workbook)
     if len(rejected) > _LISTED:
-        say(console, f"… and {len(rejected) - _LISTED} more: shs errors lists all of them.")
+        say(console, f"… and {len(rejected) - _LISTED} more; shs errors lists them all.")
 
 
 def _show_places(console: Console, settings: Settings, state: State) -> None:
-    from shs_pipeline.cli.terminal import say, shown_address
+    from shs_pipeline.base.wording import shown_address
+    from shs_pipeline.cli.terminal import say
+    from shs_pipeline.closing.checklist import period_in_words
 
     say(console, "")
     say(console, f"Landing zone:  {shown_address(state.landing)}", is_copied=True)
@@ -146,12 +155,14 @@ def _show_places(console: Console, settings: Settings, state: State) -> None:
     say(console, f"Dagster UI:    {state.ui or 'not running (start it with shs up)'}", is_copied=True)
     say(console, f"State, logs:   {settings.home}", is_copied=True)
     if state.books:
-        kept = f"all of a run is kept for {settings.keep_runs} days"
+        kept = f"runs are kept for {settings.keep_runs} days"
         say(console, f"Dagster's log: {state.books.shown}; {kept}")
     if state.publication:
         last = state.publication
         published = f"publication {last.publication_id} of {last.published_at:%Y-%m-%d %H:%M %Z}"
-        say(console, f"Marts:         {published}{'' if state.is_published else ', behind what is loaded'}")
+        say(console, f"Marts:         {published}{'' if state.is_published else ', behind the loaded data'}")
+    if state.has_run:
+        say(console, f"Pay periods:   {period_in_words(state.period, settings.due_day)}")
     if state.notices:
         newest = state.notices[0]
         words = f"{newest.created_at:%Y-%m-%d %H:%M}, to {newest.recipients}: {newest.subject}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shs_pipeline.printable import plain
+from shs_pipeline.base.printable import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -166,7 +166,7 @@ class Table:
 
         names = [" ".join(heading.split()) for heading in left_out if heading.strip()]
         if names:
-            say(console, f"{' ' * margin}Not shown for lack of room: {', '.join(names)}.", "dim")
+            say(console, f"{' ' * margin}Not shown (terminal too narrow): {', '.join(names)}.", "dim")
 
 
 def _cell(value: object) -> Text:
@@ -204,3 +204,8 @@ def _width(text: str) -> int:
 
 def _longest_word(text: str) -> int:
     return max((_width(word) for word in text.split()), default=0)
+
+
+def table_of(*headings: str, **options: Sequence[str]) -> Table:
+    """Return an empty table; `Table` says what the options are."""
+    return Table(headings, **options)

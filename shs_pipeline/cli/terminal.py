@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from shs_pipeline.cli.table import Table
-from shs_pipeline.printable import plain
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.printable import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from decimal import Decimal
-
     from rich.console import Console
 
-    from shs_pipeline.run import Progress
+    from shs_pipeline.ingest.run import Progress
 
 EXIT_REJECTED = 3
 """Exit code of a command that found a file to be rejected."""
+EXIT_HELD = 4
+"""Exit code of a command whose build is held: all is loaded, and nothing was published."""
 
 
 def results() -> Console:
@@ -39,12 +39,16 @@ def remarks() -> Console:
 def say(console: Console, text: str, style: str = "", *, is_copied: bool = False) -> None:
     """Print a sentence without markup; a terminal gets its lines broken between words.
 
+    Line breaks in front of it and behind it stay. One within it comes from a name, of a file or as somebody
+    typed it, and becomes a blank: what follows must not pass for a line of ours.
+
     Args:
         is_copied: it holds a path or a command that people copy, so that no line break is put in.
     """
     from rich.text import Text
 
-    text = plain(text, keep="\n")
+    sentence = text.strip("\n")
+    text = plain(sentence).join(text.split(sentence, 1)) if sentence else text
     if is_copied or not console.is_terminal:
         console.print(Text(text, style=style), soft_wrap=True)
         return
@@ -58,19 +62,44 @@ def say(console: Console, text: str, style: str = "", *, is_copied: bool = False
             console.print(Text(margin) + part, soft_wrap=True)
 
 
-def table_of(*headings: str, **options: Sequence[str]) -> Table:
-    """Return an empty table; `Table` says what the options are."""
-    return Table(headings, **options)
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that somebody asked for, whole or not at all, and say where it is.
+
+    Raises:
+        ShsError: it cannot be written there.
+    """
+    from shs_pipeline.base.whole_files import write_whole
+
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise ShsError(f"{path} cannot be written ({error.strerror}).", "Name another file.") from None
+    say(results(), f"Written: {path}", is_copied=True)
 
 
-def dollars(amount: Decimal) -> str:
-    """Return an amount as people read it."""
-    return f"{amount:,.2f}"
+def is_somebody_there() -> bool:
+    """Whether a question would be seen and could be answered."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def count_of(count: int, noun: str) -> str:
-    """Return `1 file`, `2 files`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def agrees(question: str) -> bool:
+    """Ask a question that only `y` or `yes` answers with yes."""
+    try:
+        return input(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def check_agreed(question: str) -> None:
+    """Ask before something is changed.
+
+    Raises:
+        ShsError: the answer is no, or nobody can answer.
+    """
+    if not is_somebody_there():
+        raise ShsError("Nothing was changed: there is nobody to confirm it.", "Add --yes.")
+    if not agrees(question):
+        raise ShsError("Nothing was changed.", "Answer y to go on.")
 
 
 @contextmanager
@@ -90,9 +119,3 @@ def shown_progress(first_words: str) -> Iterator[Progress]:
             bar.update(task, description=label, total=total, completed=number - 1)
 
         yield tell
-
-
-def shown_address(address: str) -> str:
-    """Return the path of a `file://` address, and any other address as it is."""
-    prefix = "file://"
-    return unquote(address.removeprefix(prefix)) if address.startswith(prefix) else address

@@ -1,4 +1,4 @@
-"""What the files may leave out: SQL and cards that they share, and a card per source written once.
+"""Shared parts of the definitions: common SQL and cards, and cards repeated per source.
 
 `common` holds named queries, `common.yml` those of all dashboards; a card with `uses: [figures]` begins
 with them as CTEs. A common query may differ by audience (`rep: …`, `admin: …`): a card for both then
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from shs_pipeline.sources import all_sources
+from shs_pipeline.sources.registry import all_sources
 
 COMMON = "common.yml"
 """What dashboards share; no dashboard itself."""
@@ -103,7 +103,7 @@ def _sql(card: Mapping[str, Any], common: Mapping[str, Any], audience: str) -> s
 
 
 def _per_source(card: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    from shs_pipeline.contract import columns_of
+    from shs_pipeline.files.contract import columns_of
 
     own = {key: value for key, value in card.items() if key != "per_source"}
     for source in all_sources():

@@ -1,24 +1,21 @@
-"""Dashboards as data: one readable yml file each, for Metabase and for the preview alike.
+"""Dashboards as data: one readable YAML file each, for Metabase and the preview alike.
 
 A card is a question in SQL on the marts with Metabase's template tags: `{{year}}` is a filter's value,
 `[[and rep_name = {{rep}}]]` is left out where the filter has none. Months are texts `YYYY-MM`, years
-whole numbers. Whoever asks sees only what the database lets through; the audience only says which
-cards, columns and filters make sense for whom. What must hold in a definition is in `rules.py`.
+whole numbers. Viewers see only what the database lets through; the audience only says which cards, columns
+and filters make sense for whom. What must hold in a definition is in `rules.py`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from shs_pipeline.dashboards import rules
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.dashboards.sql import parse_sql, with_placeholders
-from shs_pipeline.errors import ShsError
 
 Audience = Literal["rep", "admin"]
 Format = Literal[
@@ -27,12 +24,10 @@ Format = Literal[
 Display = Literal["scalar", "trend", "progress", "bar", "line", "combo", "table", "facts"]
 Value = str | int
 """Of a filter: a year is a whole number, everything else is text."""
-
 GRID_COLUMNS = 24
 EVERYBODY: frozenset[Audience] = frozenset(("rep", "admin"))
 _KEY = r"^[a-z][a-z0-9_]*$"
 _LONGEST_TEXT = 200
-
 Key = Annotated[str, Field(pattern=_KEY)]
 Title = Annotated[str, Field(min_length=1)]
 Sentence = Annotated[str, BeforeValidator(lambda text: " ".join(str(text).split())), Field(min_length=1)]
@@ -77,13 +72,13 @@ class Filter(_Frozen):
         if self.kind == "year":
             if re.fullmatch(r"(19|20)[0-9]{2}", text):
                 return int(text)
-            raise ShsError(
-                f"{self.title} is {text[:40]!r}, which is not a year.", "Give four digits, as 2025."
-            )
+            raise ShsError(f"{self.title}: {text[:40]!r} is not a year.", "Type four digits, such as 2025.")
         if self.kind == "month" and not re.fullmatch(r"(19|20)[0-9]{2}-(0[1-9]|1[0-2])", text):
-            raise ShsError(f"{self.title} is {text[:40]!r}, which is not a month.", "Write it as 2025-03.")
+            raise ShsError(
+                f"{self.title}: {text[:40]!r} is not a month.", "Type it as YYYY-MM, such as 2025-03."
+            )
         if len(text) > _LONGEST_TEXT or "\0" in text:
-            raise ShsError(f"{self.title} cannot be this text.", f"Give at most {_LONGEST_TEXT} characters.")
+            raise ShsError(f"{self.title} cannot be this text.", f"Type at most {_LONGEST_TEXT} characters.")
         return text
 
 
@@ -246,11 +241,13 @@ class Card(_Frozen):
         """Whether it stands on this tab."""
         return self.tab is None or self.tab == tab
 
+    def shares_a_tab(self, other: Card) -> bool:
+        """Whether two cards of a dashboard are ever seen together."""
+        return self.tab == other.tab or None in (self.tab, other.tab)
+
     @model_validator(mode="after")
-    def _holds_together(self) -> Card:
+    def _has_readable_sql(self) -> Card:
         parse_sql(self.sql)
-        for problem in rules.card_problems(self):
-            raise ValueError(problem)
         return self
 
 
@@ -285,12 +282,6 @@ class Dashboard(_Frozen):
         tabs = tuple(tab for tab in self.tabs if tab.key in used)
         return self.model_copy(update={"filters": filters, "cards": cards, "tabs": tabs})
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Dashboard:
-        for problem in rules.dashboard_problems(self):
-            raise ValueError(problem)
-        return self
-
 
 def render_sql(card: Card, values: Mapping[str, Value | None]) -> tuple[str, dict[str, Value]]:
     """Return the card's SQL with placeholders for psycopg, and their values.
@@ -316,9 +307,6 @@ def render_sql(card: Card, values: Mapping[str, Value | None]) -> tuple[str, dic
     return "".join(texts), used
 
 
-# --- what an audience gets ---------------------------------------------------------------
-
-
 def _card_for(card: Card, audience: Audience, filters: set[str]) -> Card:
     kept = [
         f"[[{part.text}]]" if part.is_optional else part.text
@@ -337,92 +325,9 @@ def _moved_up(card: Card, cards: Sequence[Card]) -> Card:
     taken = {
         row
         for other in cards
-        if rules.share_a_tab(other, card)
+        if other.shares_a_tab(card)
         for row in range(other.place.row, other.place.row + other.place.height)
     }
     empty = sum(row not in taken for row in range(card.place.row))
     place = card.place.model_copy(update={"row": card.place.row - empty})
     return card.model_copy(update={"place": place})
-
-
-# --- the files -----------------------------------------------------------------------------
-
-
-@cache
-def load_dashboards() -> tuple[Dashboard, ...]:
-    """Return the dashboards of this package in their order.
-
-    Raises:
-        ShsError: a file is wrong; names the file and the key.
-    """
-    from shs_pipeline.dashboards.composition import COMMON
-
-    folder = resources.files("shs_pipeline.dashboards")
-    texts = {
-        entry.name: entry.read_text(encoding="utf-8")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".yml") and entry.name != COMMON
-    }
-    return read_dashboards(texts)
-
-
-def dashboards_for(audience: Audience) -> tuple[Dashboard, ...]:
-    """Return what an audience gets, in order."""
-    return tuple(one.for_audience(audience) for one in load_dashboards() if audience in one.audience)
-
-
-def read_dashboards(texts: Mapping[str, str]) -> tuple[Dashboard, ...]:
-    """Read definitions, by file name.
-
-    Raises:
-        ShsError: one is wrong; names the file and the key.
-    """
-    found = {name: _read(name, text) for name, text in sorted(texts.items())}
-    by_key = {dashboard.key: dashboard for dashboard in found.values()}
-    for name, dashboard in found.items():
-        if by_key[dashboard.key] is not dashboard:
-            raise _wrong(name, f"key: {dashboard.key} is the key of another file")
-        for card in dashboard.cards:
-            for problem in rules.click_problems(card, by_key):
-                raise _wrong(name, f"cards.{card.key}.click: {problem}")
-    return tuple(sorted(found.values(), key=lambda dashboard: (dashboard.order, dashboard.key)))
-
-
-def _read(name: str, text: str) -> Dashboard:
-    import yaml  # type: ignore[import-untyped]
-
-    from shs_pipeline.dashboards.composition import compose
-
-    try:
-        content = yaml.safe_load(text)
-        if not isinstance(content, dict):
-            raise _wrong(name, "it holds no mapping")
-        return Dashboard.model_validate(compose(content))
-    except yaml.YAMLError as error:
-        raise _wrong(name, " ".join(str(error).split())) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(_step(content, first["loc"][: at + 1]) for at in range(len(first["loc"])))
-        said = str(first["msg"]).removeprefix("Value error, ")
-        raise _wrong(name, f"{place}: {said}" if place else said) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise _wrong(name, str(error)) from None
-
-
-def _step(content: Any, path: Sequence[str | int]) -> str:
-    """Return the last step of a path as people find it in the file: an entry's own key, not its number."""
-    found = content
-    for step in path:
-        try:
-            found = found[step]
-        except (KeyError, IndexError, TypeError):
-            return str(path[-1])
-    is_entry = isinstance(path[-1], int) and isinstance(found, dict)
-    return str(found.get("key", path[-1])) if is_entry else str(path[-1])
-
-
-def _wrong(name: str, problem: str) -> ShsError:
-    return ShsError(
-        f"The dashboard definition {name} is wrong: {problem}.",
-        f"Correct shs_pipeline/dashboards/{name}.",
-    )

@@ -1,16 +1,16 @@
-"""What must hold in a definition, beyond the kinds of its values; each problem names its key."""
+"""Rules for a definition beyond the types of its values; each problem names its key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from shs_pipeline.dashboards.model import GRID_COLUMNS
 from shs_pipeline.dashboards.sql import SqlPart, columns_in, parse_sql
 
 if TYPE_CHECKING:
     from shs_pipeline.dashboards.model import Card, Click, Dashboard
 
-GRID_COLUMNS = 24
 _CALENDARS: dict[str, tuple[str, ...]] = {
     "revenue": ("revenue month",),
     "commission": ("commission month",),
@@ -19,8 +19,8 @@ _CALENDARS: dict[str, tuple[str, ...]] = {
 }
 
 
-def card_problems(card: Card) -> Iterator[str]:
-    """Yield what is wrong with a card by itself."""
+def _card_problems(card: Card) -> Iterator[str]:
+    """Yield what is wrong with a single card."""
     for words in _CALENDARS[card.calendar]:
         if words not in card.description.lower():
             yield f"description: it must say that it counts by {words}"
@@ -51,11 +51,13 @@ def _named_columns(card: Card) -> Iterator[str]:
 
 
 def dashboard_problems(dashboard: Dashboard) -> Iterator[str]:
-    """Yield what is wrong with a dashboard by itself."""
+    """Yield what is wrong with a single dashboard, its cards first."""
+    for card in dashboard.cards:
+        yield from (f"cards.{card.key}: {problem}" for problem in _card_problems(card))
     for name in ("filters", "cards", "tabs"):
         keys = [part.key for part in getattr(dashboard, name)]
         for key in sorted({key for key in keys if keys.count(key) > 1}):
-            yield f"{name}: {key} stands there twice"
+            yield f"{name}: {key} is there twice"
     tabs: set[str | None] = {None, *(tab.key for tab in dashboard.tabs)}
     for card in dashboard.cards:
         if card.tab not in tabs:
@@ -73,7 +75,7 @@ def _filter_problems(dashboard: Dashboard) -> Iterator[str]:
         if not users:
             yield f"filters.{one.key}: no card uses it"
         if one.required and one.default is None:
-            yield f"filters.{one.key}: it is required and has no default"
+            yield f"filters.{one.key}: it is required but has no default"
     for card in dashboard.cards:
         for key in [key for click in card.clicks for key in click.keep]:
             if dashboard.filter_named(key) is None:
@@ -94,13 +96,8 @@ def _tag_problems(dashboard: Dashboard, card: Card, part: SqlPart) -> Iterator[s
 def _overlaps(cards: Sequence[Card]) -> Iterator[str]:
     for place, card in enumerate(cards):
         for other in cards[:place]:
-            if share_a_tab(card, other) and card.place.overlaps(other.place):
+            if card.shares_a_tab(other) and card.place.overlaps(other.place):
                 yield f"cards.{card.key}.place: it overlaps {other.key}"
-
-
-def share_a_tab(card: Card, other: Card) -> bool:
-    """Whether two cards of a dashboard are ever seen together."""
-    return card.tab == other.tab or None in (card.tab, other.tab)
 
 
 def click_problems(card: Card, dashboards: Mapping[str, Dashboard]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,11 +28,12 @@ from shs_pipeline.file_reader.messages import (
     pieces_of,
     problems_of,
 )
-from shs_pipeline.source import Declaration
+from shs_pipeline.files.source import Declaration
 
 # The parent ends a child that hangs. Should it fail to, the system does it this much later.
 _LATER_SECONDS = 10
 _PR_SET_PDEATHSIG = 1
+_NO_MEMORY = Frame({"failed": "memory"})
 
 
 def serve(connection: socket.socket, seconds: float, clock_seconds: float) -> None:
@@ -54,18 +55,29 @@ def serve(connection: socket.socket, seconds: float, clock_seconds: float) -> No
         limit_processor_time(seconds)
         # The search for reference cycles takes a seventh of the time of a large file.
         gc.disable()
-        try:
-            reply = _carry_out(order)
-        except MemoryError:
-            reply = None
+        frames = _frames(order, said)
+        while frame := _next(frames):
+            _send(connection, frame)
+            if frame is _NO_MEMORY:
+                return  # what is left of it may be in pieces: another process goes on
         gc.enable()
         limit_processor_time(math.inf)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if reply is None:
-            # What is left of the memory may be in pieces: another process goes on.
-            _send(connection, Frame({"failed": "memory"}))
-            return
-        _send(connection, Frame({**reply.header, "log": said.taken()}, reply.blocks))
+
+
+def _frames(order: Frame, said: _Said) -> Iterator[Frame]:
+    """Carry out an order; yield the answer, then each piece that follows it as it is made."""
+    reply = _carry_out(order)
+    yield Frame({**reply.header, "log": said.taken()}, reply.blocks)
+    for piece in reply.pieces:
+        yield Frame({}, [piece])
+
+
+def _next(frames: Iterator[Frame]) -> Frame | None:
+    try:
+        return next(frames, None)
+    except MemoryError:
+        return _NO_MEMORY
 
 
 def _carry_out(order: Frame) -> Frame:
@@ -74,6 +86,8 @@ def _carry_out(order: Frame) -> Frame:
             return _read(order)
         case "guess":
             return _or_sentence(_guess, order)
+        case "layout":
+            return _or_sentence(_layout, order)
         case "open":
             return _or_sentence(_open, order)
         case "cells":
@@ -84,7 +98,7 @@ def _carry_out(order: Frame) -> Frame:
 
 def _or_sentence(do: Callable[[Frame], Frame], order: Frame) -> Frame:
     """Carry out an order; what a person can fix comes back as sentences."""
-    from shs_pipeline.errors import ShsError, UnreadableFileError
+    from shs_pipeline.base.errors import ShsError, UnreadableFileError
 
     try:
         return do(order)
@@ -94,8 +108,8 @@ def _or_sentence(do: Callable[[Frame], Frame], order: Frame) -> Frame:
 
 
 def _read(order: Frame) -> Frame:
-    from shs_pipeline.copy_text import copy_lines_of
-    from shs_pipeline.source import read_file
+    from shs_pipeline.files.copy_text import copy_lines_of
+    from shs_pipeline.files.source import read_file
 
     declaration, file = _declared(order.header["declaration"]), file_of(order)
     outcome = read_file(declaration, file, order.header["max_bytes"])
@@ -107,14 +121,20 @@ def _read(order: Frame) -> Frame:
 
 
 def _guess(order: Frame) -> Frame:
-    from shs_pipeline.guess import guess
+    from shs_pipeline.file_reader.guess import guess
 
     found = guess(file_of(order), order.header["max_bytes"])
     return Frame({"declaration": found.declaration.name, "found": found.found, "wanted": found.wanted})
 
 
+def _layout(order: Frame) -> Frame:
+    from shs_pipeline.file_reader.layout.guess import guess_layout
+
+    return Frame({"layout": guess_layout(file_of(order), order.header["max_bytes"]).plain()})
+
+
 def _open(order: Frame) -> Frame:
-    from shs_pipeline.source import check_can_be_opened
+    from shs_pipeline.files.source import check_can_be_opened
 
     declaration = _declared(order.header["declaration"])
     check_can_be_opened(declaration, file_of(order), order.header["max_bytes"])
@@ -122,14 +142,14 @@ def _open(order: Frame) -> Frame:
 
 
 def _cells(order: Frame) -> Frame:
-    from shs_pipeline.cell_text import cells_of
+    from shs_pipeline.file_reader.cell_text import cells_of
 
     places = [(str(sheet), int(row)) for sheet, row in order.header["places"]]
     return cells_answer(cells_of(order.header["source"], file_of(order), places))
 
 
 def _mark(order: Frame) -> Frame:
-    from shs_pipeline.error_workbook import write_error_workbook
+    from shs_pipeline.file_reader.error_workbook import write_error_workbook
 
     header = order.header
     problems = problems_of(header["problems"])
@@ -140,10 +160,11 @@ def _mark(order: Frame) -> Frame:
 
 
 def _declared(name: str) -> Declaration:
-    from shs_pipeline.reference import NAMES, table_named
-    from shs_pipeline.sources import source_named
+    from shs_pipeline.landing.names import REFERENCE_NAMES
+    from shs_pipeline.reference.registry import table_named
+    from shs_pipeline.sources.registry import incoming_named
 
-    return table_named(name) if name in NAMES else source_named(name)
+    return table_named(name) if name in REFERENCE_NAMES else incoming_named(name)
 
 
 class _Said(logging.Handler):
@@ -157,7 +178,7 @@ class _Said(logging.Handler):
         self._kept.append([record.levelno, self.format(record)])
 
     def taken(self) -> list[list[Any]]:
-        """Return what was kept, and begin anew."""
+        """Return what was kept, and start over."""
         kept, self._kept = self._kept, []
         return kept
 
@@ -174,10 +195,10 @@ def _import_libraries() -> None:
     import pandas as pd  # noqa: F401
     import pandera.pandas as pa  # noqa: F401
 
-    from shs_pipeline.reference import all_tables
-    from shs_pipeline.sources import all_sources
+    from shs_pipeline.reference.registry import all_tables
+    from shs_pipeline.sources.registry import all_incoming
 
-    assert all_sources()
+    assert all_incoming()
     assert all_tables()
     gc.freeze()
 

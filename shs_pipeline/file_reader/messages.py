@@ -1,31 +1,36 @@
-"""What goes between a run and its reading process: a JSON header and blocks of bytes, in frames.
+"""Messages between a run and its reading process: frames with a JSON header and blocks of bytes.
 
-Nothing that comes back is code or an object: a file that took over the child could not take over the run.
+Nothing that comes back is code or an object, so a file that took over the child cannot take over the run.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from shs_pipeline.cell_text import CellText, Place
-from shs_pipeline.copy_text import CopyLines
-from shs_pipeline.reading import Everything, PrintedTotal, Problem, SourceFile
-from shs_pipeline.source import FileOutcome
+from shs_pipeline.file_reader.cell_text import CellText, Place
+from shs_pipeline.files.copy_text import pieces_in
+from shs_pipeline.files.reading import CopyLines, Everything, PrintedTotal, Problem, SourceFile
+from shs_pipeline.files.source import FileOutcome
 
 _LENGTH = 8
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One message."""
+    """One message.
+
+    Attributes:
+        pieces: what is made and sent after it, a frame each.
+    """
 
     header: Mapping[str, Any]
     blocks: Sequence[bytes | bytearray] = ()
+    pieces: Iterable[bytes | bytearray] = field(default=(), compare=False)
 
 
 class FrameReader:
@@ -90,6 +95,11 @@ def asked_to_guess(file: SourceFile, max_bytes: int) -> Frame:
     return Frame({"do": "guess", "max_bytes": max_bytes} | _described(file), [file.content])
 
 
+def asked_for_layout(file: SourceFile, max_bytes: int) -> Frame:
+    """Return the order to say what a file of an unknown source looks like."""
+    return Frame({"do": "layout", "max_bytes": max_bytes} | _described(file), [file.content])
+
+
 def asked_to_open(declaration: str, file: SourceFile, max_bytes: int) -> Frame:
     """Return the order to look whether a file can be opened."""
     header = {"do": "open", "declaration": declaration, "max_bytes": max_bytes}
@@ -149,7 +159,7 @@ def _day(text: str | None) -> date | None:
 
 
 def answer(outcome: FileOutcome, lines: CopyLines | None, cells: Mapping[str, Sequence[Any]]) -> Frame:
-    """Return what became of reading a file.
+    """Return the result of reading a file.
 
     Args:
         lines: its lines as they go to the database; None where it is rejected.
@@ -165,17 +175,26 @@ def answer(outcome: FileOutcome, lines: CopyLines | None, cells: Mapping[str, Se
     if lines is None:
         return Frame(header)
     header["lines"] = {"count": lines.count, "sums": dict(lines.sums), "cells": dict(cells)}
-    return Frame(header, [lines.text, lines.keys])
+    return Frame(header, pieces=lines.pieces)
 
 
-def outcome_of(frame: Frame) -> FileOutcome:
-    """Return what became of reading a file, with its lines ready for the database."""
+def pieces_after(frame: Frame) -> int:
+    """Return how many frames of one piece of the lines follow an answer."""
+    found = frame.header.get("lines")
+    return pieces_in(found["count"]) if found else 0
+
+
+def outcome_of(frame: Frame, pieces: Iterable[bytes | bytearray]) -> FileOutcome:
+    """Return the result of reading a file, with its lines ready for the database.
+
+    Args:
+        pieces: the lines, which follow the answer.
+    """
     header = frame.header
     lines = None
     if header["lines"] is not None:
         found = header["lines"]
-        text, keys = frame.blocks
-        lines = CopyLines(found["count"], text, keys, found["sums"], found["cells"])
+        lines = CopyLines(found["count"], pieces, found["sums"], found["cells"])
     return FileOutcome(
         lines=lines,
         rows_read=header["rows_read"],

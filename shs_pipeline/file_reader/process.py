@@ -1,8 +1,9 @@
-"""One reading process: started without secrets, watched, and ended when a file is too much for it."""
+"""One reading process: started without secrets, watched, and ended when a file exceeds its limits."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import signal
@@ -15,12 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shs_pipeline.errors import ShsError
-from shs_pipeline.file_reader.messages import Frame, FrameReader, pieces_of
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.file_reader.messages import Frame, FrameReader, pieces_after, pieces_of
 
 _log = logging.getLogger(__name__)
 
-# All that a reading process is told of the environment: where programs, libraries and temporary files are.
+# The only environment variables a reading process gets: where programs, libraries and temporary files are.
 _TOLD = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "HOME", "TZ")
 _CODE = Path(__file__).parents[2]
 _STARTING_SECONDS = 120.0
@@ -61,7 +62,7 @@ class Limits:
 
 
 class TooMuchError(Exception):
-    """A file ended the reading process, or had to be ended with it."""
+    """A file crashed the reading process, or it had to be ended."""
 
     def __init__(self, problem: str, remedy: str, *, may_be_chance: bool = False) -> None:
         super().__init__(problem)
@@ -128,7 +129,20 @@ class ReadingProcess:
         if self._under_way is None:
             self._under_way = _UnderWay(order)
         assert self._under_way.order == order
-        return self._exchange(name, self._limits.clock_seconds)
+        return self._answer(name)
+
+    def next_piece(self, name: str, seconds: float = math.inf) -> bytes | bytearray:
+        """Return the next piece of lines; they follow the answer that announced them.
+
+        Args:
+            seconds: how long to wait, where that is less than a file may take by the clock.
+
+        Raises:
+            TooMuchError: as `ask`.
+        """
+        # What was begun meanwhile is sent on while the piece is awaited.
+        under_way = self._under_way or _UnderWay(None)
+        return self._exchange(name, min(seconds, self._limits.clock_seconds), under_way).blocks[0]
 
     def begin(self, order: Frame) -> None:
         """Send an order that is asked for later, as far as that needs no waiting.
@@ -150,21 +164,25 @@ class ReadingProcess:
             TooMuchError: it ended the process.
         """
         if self._under_way is not None and self._under_way.order != order:
-            self._exchange("another file", self._limits.clock_seconds)
+            answer = self._answer("another file")
+            for _ in range(pieces_after(answer)):
+                self.next_piece("another file")
 
     def _wait_until_ready(self) -> None:
-        self._under_way = _UnderWay(None)
         try:
-            self._exchange("", _STARTING_SECONDS)
+            self._exchange("", _STARTING_SECONDS, _UnderWay(None))
         except TooMuchError as error:
             said = self._output.decode(errors="replace").strip().splitlines()
             raise _cannot_start(said[-1] if said else error.problem) from None
         self._is_ready = True
 
-    def _exchange(self, name: str, seconds: float) -> Frame:
-        """Send an order piece by piece while the process works, and take in what it says."""
+    def _answer(self, name: str) -> Frame:
         under_way, self._under_way = self._under_way, None
         assert under_way is not None
+        return self._exchange(name, self._limits.clock_seconds, under_way)
+
+    def _exchange(self, name: str, seconds: float, under_way: _UnderWay) -> Frame:
+        """Send an order piece by piece while the process works, and take in what it says."""
         deadline = looked = time.monotonic()
         deadline += seconds
         reader = FrameReader()
@@ -186,7 +204,7 @@ class ReadingProcess:
                     raise self._too_much_memory(name)
                 return frame
         self.end()
-        raise _too_long(name, f"was not done after {seconds:g} seconds")
+        raise _too_long(name, f"did not finish within {seconds:g} seconds")
 
     def _received(self, reader: FrameReader, readable: Sequence[object]) -> Frame | None:
         """Take in what is there to be read; return the answer where it is whole."""
@@ -233,24 +251,25 @@ class ReadingProcess:
         how = _named(-code) if code < 0 else f"exit code {code}"
         if code == -signal.SIGKILL:
             return TooMuchError(
-                f"The system ended the program that reads {name}, probably for lack of memory.",
-                f"See that this machine has {self._limits.megabytes:,} MB left.",
+                f"The operating system ended the program that was reading {name}, probably because memory "
+                "ran out.",
+                f"Make sure this machine has {self._limits.megabytes:,} MB free.",
                 may_be_chance=True,
             )
         _log.warning("The process that read %s ended (%s): %s", name, how, said.strip()[-1000:])
         return TooMuchError(
-            f"{name} crashed the program that reads it ({how}): the file is damaged, or made in a way that "
-            "the program cannot handle.",
+            f"{name} crashed the program that reads it ({how}): the file is damaged, or of a kind the "
+            "program cannot handle.",
             _AGAIN,
             may_be_chance=True,
         )
 
     def _too_much_memory(self, name: str) -> TooMuchError:
         return TooMuchError(
-            f"Reading {name} needs more than {self._limits.megabytes:,} MB of memory: a cell far below or to "
-            "the right of the others is a usual cause.",
-            "Delete the empty rows and columns behind the data (in Excel, Ctrl-End shows the last cell), "
-            "save it and drop it again. If it is a large file that is sound, split it, or have "
+            f"Reading {name} needs more than {self._limits.megabytes:,} MB of memory; often the cause is a "
+            "stray cell far below or to the right of the data.",
+            "Delete the empty rows and columns after the data (in Excel, Ctrl-End shows the last cell), save "
+            "the file and drop it again. If the file really is that large, split it, or have "
             "SHS_READ_MEMORY_MB raised.",
         )
 
@@ -266,12 +285,12 @@ class ReadingProcess:
 
 def _too_long(name: str, how: str) -> TooMuchError:
     return TooMuchError(
-        f"Reading {name} {how} and was ended.",
-        f"{_AGAIN} If it is a large file that is sound, split it, or have SHS_READ_SECONDS raised.",
+        f"Reading {name} {how} and was stopped.",
+        f"{_AGAIN} If the file really is that large, split it, or have SHS_READ_SECONDS raised.",
     )
 
 
-_AGAIN = "Open it in Excel (a PDF: ask the supplier for it again), save it as a new file, and drop that."
+_AGAIN = "Open it in Excel, save it as a new file, and drop that. For a PDF, ask for a new copy."
 # Resident memory of the imported libraries, in megabytes, with some room.
 _OF_THE_LIBRARIES = 300
 
@@ -307,7 +326,7 @@ def _environment() -> Mapping[str, str]:
 
 def _cannot_start(why: str) -> ShsError:
     return ShsError(
-        f"The program that reads files does not start here: {why}",
-        "Look at the memory and the number of processes that this machine has left, then run again; "
-        "shs doctor looks at the rest.",
+        f"The program that reads files does not start on this machine: {why}",
+        "Check that this machine has free memory and is not at its process limit, then run again; shs doctor "
+        "checks the rest.",
     )

@@ -1,35 +1,41 @@
-"""The parent's side: a reading process that is kept, and ended when a file is too much for it."""
+"""The parent's side: keeps a reading process, and ends it when a file exceeds its limits."""
 
 from __future__ import annotations
 
 import logging
+import math
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from shs_pipeline.cell_text import CellText, Place
-from shs_pipeline.errors import ShsError, UnreadableFileError
+from shs_pipeline.base.errors import ShsError, UnreadableFileError
+from shs_pipeline.file_reader.cell_text import CellText, Place
+from shs_pipeline.file_reader.layout.model import Layout, layout_of
 from shs_pipeline.file_reader.messages import (
     Frame,
     asked_for_cells,
+    asked_for_layout,
     asked_to_guess,
     asked_to_mark,
     asked_to_open,
     asked_to_read,
     cells_of_answer,
     outcome_of,
+    pieces_after,
 )
 from shs_pipeline.file_reader.process import Limits, ReadingProcess, TooMuchError
-from shs_pipeline.reading import Problem, SourceFile
-from shs_pipeline.source import FileOutcome
+from shs_pipeline.files.reading import Problem, SourceFile
+from shs_pipeline.files.source import FileOutcome
 
 _log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-P", "-m", "shs_pipeline.file_reader.child")
 # A child that once needed this share of its memory may be left with less than another file needs.
 _KEPT_SHARE = 0.5
-_MARK_ALONE = "The file was too much for the program that marks cells, so this list stands alone."
+# Whoever takes lines as they come has locks, and a piece of them is made in a hundredth of a second.
+_PIECE_SECONDS = 10.0
+_MARK_ALONE = "The file was too large for the program that marks cells, so there is only this list."
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,26 @@ class Guess:
     declaration: str
     found: int
     wanted: int
+
+
+class BrokenOffError(ShsError):
+    """The reading process ended after its answer, before all lines of the file had come."""
+
+
+@dataclass
+class _Pieces:
+    """The lines of a file, which come after the answer about it and are taken once."""
+
+    coming: Iterator[bytes | bytearray]
+    kept: list[bytes | bytearray] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[bytes | bytearray]:
+        yield from self.kept
+        yield from self.coming
+
+    def collect(self) -> None:
+        """Take in what is still to come."""
+        self.kept.extend(self.coming)
 
 
 @dataclass
@@ -54,6 +80,7 @@ class FileReader:
 
     limits: Limits = field(default_factory=Limits)
     command: Sequence[str] = COMMAND
+    _pieces: _Pieces = field(default_factory=lambda: _Pieces(iter(())), init=False, repr=False)
     _child: ReadingProcess | None = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
@@ -74,24 +101,52 @@ class FileReader:
             self._child = None
 
     def read(
-        self, declaration: str, file: SourceFile, max_bytes: int, columns: Sequence[str] = ()
+        self,
+        declaration: str,
+        file: SourceFile,
+        max_bytes: int,
+        columns: Sequence[str] = (),
+        *,
+        is_lazy: bool = False,
     ) -> FileOutcome:
-        """Read a file and hold it against its contract; whatever happens there is its own rejection.
+        """Read a file and check it against its contract; whatever goes wrong rejects only that file.
 
         Args:
             declaration: name of the source or reference table.
             max_bytes: size limit of a file.
             columns: columns of which the texts are wanted, too.
+            is_lazy: whether its lines may be made and come while the caller takes them, and raise
+                `BrokenOffError` then.
 
         Raises:
             ShsError: no process can be started here.
         """
         try:
-            return outcome_of(self._asked(asked_to_read(declaration, file, max_bytes, columns), file.name))
+            answer = self._asked(asked_to_read(declaration, file, max_bytes, columns), file.name)
+            self._pieces = _Pieces(self._coming(pieces_after(answer), file.name, is_lazy=is_lazy))
+            if is_lazy:
+                return outcome_of(answer, self._pieces)
+            self._pieces.collect()
+            return outcome_of(answer, self._pieces.kept)
         except TooMuchError as error:
             # Nothing of the file's folder changes when the limits do, so that a run passes it by.
-            again = f"To have the same file read again: shs run --all --source {declaration}."
+            again = f"To read the same file again, run shs run --all --source {declaration}."
             return FileOutcome.rejected(Problem(error.problem, f"{error.remedy} {again}"))
+
+    def _coming(self, count: int, name: str, *, is_lazy: bool) -> Iterator[bytes | bytearray]:
+        try:
+            for _ in range(count):
+                assert self._child is not None
+                yield self._child.next_piece(name, _PIECE_SECONDS if is_lazy else math.inf)
+        except TooMuchError as error:
+            self.close()
+            if not is_lazy:
+                raise
+            raise BrokenOffError(error.problem, error.remedy) from error
+        except BaseException:
+            self.close()  # nobody takes the pieces that are still on their way
+            raise
+        self._close_if_large()
 
     def begin(self, declaration: str, file: SourceFile, max_bytes: int) -> None:
         """Have a file read while the caller does something else: `read` of the very same finds it done."""
@@ -107,6 +162,15 @@ class FileReader:
         """
         found = self._answered(asked_to_guess(file, max_bytes), file.name).header
         return Guess(found["declaration"], found["found"], found["wanted"])
+
+    def layout(self, file: SourceFile, max_bytes: int) -> Layout:
+        """Return what a file of an unknown source looks like.
+
+        Raises:
+            UnreadableFileError: no workbook, or no report of sales.
+            ShsError: no process can be started here.
+        """
+        return layout_of(self._answered(asked_for_layout(file, max_bytes), file.name).header["layout"])
 
     def check_can_be_opened(self, declaration: str, file: SourceFile, max_bytes: int) -> None:
         """Check extension, size and form of a file.
@@ -157,6 +221,7 @@ class FileReader:
 
     def _asked(self, order: Frame, name: str) -> Frame:
         """Have an order carried out; what may have been chance, such as a kill from outside, once more."""
+        self._pieces.collect()
         self._put_aside_other(order)
         for is_last in (False, True):
             self.start()
@@ -172,12 +237,16 @@ class FileReader:
             except BaseException:
                 self.close()  # half an answer may still be on its way
                 raise
-            if self._child.peak_share > _KEPT_SHARE:
-                self.close()
+            if not pieces_after(reply):
+                self._close_if_large()
             for level, text in reply.header.get("log", ()):
                 _log.log(level, "%s", text)
             return reply
         raise AssertionError("the last try returns or raises")
+
+    def _close_if_large(self) -> None:
+        if self._child is not None and self._child.peak_share > _KEPT_SHARE:
+            self.close()
 
     def _put_aside_other(self, order: Frame) -> None:
         """Let what was begun, and is not what is asked for now, come to its end."""

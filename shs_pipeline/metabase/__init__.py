@@ -1,1 +1,4 @@
-"""Metabase as code: what it should hold, what it holds, the difference, and how that is made up."""
+"""Metabase as code: the desired contents, the current contents, the difference, and how to apply it.
+
+Not here: what the dashboards show (`dashboards`). Start with `provisioning`.
+"""

@@ -1,4 +1,4 @@
-"""Making Metabase what it should be, in an order in which nobody ever sees too much.
+"""Apply the desired state to Metabase, in an order in which nobody ever sees too much.
 
 First rights are taken away, then everything is closed, then things are made, then rights are given to
 groups; what came of it is read again and each connection asked who it is. Only then are people let in.
@@ -8,25 +8,22 @@ Every step can be repeated, so that an apply goes on where another one was kille
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.metabase import diff
-from shs_pipeline.metabase.client import MetabaseClient, MetabaseError
+from shs_pipeline.metabase.client import MetabaseClient
 from shs_pipeline.metabase.desired import Desired
 from shs_pipeline.metabase.isolation import foreign_things, identity_mark, unchecked
 from shs_pipeline.metabase.letting_in import Doorkeeper, HandOut
 from shs_pipeline.metabase.observed import observe
 from shs_pipeline.metabase.people_diff import people_to_close
-from shs_pipeline.metabase.permissions import impersonations, is_impersonated
+from shs_pipeline.metabase.rights import RightsWriter
 from shs_pipeline.metabase.situation import Situation
 from shs_pipeline.metabase.state import ObjectStore
 from shs_pipeline.metabase.transport import in_parallel
 from shs_pipeline.metabase.work import Report, Tell, Work, scope_of, see, situation_of
 from shs_pipeline.metabase.writing import Writer
 
-_GRAPHS = {"data": "/api/permissions/graph", "collections": "/api/collection/graph"}
-_GRAPH_ATTEMPTS = 3
 _WHO_AM_I = "select session_user::text as login, marts.session_rep() as rep"
 
 
@@ -86,17 +83,18 @@ class _Apply:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._doorkeeper = Doorkeeper(work)
-        self._writer = Writer(work, self._close_database)
+        self._rights = RightsWriter(work)
+        self._writer = Writer(work, self._rights.close_database)
 
     def run(self, hand_out: HandOut) -> None:
-        """Do all that is to be done, in the order that keeps everything closed."""
+        """Make all changes, in the order that keeps everything closed."""
         self._note_instance()
         before = len(self._work.report.done)
         self._doorkeeper.close_people()
         self._write_settings()
-        self._put_rights(with_grants=False)
+        self._rights.put_rights(with_grants=False)
         self._writer.make_things()
-        self._put_rights(with_grants=True)
+        self._rights.put_rights(with_grants=True)
         if len(self._work.report.done) > before or unchecked(self._work.situation):
             self._read_again()
         shut_out = self._check_isolation()
@@ -117,66 +115,8 @@ class _Apply:
             see(self._work.seen.properties, change.key, False)
             self._work.did(change.words)
 
-    # --- rights
-
-    def _close_database(self, database_id: int) -> None:
-        """Take a new connection from everybody at once: the first one of a Metabase is open to all."""
-        is_open = self._work.desired.mode == "open"
-        right = {"view-data": "unrestricted" if is_open else "blocked", "create-queries": "no"}
-        now = self._work.seen.data_graph.get("groups", {})
-        groups = [
-            str(group)
-            for group in self._work.seen.groups
-            if group != self._work.seen.administrators and str(database_id) not in now.get(str(group), {})
-        ]
-        if groups:
-            self._put_graph("data", {group: {str(database_id): right} for group in groups})
-
-    def _put_rights(self, *, with_grants: bool) -> None:
-        for kind, changes in (
-            ("data", diff.data_rights(self._work.situation, with_grants=with_grants)),
-            ("collections", diff.collection_rights(self._work.situation, with_grants=with_grants)),
-        ):
-            if changes:
-                self._put_graph(kind, changes)
-                count = sum(len(places) for places in changes.values())
-                action = "write" if with_grants else "close"
-                self._work.did(f"{action} {count} rights on {kind} of {len(changes)} groups")
-
-    def _put_graph(self, kind: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
-        graph = self._work.seen.data_graph if kind == "data" else self._work.seen.collection_graph
-        body: dict[str, Any] = {"groups": changes}
-        attempt = 1
-        while True:
-            body["revision"] = graph["revision"]
-            if kind == "data" and (pairs := self._impersonated(changes)):
-                body["impersonations"] = impersonations(pairs)
-            try:
-                found = self._work.client.put(_GRAPHS[kind], body, f"write rights on {kind}", skip_graph=True)
-                break
-            except MetabaseError as error:
-                if error.status != 409 or attempt == _GRAPH_ATTEMPTS:
-                    raise
-            # Somebody else changed it meanwhile; only our own pairs are written, so theirs stay.
-            attempt += 1
-            graph["revision"] = self._work.client.get(_GRAPHS[kind], f"show rights on {kind}")["revision"]  # type: ignore[index]
-        _merge(graph, changes, found)
-
-    def _impersonated(self, changes: Mapping[str, Mapping[str, Any]]) -> list[tuple[int, int]]:
-        situation = self._work.situation
-        found = []
-        for group, database in self._work.desired.create_queries:
-            if not is_impersonated(group, database, self._work.desired.mode):
-                continue
-            group_id, database_id = situation.id_of("group", group), situation.id_of("database", database)
-            if group_id and database_id and str(database_id) in changes.get(str(group_id), {}):
-                found.append((group_id, database_id))
-        return found
-
-    # --- what came of it
-
     def _read_again(self) -> None:
-        """Read what decides who sees what, instead of trusting what was answered.
+        """Read back what decides who sees what, instead of trusting the responses.
 
         Raises:
             ShsError: something is open that was just closed.
@@ -191,8 +131,8 @@ class _Apply:
         ]
         if open_ends:
             raise ShsError(
-                f"Metabase does not hold what was just written: {'; '.join(open_ends[:5])}.",
-                "Nobody was let in. Look whether somebody else is changing it, then run shs metabase apply.",
+                f"Metabase does not contain what was just written: {'; '.join(open_ends[:5])}.",
+                "Nobody was let in. Check whether somebody else is changing it, then run shs metabase apply.",
             )
 
     def _check_isolation(self) -> dict[str, str]:
@@ -230,17 +170,11 @@ class _Apply:
         return f"its connection answers as {found or 'nothing'} instead of ({role}, {rep})"
 
 
-def _merge(graph: Any, changes: Mapping[str, Mapping[str, Any]], answer: Any) -> None:
-    for group, places in changes.items():
-        graph.setdefault("groups", {}).setdefault(group, {}).update(places)
-    if isinstance(answer, Mapping) and "revision" in answer:
-        graph["revision"] = answer["revision"]
-
-
 def _not_isolated(wrong: Mapping[str, str]) -> ShsError:
     said: Sequence[str] = [f"{key}: {text}" for key, text in sorted(wrong.items())]
     return ShsError(
-        f"{len(said)} of the connections would show somebody what is not theirs, and those people are kept "
-        f"out: {'; '.join(said[:5])}.",
-        "Run shs access sync, move away in Metabase what is not theirs, then run shs metabase apply again.",
+        f"{len(said)} of the connections would show people rows that are not theirs, so those people are "
+        f"locked out: {'; '.join(said[:5])}.",
+        "Run shs access sync, move what is not theirs elsewhere in Metabase, then run shs metabase apply "
+        "again.",
     )

@@ -1,4 +1,4 @@
-"""Every call of Metabase's API that is made, with the major version that first had it; pure.
+"""Every Metabase API call in use, with the major version that introduced it; pure.
 
 From: the API pages that Metabase published for each version until v0.50, its changelog of the API, the
 OpenAPI document of v0.60, and the pull requests that added the younger ones (#42476 the trash, #70464 and its

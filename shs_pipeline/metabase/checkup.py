@@ -1,4 +1,4 @@
-"""What can go wrong with Metabase after it was set up: the points that `shs doctor` looks at."""
+"""What can go wrong with Metabase after set-up: the checks of `shs doctor`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shs_pipeline.errors import ShsError
-from shs_pipeline.finding import Finding
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.finding import Finding
 from shs_pipeline.metabase.client import MetabaseClient, wait_until_ready
 from shs_pipeline.metabase.desired import SETTINGS_OFF
 from shs_pipeline.metabase.diff import difference, settings_left_on
@@ -17,7 +17,7 @@ from shs_pipeline.metabase.situation import Situation
 from shs_pipeline.metabase.versions import VersionWarning, judged, tag_of
 
 if TYPE_CHECKING:
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.settings.settings import Settings
 
 _PATIENCE_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
@@ -54,7 +54,7 @@ def examined(workplace: Workplace) -> Iterator[Finding]:
     with looking(replace(workplace, wait_seconds=_PATIENCE_SECONDS)) as (situation, notes):
         if notes is None:
             yield Finding(
-                "fail", "Metabase", "it is not set up, and whoever opens it first becomes its administrator.",
+                "fail", "Metabase", "it is not set up, so whoever opens it first becomes its administrator.",
                 "Run shs metabase apply before anybody else can reach it.",
             )  # fmt: skip
             return
@@ -66,7 +66,7 @@ def examined(workplace: Workplace) -> Iterator[Finding]:
 def _version(tag: str, warning: VersionWarning | None) -> Finding:
     if warning is None:
         return Finding("ok", "Metabase version", tag)
-    remedy = warning.remedy or "docs/metabase.md names the versions to use, and how to upgrade."
+    remedy = warning.remedy or "docs/metabase.md lists the versions to use and explains how to upgrade."
     return Finding(
         "fail" if warning.kind == "unsafe" else "warn", "Metabase version", warning.problem, remedy
     )
@@ -87,20 +87,20 @@ def _sharing(situation: Situation) -> Finding:
     on = [name for name in sharing if seen.properties.get(name) is True]
     if not on:
         return Finding("ok", "Metabase sharing", "public links and embedding are off")
-    found = f"switched on: {', '.join(on)}. Rows can be seen without a login."
+    found = f"switched on: {', '.join(on)}. Rows can be seen without logging in."
     fixed = [f"MB_{name.upper().replace('-', '_')}" for name in settings_left_on(seen) if name in on]
     if fixed:
         remedy = f"Set {', '.join(fixed)} to false in Metabase's environment, and restart it."
         return Finding("fail", "Metabase sharing", found, remedy)
-    return Finding("fail", "Metabase sharing", found, "shs metabase apply switches it off.")
+    return Finding("fail", "Metabase sharing", found, "Run shs metabase apply to switch it off.")
 
 
 def _mail(situation: Situation) -> Finding:
     if situation.seen.has_mail:
         return Finding("ok", "Metabase mail", "it sends its own mails")
     return Finding(
-        "warn", "Metabase mail", "it sends no mails, so that nobody can renew a password by themselves.",
-        "Set SMTP up in Metabase (Admin settings > Email), or hand out what shs metabase links makes.",
+        "warn", "Metabase mail", "it sends no mail, so nobody can reset their own password.",
+        "Set up SMTP in Metabase (Admin settings > Email), or hand out the links from shs metabase links.",
     )  # fmt: skip
 
 
@@ -109,12 +109,14 @@ def _contents(situation: Situation) -> Iterator[Finding]:
     for said in plan.foreign:
         yield Finding(
             "fail", "Metabase contents", said,
-            "Move it away in Metabase, then run shs metabase apply.",
+            "Move it elsewhere in Metabase, then run shs metabase apply.",
         )  # fmt: skip
     for note in plan.notes:
         yield Finding("warn", "Metabase contents", note)
     if plan.changes:
         count = f"{len(plan.changes)} {'change' if len(plan.changes) == 1 else 'changes'} to be made."
-        yield Finding("warn", "Metabase contents", count, "shs metabase plan shows them; apply makes them.")
+        yield Finding(
+            "warn", "Metabase contents", count, "shs metabase plan lists them; shs metabase apply makes them."
+        )
     elif not plan.foreign:
         yield Finding("ok", "Metabase contents", "as people and dashboards ask for")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.metabase.transport import CONNECT_SECONDS, READ_SECONDS, NoAnswerError, Transport
 
 if TYPE_CHECKING:
@@ -197,8 +197,8 @@ class MetabaseClient:
         doing = what or f"answer {verb.upper()} {path}"
         if response is None:
             return MetabaseError(
-                f"Metabase at {self.url} cannot be reached ({fault}), asked to {doing}.",
-                "Check that it runs and that SHS_METABASE_URL is its address; then try again.",
+                f"Metabase at {self.url} cannot be reached ({fault}); it was asked to {doing}.",
+                "Check that it is running and that SHS_METABASE_URL is its address, then try again.",
             )
         said = self._shown(_message(response))
         status = response.status_code
@@ -260,21 +260,24 @@ def _remedy(status: int, said: str) -> str:
         case 401:
             return (
                 "Check SHS_METABASE_USER and SHS_METABASE_PASSWORD, or SHS_METABASE_API_KEY; after many "
-                "failed logins Metabase also answers so for a minute."
+                "failed logins, Metabase also refuses for a minute."
             )
         case 402:
-            return "This needs a paid Metabase; report it, since shs asks which features there are."
+            return "This needs a paid Metabase. Report it as a bug: shs should have checked for the feature."
         case 403:
-            return "Let the user or API key that shs uses be in Metabase's group Administrators."
+            return "Put the user or API key that shs uses into Metabase's group Administrators."
         case _ if re.search(r"certificate|certpath|PKIX|SSL|TLS", said):
             return (
-                "Metabase does not trust the warehouse's certificate, or the host is not in it: check "
+                "Metabase does not trust the warehouse's certificate, or it is for another host: check "
                 "SHS_METABASE_ROOT_CERTIFICATE, SHS_METABASE_WAREHOUSE and sslmode in SHS_DATABASE_URL."
             )
         case 404 if "API endpoint" in said:
-            return "This version of Metabase lacks that call: use one that docs/metabase.md names."
+            return "This version of Metabase lacks that API call: use a version listed in docs/metabase.md."
         case _:
-            return "Fix what Metabase names, then run shs metabase apply again: it goes on where it stopped."
+            return (
+                "Fix the problem that Metabase reports, then run shs metabase apply again; it continues "
+                "where it stopped."
+            )
 
 
 def _plain(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What lies where a rep can open it: collections of ours with all inside them, the trash, and people's own.
+"""What reps can open: our collections and their contents, the trash, and personal collections.
 
 Whoever may read a collection sees all rows that a card in it returns. So of everything there it is found out
 which connections it asks; what cannot be found out is left open, and counts as foreign.
@@ -15,14 +15,14 @@ from shs_pipeline.metabase.transport import in_parallel
 
 Object = Mapping[str, Any]
 _CARD_MODELS = {"card": "card", "dataset": "model", "metric": "metric"}
-# What a person may keep among the own things and what holds no rows: notes on a time axis and the like.
+# What people may keep in their personal collections because it contains no rows, such as timeline notes.
 _ROWLESS = frozenset(("timeline", "snippet", "pulse"))
 _PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A card or dashboard that lies directly in a collection of ours.
+    """A card or dashboard directly in one of our collections.
 
     Attributes:
         editor: id of the user who changed it last, None where Metabase does not say.
@@ -44,7 +44,7 @@ class Shown:
     Attributes:
         what: in words, as `the card Payouts`.
         collection_id: of ours, around it at some distance.
-        owner: id of the user in whose personal collection it lies.
+        owner: id of the user whose personal collection it is in.
         databases: the connections it asks; None where that cannot be told.
     """
 
@@ -69,7 +69,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Known:
-    """What needs no proof: dashboards of ours that nobody else changed.
+    """What needs no check: our dashboards that nobody else has changed.
 
     Attributes:
         dashboards: ids of ours.
@@ -101,7 +101,7 @@ def read_contents(
     people: Collection[int],
     known: Known,
 ) -> Contents:
-    """Read what lies in our collections, below them and in people's own, with what of it is in the trash.
+    """Read what is in and below our collections and in personal ones, including what is in the trash.
 
     Args:
         collections: all that are not archived, personal ones among them.
@@ -188,7 +188,7 @@ def _placed(items: Iterable[Object], collection_id: int) -> dict[tuple[str, int]
     found = {}
     for item in items:
         kind = "card" if item.get("model") in _CARD_MODELS else str(item.get("model"))
-        # A question that is saved in a dashboard is none of ours, even under the name of one.
+        # A question saved in a dashboard is not one of ours, even if it has the same name.
         if kind in ("card", "dashboard") and not item.get("archived") and not item.get("dashboard_id"):
             found[kind, item["id"]] = Placed(
                 kind, item["id"], item["name"], collection_id, _editor(item), item.get("database_id")

@@ -71,7 +71,7 @@ def _with_meaning(column: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parsed_manifest() -> dict[str, Any]:
-    from shs_pipeline.dbt_build import prepare_manifest
+    from shs_pipeline.marts.dbt_build import prepare_manifest
 
     found: dict[str, Any] = json.loads((prepare_manifest() / "manifest.json").read_text())
     return found
@@ -85,7 +85,8 @@ def _export(client: MetabaseClient, manifest: str, database: str) -> str:
     from dbtmetabase import DbtMetabase
     from dbtmetabase.errors import MetabaseStateError
 
-    from shs_pipeline.metabase.client import READ_SECONDS, ApiKey
+    from shs_pipeline.metabase.client import ApiKey
+    from shs_pipeline.metabase.transport import READ_SECONDS
 
     key = client.credentials.value if isinstance(client.credentials, ApiKey) else None
     # It logs whole answers; what counts is returned.

@@ -1,4 +1,4 @@
-"""What Metabase should hold, from the people and the dashboards; nothing is read or written here.
+"""What Metabase should contain, derived from people and dashboards; nothing is read or written here.
 
 Open source: each rep has a connection that logs in as the rep's database role, a group, and a collection
 with copies of the dashboards. With impersonation (a paid feature) one connection, one group and one set
@@ -51,7 +51,7 @@ class ServiceLogin:
 
 @dataclass(frozen=True)
 class Desired:
-    """What Metabase should hold.
+    """What Metabase should contain.
 
     Attributes:
         items: in an order in which they can be made.

@@ -1,4 +1,4 @@
-"""The difference between what Metabase should hold and what it holds, as changes in words; pure."""
+"""The difference between Metabase's desired and current contents, as changes in words; pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("database", "group", "collection", "card", "dashboard")
 
 
 def difference(situation: Situation) -> Plan:
-    """Return what is to be done."""
+    """Return the changes to make."""
     changes = (
         *people_to_close(situation),
         *settings_to_write(situation),
@@ -31,7 +31,7 @@ def difference(situation: Situation) -> Plan:
     )
     names = {one.key: one.rep_name for one in situation.desired.members}
     foreign = tuple(
-        f"{names.get(key, 'Every rep')} will be kept out: {'; '.join(things[:3])}."
+        f"{names.get(key, 'Every rep')} will be locked out: {'; '.join(things[:3])}."
         for key, things in sorted(foreign_things(situation).items())
     )
     return Plan(changes, tuple(_notes(situation)), foreign)
@@ -41,7 +41,7 @@ def difference(situation: Situation) -> Plan:
 
 
 def item_changes(situation: Situation, kinds: Collection[str] = KINDS) -> Iterator[Change]:
-    """Yield what is to be made or changed of these kinds of things."""
+    """Yield what to create or change among these kinds of objects."""
     claimed: set[tuple[str, int | None]] = {(row.kind, row.metabase_id) for row in situation.known.values()}
     for item in situation.desired.items:
         if item.kind not in kinds:
@@ -172,7 +172,7 @@ def settings_to_write(situation: Situation) -> Iterator[Change]:
 
 
 def data_rights(situation: Situation, *, with_grants: bool = True) -> dict[str, Any]:
-    """Return what of the graph of data permissions is to be written.
+    """Return the part of the data permissions graph to write.
 
     Args:
         with_grants: False leaves out what would let anybody ask more than before.
@@ -205,7 +205,7 @@ def data_rights(situation: Situation, *, with_grants: bool = True) -> dict[str, 
 
 
 def collection_rights(situation: Situation, *, with_grants: bool = True) -> dict[str, Any]:
-    """Return what of the graph of collections is to be written."""
+    """Return the part of the collection graph to write."""
     groups, collections = situation.ids("group"), situation.ids("collection")
     readers = {
         (groups[group], collections[collection])
@@ -291,11 +291,11 @@ def _notes(situation: Situation) -> Iterator[str]:
         if member.permission == "user" and user.get("is_superuser"):
             yield (
                 f"{member.rep_name} is an administrator of Metabase and sees everything there; shs never "
-                "takes that away."
+                "removes that."
             )
     for name in settings_left_on(situation.seen):
         variable = f"MB_{name.upper().replace('-', '_')}"
-        yield f"Metabase's environment fixes {variable}, which should be false."
+        yield f"{variable} is set in Metabase's environment, but should be false."
 
 
 def settings_left_on(seen: Observed) -> list[str]:

@@ -1,4 +1,4 @@
-"""What would show a rep the rows of others, and which connections have not yet shown whose they are; pure."""
+"""What would show a rep other reps' rows, and which connections have not yet been verified; pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shs_pipeline.metabase.situation import Situation
 def foreign_things(situation: Situation) -> dict[str, list[str]]:
     """Return what a rep can open and is not provably the rep's own, in words, by key of the connection.
 
-    Whatever lies in the rep's collection or below it, in the trash from there, or in the rep's personal
+    Whatever is in the rep's collection or below it, in the trash from there, or in the rep's personal
     collection is the rep's own if it asks the rep's connection and no other.
     """
     rooms = {place: key for key, place in situation.ids("collection").items()}

@@ -1,4 +1,4 @@
-"""Things in Metabase by names of our own: bodies that refer to others before those have an id."""
+"""Metabase objects by our own keys: bodies that refer to other objects before those have an id."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Secret:
 
 @dataclass(frozen=True)
 class Item:
-    """Something that Metabase should hold.
+    """An object that Metabase should contain.
 
     Attributes:
         kind: `database`, `group`, `collection`, `card` or `dashboard`.
         name: as people see it.
         body: of the request that writes it, with `Ref`, `Link` and `Secret` in it.
-        home: the collection it lies in.
+        home: the collection it is in.
     """
 
     kind: str

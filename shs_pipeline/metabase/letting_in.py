@@ -1,4 +1,4 @@
-"""People: shutting out first, letting in last, and what they log in with where Metabase sends no mails."""
+"""People: lock out first, let in last, and create first logins where Metabase sends no mail."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Doorkeeper:
         see(self._work.seen.users, user_id, {**self._work.seen.users[user_id], "is_active": False})
 
     def let_in(self, shut_out: Mapping[str, str], hand_out: HandOut) -> None:
-        """Invite, let in again and change whoever is not to be kept out."""
+        """Invite, let in again and change everyone who is not locked out."""
         work = self._work
         members = {member.key: member for member in work.desired.members}
         for change in list(people_to_let_in(work.situation)):

@@ -1,4 +1,4 @@
-"""What a Metabase holds now, in a bounded number of requests: a dozen, and one or two for each rep."""
+"""What a Metabase contains now, in a bounded number of requests: a dozen, plus one or two per rep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Observed:
         memberships: of each group, id of the membership by user.
         collections: without people's personal ones.
         placed: cards and dashboards of our collections, by kind and id.
-        shown: what people of ours can open.
+        shown: what our people can open.
     """
 
     instance: str = ""

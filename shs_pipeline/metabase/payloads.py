@@ -1,4 +1,4 @@
-"""A dashboard's definition as Metabase wants it: cards in SQL, their look, and the grid they stand on.
+"""A dashboard's definition in Metabase's format: cards in SQL, their look, and their grid.
 
 SQL, filters and texts are the definition's own. A list of choices is a card of its own, so that the
 database answers it and everybody is offered only their own values.
@@ -278,7 +278,7 @@ def _choice_cards(dashboard: Dashboard, prefix: str, database: str) -> Iterator[
             **_question(name, sql, prefix, database, key, ()),
             "type": "question",
             "display": "table",
-            "description": f"What the filter {one.title} offers.",
+            "description": f"The choices of the filter {one.title}.",
             "visualization_settings": {},
         }
         yield Item("card", key, name, body, ("collection", prefix))

@@ -1,4 +1,4 @@
-"""Who may use Metabase: everybody who may log in to the database, as `ops.logins` says.
+"""Who may use Metabase: everybody who may log in to the database, according to `ops.logins`.
 
 `login_id` stays the same when a name or an address changes, so it is what a person is known by here.
 """

@@ -1,4 +1,4 @@
-"""Who is to be let in, changed or shut out; pure."""
+"""Who should be let in, changed or locked out; pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def people_to_close(situation: Situation) -> Iterator[Change]:
         if user is None or user.get("is_superuser"):
             continue
         if user.get("is_active", True):
-            yield Change("close", "person", key, row.name, row.metabase_id, "may not log in any more")
+            yield Change("close", "person", key, row.name, row.metabase_id, "may no longer log in")
     yield from _stray_memberships(situation)
 
 
@@ -45,7 +45,7 @@ def _stray_memberships(situation: Situation) -> Iterator[Change]:
 
 
 def people_to_let_in(situation: Situation) -> Iterator[Change]:
-    """Yield who is to be invited, let in again or changed."""
+    """Yield who should be invited, let in again or changed."""
     groups = situation.ids("group")
     for member in situation.desired.members:
         user_id = situation.user_of(member)

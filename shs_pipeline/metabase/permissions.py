@@ -1,4 +1,4 @@
-"""Who may ask and see what, as changes of Metabase's two graphs; pure.
+"""Who may query and see what, as changes to Metabase's two permission graphs; pure.
 
 A graph leaves out what is least: no `create-queries` means `no`, no collection means `none`. Whoever is
 in two groups has the most of both, and everybody is in All Users: so All Users gets nothing anywhere,
@@ -29,7 +29,7 @@ def data_changes(
     mode: Mode,
     impersonated: Collection[Pair] = (),
 ) -> dict[str, dict[str, dict[str, str]]]:
-    """Return what of the graph of data permissions is to be written, empty if all is in order.
+    """Return the part of the data permissions graph to write, empty if all is in order.
 
     Args:
         wanted: what may be asked, by group and database.
@@ -94,7 +94,7 @@ def collection_changes(
     our_collections: Collection[int],
     readers: Collection[Pair],
 ) -> dict[str, dict[str, str]]:
-    """Return what of the graph of collections is to be written, empty if all is in order.
+    """Return the part of the collection graph to write, empty if all is in order.
 
     Args:
         collections: all, without people's personal ones.

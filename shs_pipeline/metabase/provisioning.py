@@ -1,4 +1,4 @@
-"""Metabase as the settings name it: what the command line and the assets call."""
+"""The configured Metabase: what the command line and the assets call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.months import today
 from shs_pipeline.metabase.apply import apply, destroy, read_situation
 from shs_pipeline.metabase.client import MetabaseClient, wait_until_ready
 from shs_pipeline.metabase.desired import Desired, Mode, desired_state
@@ -23,14 +24,13 @@ from shs_pipeline.metabase.situation import Plan, Situation
 from shs_pipeline.metabase.state import ObjectStore, alone
 from shs_pipeline.metabase.versions import check_version
 from shs_pipeline.metabase.work import FirstLogin, Report, Tell
-from shs_pipeline.months import today
 
 if TYPE_CHECKING:
     import psycopg
 
     from shs_pipeline.dashboards.model import Dashboard
-    from shs_pipeline.secret_store import SecretStore
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.settings.secret_store import SecretStore
+    from shs_pipeline.settings.settings import Settings
 
 NOTHING = Desired("open", (), (), {}, {}, frozenset())
 
@@ -67,15 +67,15 @@ class Workplace:
         Raises:
             ShsError: no Metabase is named, or the database cannot be used.
         """
-        from shs_pipeline.dashboards.model import dashboards_for
-        from shs_pipeline.database import prepare
+        from shs_pipeline.dashboards.reading import dashboards_for
+        from shs_pipeline.database.databases import prepare
         from shs_pipeline.metabase.descriptions import describe
-        from shs_pipeline.secret_store import secret_store
+        from shs_pipeline.settings.secret_store import secret_store
 
         if not settings.metabase_url:
             raise ShsError(
-                "No Metabase is named.",
-                "Set SHS_METABASE_URL to its address; docs/metabase.md says how to get one.",
+                "No Metabase is configured.",
+                "Set SHS_METABASE_URL to its address; docs/metabase.md explains how to set one up.",
             )
         return cls(
             settings.metabase_url,
@@ -119,12 +119,12 @@ def plan(workplace: Workplace) -> Plan:
     """
     with looking(workplace) as (situation, notes):
         found = difference(situation)
-        fresh = ["This Metabase is fresh: an apply sets it up first."]
+        fresh = ["This Metabase is new: apply sets it up first."]
         return replace(found, notes=(*(fresh if notes is None else notes), *found.notes))
 
 
 def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, hand_out: HandOut = "nothing") -> Report:
-    """Make Metabase what people and dashboards ask for.
+    """Bring Metabase in line with people and dashboards.
 
     Args:
         hand_out: to people who are let in while Metabase sends no mails.
@@ -177,11 +177,11 @@ def links(workplace: Workplace, person: str = "", *, hand_out: HandOut = "all") 
             wanted = person.strip().casefold()
             members = [one for one in members if wanted in (one.rep_name.casefold(), one.address)]
             if not members:
-                raise ShsError(f"Nobody called {person!r} may log in.", "shs access lists who may.")
+                raise ShsError(f"Nobody called {person!r} may log in.", "shs access lists who can.")
         if not may_hand_out(properties, hand_out):
             raise ShsError(
-                "This Metabase makes temporary passwords only, and they would stay where this is written to.",
-                "Type it in a terminal, add --show, set up SMTP in Metabase, or go to v0.60 or later.",
+                "This Metabase only has temporary passwords, and they would be kept where this output goes.",
+                "Run it in a terminal, add --show, set up SMTP in Metabase, or upgrade to v0.60 or later.",
             )
         names = {one.address: one.rep_name for one in members}
         users = [one for one in read_users(client).values() if one.get("is_active", True)]
@@ -220,7 +220,7 @@ def _secret_of(secrets: SecretStore) -> Callable[[str], str]:
         if found is None:
             raise ShsError(
                 f"The password {name} is not in the store that SHS_SECRETS names.",
-                "Correct SHS_SECRETS, or make a new password with shs access sync.",
+                "Correct SHS_SECRETS, or create a new password with shs access sync.",
             )
         return found
 
@@ -229,8 +229,8 @@ def _secret_of(secrets: SecretStore) -> Callable[[str], str]:
 
 @contextmanager
 def _warehouse(workplace: Workplace) -> Iterator[psycopg.Connection]:
-    from shs_pipeline.database import connect
-    from shs_pipeline.warehouse import ensure_tables, has_tables
+    from shs_pipeline.database.connection import connect
+    from shs_pipeline.ingest.warehouse import ensure_tables, has_tables
 
     with connect(workplace.database_url, workplace.wait_seconds) as connection:
         connection.autocommit = True
@@ -241,7 +241,7 @@ def _warehouse(workplace: Workplace) -> Iterator[psycopg.Connection]:
 
 @contextmanager
 def _alone_in(workplace: Workplace) -> Iterator[tuple[psycopg.Connection, ObjectStore]]:
-    from shs_pipeline.database import connect
+    from shs_pipeline.database.connection import connect
 
     with _warehouse(workplace) as connection, connect(workplace.database_url) as lock, alone(lock):
         yield connection, ObjectStore(connection)

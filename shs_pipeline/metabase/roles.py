@@ -1,26 +1,30 @@
-"""The database logins of Metabase itself, beside those of people: one that reads all for admins.
+"""Metabase's own database logins, besides people's: one that reads everything for admins.
 
-Where Metabase impersonates, a second one stands for all reps. It sees no row by itself and may take on
+Where Metabase impersonates, a second one stands for all reps. It sees no rows of its own and may take on
 each rep's role; so a Metabase that forgets to impersonate shows nothing.
 """
 
 from __future__ import annotations
 
-import re
 import secrets as random_secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import sql
 
-from shs_pipeline.access import GROUPS, ROLE_SETTINGS, ensure_roles, lock_books, role_base
+from shs_pipeline.database.groups import GROUPS, ensure_roles
+from shs_pipeline.database.verifier import verifier
 from shs_pipeline.metabase.desired import ADMINS, REPS, Mode, ServiceLogin
 from shs_pipeline.metabase.state import ObjectStore
+from shs_pipeline.people.logins import lock_books
+from shs_pipeline.people.passwords import new_secret_name
+from shs_pipeline.people.rights import ROLE_SETTINGS
+from shs_pipeline.people.role_names import role_base
 
 if TYPE_CHECKING:
     import psycopg
 
-    from shs_pipeline.secret_store import SecretStore
+    from shs_pipeline.settings.secret_store import SecretStore
 
 _NAMES = {ADMINS: "metabase", REPS: "metabase reps"}
 _GROUPS = {ADMINS: GROUPS["admin"], REPS: GROUPS["user"]}
@@ -90,10 +94,9 @@ def _make(
     connection: psycopg.Connection, store: ObjectStore, secrets: SecretStore, key: str, role_name: str
 ) -> None:
     password = random_secrets.token_urlsafe(32)
-    # Stored first, under a name used once, and in force with the commit: as for people's logins.
-    name = f"{re.sub('[^A-Za-z0-9_.-]', '-', role_name)}/{random_secrets.token_hex(4)}"
+    # Stored first and in force with the commit: as for people's logins.
+    name = new_secret_name(role_name)
     secrets.put(name, password)
-    verifier = connection.pgconn.encrypt_password(password.encode(), role_name.encode(), b"scram-sha-256")
     with connection.transaction():
         # A build that has just ended may be making people's logins.
         lock_books(connection)
@@ -120,7 +123,7 @@ def _make(
             sql.Identifier(connection.info.dbname),
         )
         _run(connection, "grant {1} to {0}", role_name, sql.Identifier(_GROUPS[key]))
-        _run(connection, "alter role {} password {}", role_name, sql.Literal(verifier.decode()))
+        _run(connection, "alter role {} password {}", role_name, verifier(connection, role_name, password))
         store.note("role", key, None, "", name)
 
 
@@ -130,7 +133,7 @@ def _is_there(connection: psycopg.Connection, role_name: str) -> bool:
 
 
 def let_become(connection: psycopg.Connection, role_name: str, roles: Iterable[str]) -> None:
-    """Let a service take on the roles of these reps, and no others that it might have taken on before.
+    """Let a service take on the roles of these reps only, and no longer any it could take on before.
 
     The database then shows it the rows of the rep whose role it has taken on (`marts.session_rep`).
     """

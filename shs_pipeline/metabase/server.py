@@ -1,4 +1,4 @@
-"""Where Metabase finds the warehouse, and how it makes sure that it is the right one."""
+"""Where Metabase finds the warehouse, and how it verifies that it is the right one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 
 RDS_CERTIFICATES = "/app/certs/rds-combined-ca-bundle.pem"
 """Amazon's root certificates in Metabase's own image."""
@@ -17,8 +17,8 @@ _RDS = ".rds.amazonaws.com"
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _VERIFIED = ("verify-ca", "verify-full")
 _REMEDY = (
-    "Set SHS_METABASE_ROOT_CERTIFICATE to where the certificate lies in Metabase's container, or name a PEM "
-    "file of this machine as sslrootcert in SHS_DATABASE_URL: Metabase is then given its content."
+    "Set SHS_METABASE_ROOT_CERTIFICATE to the certificate's path in Metabase's container, or set sslrootcert "
+    "in SHS_DATABASE_URL to a PEM file on this machine: Metabase is then given its content."
 )
 
 
@@ -89,11 +89,11 @@ def server_of(
 def _content(named: str, sslmode: str) -> str:
     # What libpq takes by itself.
     path = Path(named) if named else Path.home() / ".postgresql" / "root.crt"
-    asked = f"The warehouse is to be reached with sslmode={sslmode}"
+    asked = f"The warehouse must be reached with sslmode={sslmode}"
     if named == "system":
         raise ShsError(f"{asked} and the system's certificates, which Metabase cannot use.", _REMEDY)
     if not named and not path.exists():
-        raise ShsError(f"{asked}, and no root certificate is named for Metabase.", _REMEDY)
+        raise ShsError(f"{asked}, but no root certificate is named for Metabase.", _REMEDY)
     try:
         text = path.read_text(encoding="ascii")
     except OSError as error:
@@ -101,5 +101,5 @@ def _content(named: str, sslmode: str) -> str:
     except UnicodeDecodeError:
         text = ""
     if "-----BEGIN CERTIFICATE-----" not in text:
-        raise ShsError(f"The root certificate {path} is no PEM file with a certificate in it.", _REMEDY)
+        raise ShsError(f"The root certificate {path} is not a PEM file with a certificate in it.", _REMEDY)
     return text

@@ -1,4 +1,4 @@
-"""Signing in to Metabase: set up once, log in once, and from then on an API key of our own.
+"""Sign in to Metabase: set it up once, log in once, and from then on use our own API key.
 
 Metabase counts logins and refuses too many of them. The key is kept with the other secrets, by the
 address that it belongs to, so that it is never sent to another one.
@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.metabase.client import ApiKey, MetabaseClient, MetabaseError, Session
-from shs_pipeline.secret_store import SecretStore
+from shs_pipeline.settings.secret_store import SecretStore
 
 KEY_NAME = "shs"
 SITE_NAME = "Sales performance"
@@ -54,17 +54,12 @@ def sign_in(
     """
     if account.api_key is not None:
         return _checked(client.signed(ApiKey(account.api_key.get_secret_value())))
-    stored = secrets.get(key_secret(client.url))
-    if stored is not None:
-        keyed = client.signed(ApiKey(stored))
-        try:
-            return _checked(keyed)
-        except MetabaseError as error:
-            if error.status != 401:
-                raise
+    known = _with_kept_key(client, secrets)
+    if known is not None:
+        return known
     if not account.user or account.password is None:
         raise ShsError(
-            "No account of Metabase is named, and no API key of shs is kept.",
+            "No Metabase account is configured, and shs has no stored API key.",
             "Set SHS_METABASE_USER and SHS_METABASE_PASSWORD, or SHS_METABASE_API_KEY.",
         )
     client.never_shown(account.password.get_secret_value())
@@ -79,6 +74,19 @@ def sign_in(
     secrets.put(key_secret(client.url), key)
     session.delete("/api/session", "log out")
     return _checked(client.signed(ApiKey(key)))
+
+
+def _with_kept_key(client: MetabaseClient, secrets: SecretStore) -> MetabaseClient | None:
+    """Return a client with the key that an earlier apply made, None where it is gone or revoked."""
+    stored = secrets.get(key_secret(client.url))
+    if stored is None:
+        return None
+    try:
+        return _checked(client.signed(ApiKey(stored)))
+    except MetabaseError as error:
+        if error.status != 401:
+            raise
+        return None
 
 
 def key_secret(url: str) -> str:
@@ -99,7 +107,7 @@ def _set_up(client: MetabaseClient, properties: Mapping[str, Any], account: Acco
     token = properties.get("setup-token")
     if not token:
         raise ShsError(
-            "This Metabase is not set up and shows no setup token.",
+            "This Metabase is not set up, but does not show a setup token.",
             "Open it in a browser and finish its set-up with SHS_METABASE_USER and SHS_METABASE_PASSWORD.",
         )
     client.never_shown(str(token))
@@ -125,8 +133,8 @@ def _checked(client: MetabaseClient) -> MetabaseClient:
     user = client.get("/api/user/current", "say who shs is")
     if not user.get("is_superuser"):
         raise ShsError(
-            "The account with which shs signs in to Metabase is not an administrator there.",
-            "Name an account, or a key, of Metabase's group Administrators.",
+            "The account that shs uses in Metabase is not an administrator.",
+            "Use an account or a key from Metabase's group Administrators.",
         )
     return client
 

@@ -1,4 +1,4 @@
-"""All that a difference between what Metabase should hold and what it holds follows from; pure."""
+"""Everything that the difference between desired and current contents depends on; pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOUNS = {"database": "connection", "person": "person"}
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is to be done.
+    """One change to make.
 
     Attributes:
         metabase_id: of what is there already.
@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is to be done, in the order of an apply.
+    """All changes to make, in the order of an apply.
 
     Attributes:
         notes: what a person should know and shs does not change.
@@ -91,7 +91,7 @@ class Situation:
                 return (kind, metabase_id) in self.seen.placed
 
     def ids(self, kind: str) -> dict[str, int]:
-        """Return the ids of ours of a kind, by key."""
+        """Return the ids of our objects of a kind, by key."""
         return {
             key: found
             for of_kind, key in self.known

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors, sql
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 
 if TYPE_CHECKING:
     import psycopg
@@ -126,7 +126,7 @@ def alone(connection: psycopg.Connection) -> Iterator[None]:
     except errors.LockNotAvailable:
         raise ShsError(
             f"Another process has been setting up Metabase for {LOCK_SECONDS} s.",
-            "Try again when it is done.",
+            "Try again when it has finished.",
         ) from None
     finally:
         if not connection.closed:

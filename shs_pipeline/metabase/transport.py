@@ -1,4 +1,4 @@
-"""The way to one Metabase: the asynchronous verbs of `metabase-api` over connections that are kept open.
+"""HTTP to one Metabase: the asynchronous verbs of `metabase-api` over connections that are kept open.
 
 The verbs run in a thread of their own, so that any number of threads may call at once and share the
 connections.

@@ -1,4 +1,4 @@
-"""Which versions of Metabase are safe to let people into.
+"""Which Metabase versions are safe to use.
 
 From: Metabase's security advisories of August 2026 (CVE-2026-72898, GHSA-r495-55cx-fjh7) and of October 2026
 (CVE-2026-103928), all of them exploitable without a login, and the releases that followed.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 
 OLDEST = 58
 OLDEST_SAFE_PATCH: Mapping[int, int] = {58: 39, 59: 21, 60: 17, 61: 11, 62: 9, 63: 5, 64: 6, 65: 4}
@@ -30,7 +30,7 @@ _TAG = re.compile(r"v[01]\.(\d+)\.(\d+)")
 
 @dataclass(frozen=True)
 class VersionWarning:
-    """What is to be known about a version.
+    """What to know about a version.
 
     Attributes:
         kind: `unsafe` versions are refused.
@@ -56,7 +56,7 @@ def major_of(properties: Mapping[str, Any]) -> int | None:
 
 
 def judged(properties: Mapping[str, Any], today: date) -> VersionWarning | None:
-    """Return what is to be known about the version of a Metabase, None for nothing.
+    """Return what to know about a Metabase's version, None for nothing.
 
     Args:
         properties: `/api/session/properties`.
@@ -66,12 +66,12 @@ def judged(properties: Mapping[str, Any], today: date) -> VersionWarning | None:
     if found is None:
         said = f"says that it is version {tag!r}" if tag else "does not say its version"
         return VersionWarning(
-            "unknown", tag, f"Metabase {said}, so nobody can tell whether it has known security holes."
+            "unknown", tag, f"Metabase {said}, so it is unknown whether it has known security holes."
         )
     major, patch = int(found[1]), int(found[2])
     if major < OLDEST:
         return VersionWarning(
-            "unsafe", tag, f"Metabase {tag} is too old: v0.{OLDEST} is the first version this works with.",
+            "unsafe", tag, f"Metabase {tag} is too old: v0.{OLDEST} is the first supported version.",
             f"Back up its database, then upgrade to v0.{OLDEST}.{OLDEST_SAFE_PATCH[OLDEST]} or newer.",
         )  # fmt: skip
     if major not in OLDEST_SAFE_PATCH:
@@ -81,7 +81,7 @@ def judged(properties: Mapping[str, Any], today: date) -> VersionWarning | None:
     safe = OLDEST_SAFE_PATCH[major]
     if patch < safe:
         return VersionWarning(
-            "unsafe", tag, f"Metabase {tag} has security holes that need no login.",
+            "unsafe", tag, f"Metabase {tag} has security holes that can be exploited without a login.",
             f"Upgrade to v0.{major}.{safe} or newer, then try again; back up its database first.",
         )  # fmt: skip
     return _end_of_life(tag, major, today)

@@ -1,4 +1,4 @@
-"""What the steps of an apply share: where to write, what is wanted, what is there, and what was done."""
+"""What the steps of an apply share: where to write, the desired and current state, and what was done."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Report:
 
 
 def scope_of(store: ObjectStore, desired: Desired) -> Scope:
-    """Return of what the content is to be read."""
+    """Return whose content to read."""
     rows = store.rows().values()
     ids = {
         kind: frozenset(row.metabase_id for row in rows if row.kind == kind and row.metabase_id)
@@ -120,7 +120,7 @@ class Work:
         self.tell(words)
 
     def look_again(self) -> None:
-        """Read what decides who sees what, instead of trusting what was answered."""
+        """Read back what decides who sees what, instead of trusting the responses."""
         self.seen = observe_again(self.client, self.seen, scope_of(self.store, self.desired))
 
     def see_item(self, item: Item, metabase_id: int, found: Mapping[str, Any]) -> None:

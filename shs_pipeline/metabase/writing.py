@@ -1,4 +1,4 @@
-"""Making and changing things: connections one after another, cards and dashboards a few at once.
+"""Create and change objects: connections one after another, cards and dashboards a few at once.
 
 A thing is noted before it is made and again when it is complete, so that after a kill at any moment the next
 apply finds by name what the last one was making.
@@ -37,6 +37,8 @@ class Writer:
         """Make and change all, in an order in which each finds what it refers to."""
         for kind in diff.KINDS:
             self._make(kind)
+        # One that was deleted for good was made with another id: those that link to it say the new one.
+        self._make("dashboard")
 
     def _make(self, kind: str) -> None:
         work = self._work
@@ -75,7 +77,7 @@ class Writer:
             except MetabaseError as error:
                 if error.status != 404:
                     raise
-            # Where it cannot be deleted, because others put something into it, it stays in the trash.
+            # Where it cannot be deleted, because other people put something into it, it stays in the trash.
             with suppress(MetabaseError):
                 client.delete(path, f"delete the collection {name}")
             return
@@ -91,8 +93,9 @@ class Writer:
             self._work.client.never_shown(self._work.secret(name))
         metabase_id = change.metabase_id
         if item.kind == "dashboard":
-            self._make_shell(change, item)
-            metabase_id = metabase_id or store.id_of(item.kind, item.key)
+            if store.id_of(item.kind, item.key) is None:
+                self._make_shell(change, item)
+            metabase_id = store.id_of(item.kind, item.key)
         if metabase_id is None:
             store.note(item.kind, item.key, None, "", item.name, is_made)
             made = f"make the {item.kind} {item.name}"
@@ -141,10 +144,10 @@ class Writer:
         """Make a dashboard without cards, so that others can refer to it, or note the one that is there."""
         store = self._work.store
         row = store.get(item.kind, item.key)
-        if row is not None and row.metabase_id is not None:
+        if row is not None and row.metabase_id is not None and not self._is_gone(change, row.metabase_id):
             return
         is_made = row.is_made if row else change.action == "make"
-        metabase_id = change.metabase_id
+        metabase_id = change.metabase_id if change.action == "adopt" else None
         if metabase_id is None:
             store.note(item.kind, item.key, None, "", item.name, is_made)
             shell = {name: item.body[name] for name in ("name", "description", "collection_id")}
@@ -154,6 +157,18 @@ class Writer:
             self._empty.add(metabase_id)
         store.note(item.kind, item.key, metabase_id, "", item.name, is_made)
         self._work.see_item(item, metabase_id, {})
+
+    def _is_gone(self, change: Change, metabase_id: int) -> bool:
+        """Whether a dashboard that is not where it should be is deleted for good, and not in the trash."""
+        if change.action != "make":
+            return False
+        try:
+            self._work.client.get(f"{PATHS['dashboard']}/{metabase_id}", f"show the dashboard {change.name}")
+        except MetabaseError as error:
+            if error.status == 404:
+                return True
+            raise
+        return False
 
     def _with_ids_kept(self, body: dict[str, Any], metabase_id: int) -> dict[str, Any]:
         """Give tabs and cards of a dashboard the ids they have: subscriptions refer to them."""

@@ -1,6 +1,6 @@
-"""Notices: what happens is written down once in the outbox, and mailed to whom it concerns.
+"""Notices: each event is recorded once in the outbox and mailed to the people it concerns.
 
-`happenings` finds in the books what nobody was told of so far, `texts` says it in words, `outbox`
-keeps it in `ops.notices`, `sending` makes mails of it and `mail_server` hands them over. What is told
-is derived, not announced: a run that is killed tells nobody, and the next look finds what it did.
+`happenings` finds events in the books that nobody has been notified of, `texts` words them, `outbox` keeps
+them in `ops.notices`, `sending` turns them into mails and `mail_server` delivers those. Events are derived,
+not announced: a killed run announces nothing, but the next look finds what it did.
 """

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from pathlib import PurePosixPath
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.notices.texts import one_line, subject_line
 
 MOST_ATTACHED_BYTES = 5 * 2**20
@@ -31,7 +31,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Item:
-    """A notice as a mail tells it; attachment is a path in the landing zone."""
+    """A notice as it appears in a mail; attachment is a path in the landing zone."""
 
     kind: str
     subject: str
@@ -63,7 +63,8 @@ def compose(
     message = _envelope(sender, recipient, _subject(items), message_id)
     rule = f"\n\n{'-' * 60}\n\n"
     message.set_content(
-        rule.join(parts) + "\n\n-- \nSales Performance Tracker. Replies to this mail are not read.\n"
+        rule.join(parts) + "\n\n-- \nSales Performance Tracker. Please do not reply: nobody reads replies to "
+        "this mail.\n"
     )
     for path, content in attachments.items():
         name = one_line(PurePosixPath(path).name)
@@ -78,7 +79,10 @@ def compose_test(sender: str, recipient: str, message_id: str) -> EmailMessage:
         ValueError: the address of the recipient can stand in no header.
     """
     message = _envelope(sender, recipient, "Test: notices reach you", message_id)
-    message.set_content("This is a test of the Sales Performance Tracker: its notices can reach you.\n")
+    message.set_content(
+        "This is a test mail from the Sales Performance Tracker. Its notices will reach you "
+        "at this address.\n"
+    )
     return message
 
 

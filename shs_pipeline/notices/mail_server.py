@@ -1,4 +1,4 @@
-"""The mail server: how it is reached, and what its refusals mean."""
+"""The mail server: how to reach it, and what its refusals mean."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.notices.texts import one_line
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.settings.settings import Settings
 
 TIMEOUT_SECONDS = 15
 _TOO_LARGE = 552
@@ -24,7 +24,7 @@ _LONGEST_ANSWER = 300
 
 
 class MailServerError(ShsError):
-    """The server cannot be used, by no mail."""
+    """The server cannot be used for any mail."""
 
 
 class MailRefusedError(ShsError):
@@ -36,7 +36,9 @@ class MailRefusedError(ShsError):
     """
 
     def __init__(self, problem: str, *, is_final: bool = False, is_too_large: bool = False) -> None:
-        super().__init__(problem, "Correct the address in the sales_reps workbook, or ask the mail server.")
+        super().__init__(
+            problem, "Correct the address in the sales_reps workbook, or ask whoever runs the mail server."
+        )
         self.is_final = is_final
         self.is_too_large = is_too_large
 
@@ -84,13 +86,14 @@ class MailServer:
             if error.smtp_code == _TOO_LARGE:
                 raise self._refused(recipient, error.smtp_code, error.smtp_error) from None
             raise MailServerError(
-                f"The mail server {self._place} refuses the sender {self.sender_address} "
+                f"The mail server {self._place} rejected the sender {self.sender_address} "
                 f"({_answer(error.smtp_code, error.smtp_error)}).",
-                "Correct SHS_SMTP_SENDER, or let the server accept that address.",
+                "Correct SHS_SMTP_SENDER, or allow that address on the server.",
             ) from None
         except smtplib.SMTPNotSupportedError:
             raise MailRefusedError(
-                f"The mail server {self._place} takes no address with such letters: {one_line(recipient)}.",
+                f"The mail server {self._place} does not accept the letters in this address: "
+                f"{one_line(recipient)}.",
                 is_final=True,
             ) from None
         except smtplib.SMTPResponseException as error:
@@ -106,7 +109,7 @@ class MailServer:
     ) -> MailRefusedError:
         whom = one_line(recipient)
         return MailRefusedError(
-            f"The mail server {self._place} refuses the mail to {whom} ({_answer(code, said)}).",
+            f"The mail server {self._place} rejected the mail to {whom} ({_answer(code, said)}).",
             is_final=is_final,
             is_too_large=code == _TOO_LARGE,
         )
@@ -144,8 +147,9 @@ class MailServer:
             session.ehlo_or_helo_if_needed()
             if not session.has_extn("starttls"):
                 raise MailServerError(
-                    f"The mail server {self._place} offers no STARTTLS, and nothing is sent in clear.",
-                    "Set SHS_SMTP_TLS=tls and the port for it (465), or none in a closed network.",
+                    f"The mail server {self._place} does not offer STARTTLS, and nothing is sent "
+                    "unencrypted.",
+                    "Set SHS_SMTP_TLS=tls with its port (465), or SHS_SMTP_TLS=none in a closed network.",
                 )
             session.starttls(context=ssl.create_default_context())
         if settings.smtp_user and settings.smtp_password is not None:
@@ -159,35 +163,37 @@ class MailServer:
         except smtplib.SMTPAuthenticationError as error:
             # Not what the server says: some repeat what was sent.
             raise MailServerError(
-                f"The mail server {self._place} refuses user and password (code {error.smtp_code}).",
+                f"The mail server {self._place} rejected the user name and password (code "
+                f"{error.smtp_code}).",
                 "Correct SHS_SMTP_USER and SHS_SMTP_PASSWORD.",
             ) from None
         except smtplib.SMTPNotSupportedError:
             raise MailServerError(
-                f"The mail server {self._place} offers no login.",
+                f"The mail server {self._place} does not support logging in.",
                 "Remove SHS_SMTP_USER and SHS_SMTP_PASSWORD, or use the port for clients (587).",
             ) from None
         except UnicodeError:
             raise MailServerError(
-                "SHS_SMTP_USER or SHS_SMTP_PASSWORD holds letters that mail servers do not take.",
-                "Choose a password of plain letters, digits and signs.",
+                "SHS_SMTP_USER or SHS_SMTP_PASSWORD contains characters that mail servers do not accept.",
+                "Choose a password of plain letters, digits and symbols.",
             ) from None
         except ssl.SSLCertVerificationError as error:
             raise MailServerError(
                 f"The certificate of the mail server {self._place} cannot be verified "
                 f"({one_line(error.verify_message)}).",
-                "Correct SHS_SMTP_HOST; name the file of an authority of your own in SSL_CERT_FILE.",
+                "Correct SHS_SMTP_HOST; if you use your own certificate authority, set SSL_CERT_FILE to its "
+                "file.",
             ) from None
         except ssl.SSLError as error:
             raise MailServerError(
-                f"The mail server {self._place} does not go with SHS_SMTP_TLS={self._settings.smtp_tls} "
+                f"The mail server {self._place} does not work with SHS_SMTP_TLS={self._settings.smtp_tls} "
                 f"({error.reason or 'no TLS'}).",
                 "Use starttls with port 587, or tls with port 465.",
             ) from None
         except (smtplib.SMTPException, OSError) as error:
             raise MailServerError(
                 f"The mail server {self._place} cannot be reached ({_reason(error)}).",
-                "Correct SHS_SMTP_HOST and SHS_SMTP_PORT, or start that server; mails wait meanwhile.",
+                "Correct SHS_SMTP_HOST and SHS_SMTP_PORT, or start that server; mails wait until then.",
             ) from None
 
 
@@ -203,7 +209,7 @@ def _answer(code: int, said: bytes | str) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
-        return "its name has no address"
+        return "its name cannot be resolved"
     if isinstance(error, TimeoutError):
         return "it does not answer"
     if isinstance(error, smtplib.SMTPResponseException):

@@ -1,4 +1,4 @@
-"""Whether the Metabase that runs is one to let people into: asked of it, and told once per change."""
+"""Check whether the running Metabase is safe to use, and notify once per change."""
 
 from __future__ import annotations
 

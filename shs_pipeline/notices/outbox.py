@@ -1,4 +1,4 @@
-"""The outbox: what is told stands in `ops.notices`, once, and for whom in `ops.notice_mails`."""
+"""The outbox: notices are in `ops.notices`, once each, and their recipients in `ops.notice_mails`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from shs_pipeline.casting import match_key
-from shs_pipeline.months import month_text
+from shs_pipeline.base.months import month_text
+from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.marts.identities import read_payees
 from shs_pipeline.notices import happenings
 from shs_pipeline.notices.happenings import Mark
 from shs_pipeline.notices.texts import FailedRun, Notice, one_line
@@ -27,6 +29,13 @@ class Person:
     rep_name: str
     email: str
     is_admin: bool
+    payee_id: str | None = None
+
+    def is_meant(self, rep_name: str, payee_id: str | None) -> bool:
+        """Whether a notice for a rep is this person's; one of before there were ids names only the rep."""
+        if payee_id is not None:
+            return payee_id == self.payee_id
+        return match_key(rep_name) == match_key(self.rep_name)
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Shown:
     """A notice as it is listed.
 
     Attributes:
-        standing: what became of it, for people.
+        standing: its state, for people.
     """
 
     created_at: datetime
@@ -52,8 +61,9 @@ def record(
     address: str = "",
     runs: Sequence[FailedRun] = (),
     warnings: Sequence[Notice] = (),
+    restate_notice: Decimal = Decimal("1.00"),
 ) -> int:
-    """Write down what happened since the last time; return how many notices are new.
+    """Record what happened since the last time; return how many notices are new.
 
     Any number of processes may do it at once. What went wrong is also one line of the log each, for
     alarms: `SHS-EVENT` with `run_failed`, `source_stale` or `metabase_version`, and at each look for as long
@@ -64,6 +74,7 @@ def record(
         address: of the dashboards; may be empty.
         runs: runs that failed, known to nobody but the caller.
         warnings: of the version of Metabase.
+        restate_notice: USD by which a payee's payouts of a closed month must move to be told.
     """
     for run in runs:
         log.warning("SHS-EVENT run_failed run=%s", "_".join(one_line(run.run_id).split()))
@@ -79,9 +90,9 @@ def record(
             connection.execute("update ops.notice_marks set begun_at = %s::date", [today])
             mark = replace(mark, begun_on=today)
         _close_overtaken(connection)
-        count = _put(connection, happenings.failed_runs(runs))
+        count = _put(connection, happenings.failed_runs(connection, runs))
         count += _put(connection, happenings.rejected_files(connection, mark))
-        count += _put(connection, happenings.held_withdrawals(connection, mark))
+        count += _put(connection, happenings.held_now(connection, mark))
         for source, month, notice in happenings.missing_sources(connection, mark, today, due_day):
             if _put(connection, [notice]):
                 log.warning("SHS-EVENT source_stale source=%s month=%s", source, month_text(month))
@@ -91,7 +102,7 @@ def record(
                 _, kind, tag = notice.key.split("/", 2)
                 log.warning("SHS-EVENT metabase_version is=%s tag=%s", kind, "_".join(tag.split()))
                 count += 1
-        notices, last = happenings.published(connection, mark, address)
+        notices, last = happenings.published(connection, mark, address, restate_notice)
         count += _put(connection, notices)
         if last != mark.publication_id:
             connection.execute("update ops.notice_marks set publication_id = %s", [last])
@@ -105,18 +116,18 @@ def _put(connection: psycopg.Connection, notices: Sequence[Notice]) -> int:
     count = 0
     for notice in notices:
         count += connection.execute(
-            "insert into ops.notices (kind, key, rep_name, subject, body, file_id, attachment)"
-            " values (%s, %s, %s, %s, %s, %s, %s) on conflict (key) do nothing",
+            "insert into ops.notices (kind, key, rep_name, payee_id, subject, body, file_id, attachment)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (key) do nothing",
             [
-                notice.kind, notice.key, notice.rep_name, notice.subject, notice.body.replace("\x00", ""),
-                notice.file_id, notice.attachment,
+                notice.kind, notice.key, notice.rep_name, notice.payee_id, notice.subject,
+                notice.body.replace("\x00", ""), notice.file_id, notice.attachment,
             ],
         ).rowcount  # fmt: skip
     return count
 
 
 def _close_overtaken(connection: psycopg.Connection) -> None:
-    """Tell nobody of what was fixed before anybody was told."""
+    """Drop notices of problems that were fixed before anyone was notified."""
     connection.execute(
         "update ops.notices as n set state = 'overtaken', settled_at = clock_timestamp()"
         " from ops.files as f where f.file_id = n.file_id and f.status <> 'rejected'"
@@ -126,29 +137,34 @@ def _close_overtaken(connection: psycopg.Connection) -> None:
 
 
 def people(connection: psycopg.Connection) -> list[Person]:
-    """Return everybody who may be told something: the active persons that have an address."""
+    """Return everybody who may get notices: active people with an address.
+
+    A rename may be accepted and not built yet, so the ids come from the workbooks themselves.
+    """
+    ids = read_payees(connection).listed
     rows = connection.execute(
-        "select sales_rep_name, lower(btrim(email)), permission = 'admin' from reference.sales_reps"
-        " inner join reference.versions using (file_id)"
+        "select sales_rep_name, lower(btrim(email)), permission = 'admin'"
+        " from reference.sales_reps inner join reference.versions using (file_id)"
         " where in_force_until is null and active and btrim(email) <> '' order by source_row"
     )
-    return [Person(*row) for row in rows]
+    return [Person(name, email, is_admin, ids.get(match_key(name))) for name, email, is_admin in rows]
 
 
 def address(connection: psycopg.Connection) -> None:
-    """Say of each new notice who is to get it.
+    """Set the recipients of each new notice.
 
     One for the admins waits until there is an admin; one for a rep who may not log in is for nobody.
     """
     with connection.transaction():
         everybody = people(connection)
         admins = [person.email for person in everybody if person.is_admin]
-        reps = {match_key(person.rep_name): person.email for person in everybody}
-        for notice_id, rep_name in connection.execute(
-            "select notice_id, rep_name from ops.notices where state = 'new' order by notice_id for update"
+        for notice_id, rep_name, payee_id in connection.execute(
+            "select notice_id, rep_name, payee_id from ops.notices"
+            " where state = 'new' order by notice_id for update"
         ).fetchall():
-            own = reps.get(match_key(rep_name)) if rep_name is not None else None
-            emails = admins if rep_name is None else [own] if own else []
+            emails = admins
+            if rep_name is not None:
+                emails = [person.email for person in everybody if person.is_meant(rep_name, payee_id)]
             if not emails and rep_name is None:
                 continue
             for email in emails:
@@ -164,7 +180,7 @@ def address(connection: psycopg.Connection) -> None:
 
 
 def log_instead(connection: psycopg.Connection) -> list[str]:
-    """Write the new notices into the log, each once, since there is no mail server; return the subjects."""
+    """Log the new notices, each once, because there is no mail server; return the subjects."""
     with connection.transaction():
         rows = connection.execute(
             "update ops.notices set state = 'logged', settled_at = clock_timestamp() where state = 'new'"
@@ -177,15 +193,15 @@ def log_instead(connection: psycopg.Connection) -> list[str]:
 
 
 _STANDING = {
-    "new": "waits for an admin in sales_reps",
-    "logged": "not mailed, no mail server is set",
+    "new": "waiting for an admin in sales_reps",
+    "logged": "not mailed: no mail server is set",
     "overtaken": "fixed before it was mailed",
-    "nobody": "to nobody: the rep may not log in",
+    "nobody": "not mailed: the rep may not log in",
 }
 
 
 def recent(connection: psycopg.Connection, count: int) -> list[Shown]:
-    """Return the last notices, the newest first."""
+    """Return the last notices, newest first."""
     rows = connection.execute(
         "select n.created_at, n.kind, coalesce(n.rep_name, 'admins'), n.subject, n.body, n.state,"
         " count(w.recipient), count(*) filter (where m.state = 'sent'),"

@@ -1,8 +1,12 @@
-"""Making mails of the outbox and handing them over, by however many processes at once.
+"""Turn the outbox into mails and deliver them, from any number of processes at once.
 
 A mail is claimed by one process before it is sent and marked afterwards. A process that is killed
-between the two leaves it claimed; it is sent again after ten minutes, with the same Message-ID. What
-waits for one person at one sending is one mail, and the next one comes `SHS_MAIL_MINUTES` later.
+between the two leaves it claimed; it is sent again after ten minutes, with the same Message-ID. Everything
+waiting for one person goes into one mail; the next follows `SHS_MAIL_MINUTES` later.
+
+Mails are made and sent by the standard library (`email`, `smtplib`). No queue does the rest (ADR 0048):
+procrastinate and pgqueuer send one message per job from a worker that runs all the time, and outbox libraries
+belong to Django or to a broker. Most of the work here is deciding what each person gets, and when.
 """
 
 from __future__ import annotations
@@ -15,9 +19,8 @@ from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from shs_pipeline.casting import match_key
-from shs_pipeline.errors import ShsError
-from shs_pipeline.months import today as day_it_is
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.months import today as day_it_is
 from shs_pipeline.notices import outbox
 from shs_pipeline.notices.mail import Item, compose, compose_test
 from shs_pipeline.notices.mail_server import MailRefusedError, MailServer, MailServerError, mail_server
@@ -28,8 +31,8 @@ from shs_pipeline.notices.texts import FailedRun
 if TYPE_CHECKING:
     import psycopg
 
-    from shs_pipeline.ingestion import Ingestion
-    from shs_pipeline.settings import Settings
+    from shs_pipeline.ingest.ingestion import Ingestion
+    from shs_pipeline.settings.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +46,13 @@ _MOST_UNKNOWN = 3
 
 @dataclass
 class Told:
-    """What became of the notices.
+    """What happened to the notices.
 
     Attributes:
         recorded: notices that are new.
         logged: subjects of those that went to the log, since there is no mail server.
         mailed: mails that a server took.
-        trouble: what kept others from being sent; they wait.
+        trouble: what kept the other mails from being sent; they wait.
     """
 
     recorded: int = 0
@@ -75,7 +78,7 @@ def tell(
     at_once: bool = False,
     today: date | None = None,
 ) -> Told:
-    """Write down what happened and tell it: by mail, or in the log where there is no mail server.
+    """Record what happened and send notices: by mail, or in the log if there is no mail server.
 
     Args:
         job: the warehouse, and the landing zone with the error workbooks.
@@ -91,7 +94,9 @@ def tell(
     day = today or day_it_is()
     told = Told()
     warnings = version_notices(settings.metabase_url, day)
-    told.recorded = job.query(lambda c: outbox.record(c, day, settings.due_day, address, runs, warnings))
+    told.recorded = job.query(
+        lambda c: outbox.record(c, day, settings.due_day, address, runs, warnings, settings.restate_notice)
+    )
     server = mail_server(settings)
     if server is None:
         told.logged = job.query(outbox.log_instead)
@@ -108,7 +113,7 @@ def send_test(settings: Settings, recipient: str) -> None:
     """Send a test mail.
 
     Raises:
-        ShsError: no server is set, or what it does not like.
+        ShsError: no server is set, or it rejects the mail.
     """
     server = mail_server(settings)
     if server is None:
@@ -119,7 +124,7 @@ def send_test(settings: Settings, recipient: str) -> None:
         server.send(message, recipient)
     except ValueError:
         raise ShsError(
-            f"{recipient} is not an e-mail address.", "Type one such as you@example.com."
+            f"{recipient} is not an email address.", "Type an address such as you@example.com."
         ) from None
     finally:
         server.close()
@@ -238,12 +243,12 @@ def _send(
     items = _items_for(connection, mail, person)
     connection.rollback()
     if not items:
-        _settle(connection, mail, "given_up", "The person may not be told this any more.")
+        _settle(connection, mail, "given_up", "The person may no longer see this notice.")
         return False
     try:
         _hand_over(server, mail, items, read)
     except ValueError:
-        raise MailRefusedError("The address of the person can stand in no mail.", is_final=True) from None
+        raise MailRefusedError("The person's address cannot be used in a mail.", is_final=True) from None
     _settle(connection, mail, "sent", None)
     return True
 
@@ -270,22 +275,22 @@ def _hand_over(
 
 
 def _items_for(connection: psycopg.Connection, mail: _Mail, person: Person | None) -> list[Item]:
-    """Return what a mail tells, without what the person may not know any more.
+    """Return the contents of a mail, without what the person may no longer know.
 
     Between the notice and the mail somebody may have left, or be no admin any longer.
     """
     if person is None:
         return []
     rows = connection.execute(
-        "select n.kind, n.subject, n.body, n.attachment, n.rep_name from ops.notices as n"
+        "select n.kind, n.subject, n.body, n.attachment, n.rep_name, n.payee_id"
+        " from ops.notices as n"
         " inner join ops.notice_mails as w using (notice_id) where w.mail_id = %s order by n.notice_id",
         [mail.mail_id],
     )
-    own = match_key(person.rep_name)
     return [
         Item(kind, subject, body, attachment)
-        for kind, subject, body, attachment, rep_name in rows
-        if (person.is_admin if rep_name is None else match_key(rep_name) == own)
+        for kind, subject, body, attachment, rep_name, payee_id in rows
+        if (person.is_admin if rep_name is None else person.is_meant(rep_name, payee_id))
     ]
 
 

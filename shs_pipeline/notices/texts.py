@@ -1,4 +1,4 @@
-"""What a notice says. Without amounts: mail is read by more eyes than the database."""
+"""What a notice says. It contains no amounts: more people can read a mail than the database."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from shs_pipeline.landing import errors_path
+from shs_pipeline.base.months import month_after, month_text
+from shs_pipeline.landing.places import errors_path
 from shs_pipeline.metabase.versions import VersionWarning
-from shs_pipeline.months import month_after, month_text
+
+if TYPE_CHECKING:
+    from shs_pipeline.closing.closes import Close
 
 Kind = Literal["rejected_file", "failed_run", "missing_source", "published_month", "published", "metabase"]
 
@@ -21,11 +24,12 @@ _LONGEST_SENTENCE = 2000
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing that somebody is to be told.
+    """A notice for somebody.
 
     Attributes:
-        key: by which it is told once.
+        key: ensures that it is sent only once.
         rep_name: the rep whom it concerns; None for the admins.
+        payee_id: the same by id, which stays when the name changes.
         file_id: the rejected file that it is about.
         attachment: path in the landing zone of what goes with it.
     """
@@ -35,6 +39,7 @@ class Notice:
     subject: str
     body: str
     rep_name: str | None = None
+    payee_id: str | None = None
     file_id: int | None = None
     attachment: str | None = None
 
@@ -58,7 +63,7 @@ class FailedRun:
     Attributes:
         what: what was run, for people.
         problem: the sentences that it failed with.
-        day: when (UTC); the same failure is told once a day.
+        day: when (UTC); the same failure is notified once a day.
     """
 
     run_id: str
@@ -82,15 +87,13 @@ def rejected(found: Rejection) -> Notice:
     """Return the notice of a rejected file, for the admins."""
     more = f" ({found.error_count - 1} more errors in it.)" if found.error_count > 1 else ""
     in_force = (
-        "The version of it that was loaded before stays in force."
-        if found.is_other_in_force
-        else "Nothing of it is loaded."
+        "The version loaded before stays in force." if found.is_other_in_force else "None of it was loaded."
     )
     body = (
         f"{one_line(found.path)} was rejected. {in_force}\n\n"
         f"What is wrong: {one_line(found.problem)}{more}\n"
         f"What to do: {one_line(found.remedy)}\n\n"
-        "The error workbook marks every bad cell. Correct your own file and drop it over the old one."
+        "The error workbook marks every bad cell. Correct your original file and drop it over the old one."
     )
     return Notice(
         kind="rejected_file",
@@ -106,27 +109,35 @@ def failed(run: FailedRun, key: str) -> Notice:
     """Return the notice of a failed run, for the admins."""
     body = (
         f"A run failed: {one_line(run.what)}.\n\n{one_line(run.problem)}\n\n"
-        "What people read stays as it was. The next run does the same work again; shs doctor checks "
-        f"everything the system needs.\nRun: {one_line(run.run_id)}"
+        "Published figures are unchanged. The next run tries again; shs doctor checks everything the system "
+        f"needs.\nRun: {one_line(run.run_id)}"
     )
     return Notice("failed_run", key, subject_line(f"A run failed: {run.what}"), body)
 
 
 def held(hold_id: int, problem: str, remedy: str) -> Notice:
-    """Return the notice that a mass withdrawal waits to be confirmed, for the admins."""
+    """Return the notice that a mass withdrawal is waiting for confirmation, for the admins."""
     body = (
-        f"{one_line(problem)}\n\nWhat to do: {one_line(remedy)}\n\nFiles that are new or corrected are "
-        "loaded meanwhile."
+        f"{one_line(problem)}\n\nWhat to do: {one_line(remedy)}\n\nNew and corrected files are still loaded."
     )
-    return Notice("failed_run", f"held/{hold_id}", "Held: many loaded files are gone", body)
+    return Notice("failed_run", f"held/{hold_id}", "Held: many loaded files are missing", body)
+
+
+def held_build(hold_id: int, problem: str, remedy: str) -> Notice:
+    """Return the notice that a build is held, for the admins."""
+    body = (
+        f"{one_line(problem)}\n\nWhat to do: {one_line(remedy)}\n\n"
+        "The files are loaded; people still see the last publication, and no month closes."
+    )
+    return Notice("failed_run", f"held/{hold_id}", "Held: a build that would change what was paid", body)
 
 
 def missing(source: str, months: Sequence[date], due_day: int) -> Notice:
     """Return the notice that months of a source are due and not there, for the admins."""
     last = month_text(months[-1])
     body = (
-        f"No file of {source} is loaded for {month_spans(months)}. It was due on day {due_day} of the month "
-        f"after.\n\nWhat to do: drop it into incoming/{source}/{last}/, or ask the supplier for it."
+        f"No file from {source} is loaded for {month_spans(months)}. It was due on day {due_day} of the "
+        f"following month.\n\nWhat to do: drop it into incoming/{source}/{last}/, or ask the supplier for it."
     )
     return Notice(
         kind="missing_source",
@@ -148,38 +159,42 @@ def metabase_version(found: VersionWarning) -> Notice:
 
 
 def published_for_rep(
-    publication: int, rep_name: str, new: Sequence[date], changed: Sequence[date], address: str
+    publication: int, rep: tuple[str, str], new: Sequence[date], changed: Sequence[date], address: str
 ) -> Notice:
     """Return the notice that a rep's months were published.
 
     Args:
+        rep: id and name.
         address: of the dashboards; may be empty.
     """
+    payee_id, rep_name = rep
     lines = [f"New: {month_spans(new)}"] if new else []
     lines += [f"Changed: {month_spans(changed)}"] if changed else []
     where = f"See them at {address}" if address else "See them in your dashboards."
     body = (
-        "Your sales and commission for these commission months were published.\n\n"
+        "Your sales and commission for these commission months have been published.\n\n"
         + "\n".join(lines)
         + f"\n\n{where}"
     )
     return Notice(
         kind="published_month",
-        key=f"published/{publication}/{rep_name}",
+        key=f"published/{publication}/{payee_id}",
         subject=subject_line(f"Your figures for {month_spans([*new, *changed])}"),
         body=body,
         rep_name=rep_name,
+        payee_id=payee_id,
     )
 
 
 def published_for_admins(
-    first: int, last: int, reps_by_month: Sequence[tuple[date, int]], address: str
+    first: int, last: int, reps_by_month: Sequence[tuple[date, int]], address: str, uncredited: int = 0
 ) -> Notice:
     """Return the summary of what was published, for the admins.
 
     Args:
         first, last: the first and the last publication that it is about.
         reps_by_month: how many reps have new or changed figures in each commission month.
+        uncredited: how many lines are credited to nobody.
     """
     number = f"Publication {last}" if first == last else f"Publications {first} to {last}"
     months = month_spans([month for month, _ in reps_by_month])
@@ -189,9 +204,97 @@ def published_for_admins(
     )
     body = f"{number}: commission months {months}.\n\n{listed}\n\n"
     body += "Each of these reps is told about their own months."
-    body += f"\nshs diff {first - 1} {last} says what changed and why." if first > 1 else ""
+    if uncredited:
+        lines = "1 line is" if uncredited == 1 else f"{uncredited} lines are"
+        body += f"\n{lines} credited to nobody. The Admin dashboard and shs status show their sum."
+    body += f"\nshs diff {first - 1} {last} shows what changed and why." if first > 1 else ""
     body += f"\nDashboards: {address}" if address else ""
     return Notice("published", f"published/{last}", subject_line(f"Published: {months}"), body)
+
+
+def statement_for_rep(
+    close_no: int, rep: tuple[str, str], number: str, month: date, address: str, *, is_replaced: bool
+) -> Notice:
+    """Return the notice that a rep's statement of a closed month is there.
+
+    Args:
+        rep: id and name.
+        address: of the dashboards; may be empty.
+        is_replaced: the rep was told of an earlier statement of the month, which came to something else.
+    """
+    payee_id, rep_name = rep
+    what = "was replaced" if is_replaced else "is there"
+    body = f"{month:%B %Y} is closed, and your statement {number} is there."
+    if is_replaced:
+        body += " It replaces the one that you had: the month was opened again."
+    body += f"\n\nSee it at {address}" if address else "\n\nSee it in your dashboards."
+    return Notice(
+        kind="published_month",
+        key=f"statement/{close_no}/{payee_id}",
+        subject=f"Your statement of {month:%B %Y} {what}",
+        body=body,
+        rep_name=rep_name,
+        payee_id=payee_id,
+    )
+
+
+def closed_for_admins(close: Close) -> Notice:
+    """Return the notice that a month was closed or opened again, for the admins."""
+    month, text = f"{close.pay_period:%B %Y}", month_text(close.pay_period)
+    if close.kind == "reopened":
+        body = (
+            f"{month} was opened again; equal and opposite entries take back what was entered for it.\n\n"
+            f"What to do: close it again when it is right. shs close {text} --check shows what it comes to."
+        )
+        return Notice("published", f"closed/{close.close_no}", f"{month} is open again", body)
+    payees = f"{close.payees} {'payee' if close.payees == 1 else 'payees'}"
+    what = f"{month} is closed: {payees}, {close.restated_payees} restated"
+    approved = f"Approved by {one_line(close.approved_by)}. " if close.approved_by else ""
+    body = (
+        f"{what}.\n\n{approved}The mart payroll holds what is to be paid; the files are under paid/ in the "
+        "landing zone."
+    )
+    return Notice("published", f"closed/{close.close_no}", what, body)
+
+
+def restated(first: int, last: int, payees_by_month: Sequence[tuple[date, int]]) -> Notice:
+    """Return the notice that closed months come to something else now, for the admins.
+
+    Args:
+        first, last: the first and the last publication that it is about.
+        payees_by_month: whose payouts moved by more than SHS_RESTATE_NOTICE.
+    """
+    months = month_spans([month for month, _ in payees_by_month])
+    listed = "\n".join(
+        f"{month_text(month)}: {count} {'payee' if count == 1 else 'payees'}"
+        for month, count in payees_by_month
+    )
+    body = (
+        f"Payouts of closed months changed:\n\n{listed}\n\nThe statements of these months stay as they are; "
+        "the difference is restated in the earliest open month.\n\n"
+        f"What to do: shs diff {first - 1} {last} shows what changed and why. If it is a mistake, correct "
+        "the file or the workbook before the open month is closed."
+    )
+    return Notice("published", f"restated/{last}", subject_line(f"Restated: {months}"), body)
+
+
+def findings(publication: int, count_by_table: Sequence[tuple[str, int]], address: str) -> Notice:
+    """Return the notice that the reference workbooks have new findings on which money hangs, for the admins.
+
+    Args:
+        count_by_table: how many there are in each workbook.
+    """
+    count = sum(number for _, number in count_by_table)
+    things = "1 thing looks" if count == 1 else f"{count} things look"
+    listed = "\n".join(f"{table}: {number}" for table, number in count_by_table)
+    body = f"Since publication {publication}, {things} odd in the reference workbooks, and money hangs on it."
+    body += (
+        f"\n\n{listed}\n\nWhat to do: the Admin dashboard shows each, how to fix it and what is at stake. "
+        "Correct the workbook and drop it again, or write a Note in the row if it is meant."
+    )
+    body += f"\nDashboards: {address}" if address else ""
+    tables = ", ".join(table for table, _ in count_by_table)
+    return Notice("published", f"findings/{publication}", subject_line(f"Looks odd: {tables}"), body)
 
 
 def month_spans(months: Iterable[date]) -> str:

@@ -1,1 +1,4 @@
-"""The dashboards without Metabase: the same definitions as web pages on this machine, read-only."""
+"""The dashboards without Metabase: the same definitions as read-only web pages on this machine.
+
+Not here: what the dashboards show (`dashboards`). Start with `app`.
+"""

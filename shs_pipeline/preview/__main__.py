@@ -1,4 +1,4 @@
-"""The dashboards as a part of the running system: `python -m shs_pipeline.preview PORT`.
+"""The dashboards as part of the running system: `python -m shs_pipeline.preview PORT`.
 
 Waits until something is published and an admin may log in, then serves what that admin sees. Logins that
 change meanwhile are followed, so that a new password needs no restart.
@@ -13,14 +13,15 @@ import time
 
 import psycopg
 
-from shs_pipeline.dashboards.model import load_dashboards
-from shs_pipeline.database import connect, prepare
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.printable import log_plainly
+from shs_pipeline.dashboards.reading import load_dashboards
+from shs_pipeline.database.connection import connect
+from shs_pipeline.database.databases import prepare
 from shs_pipeline.preview.server import PreviewServer
 from shs_pipeline.preview.viewer import Viewer, find_viewer
-from shs_pipeline.printable import log_plainly
-from shs_pipeline.secret_store import secret_store
-from shs_pipeline.settings import Settings, load_settings
+from shs_pipeline.settings.secret_store import secret_store
+from shs_pipeline.settings.settings import Settings, load_settings
 
 WAIT_SECONDS = 3.0
 FOLLOW_SECONDS = 60.0
@@ -64,8 +65,8 @@ def _follow(settings: Settings, server: PreviewServer) -> None:
         time.sleep(FOLLOW_SECONDS)
         found = _look(settings)
         # While nothing can be known the old login goes on: its pages say what is wrong.
-        if isinstance(found, Viewer) and found != server.viewer:
-            server.viewer = found
+        if isinstance(found, Viewer) and found != server.app.state.viewer:
+            server.app.state.viewer = found
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn here by Vega-Lite: no page loads a script, and nothing comes from elsewhere."""
+"""Charts as SVG, drawn here by Vega-Lite: pages load no scripts and nothing from other sites."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from shs_pipeline.errors import ShsError
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.preview.values import shown
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def renderer() -> Any:
         import vl_convert
     except ModuleNotFoundError:
         raise ShsError(
-            "The package vl-convert-python, which draws the charts, is not installed here.",
+            "The package vl-convert-python, which draws the charts, is not installed.",
             "Run make setup; an image gets it with --build-arg LOCK=requirements-local.lock.",
         ) from None
     return vl_convert

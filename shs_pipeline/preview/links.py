@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from shs_pipeline.dashboards.model import Card, Dashboard, Value, dashboards_for
+from shs_pipeline.base.errors import ShsError
+from shs_pipeline.dashboards.model import Card, Dashboard, Value
+from shs_pipeline.dashboards.reading import dashboards_for
 from shs_pipeline.dashboards.sql import columns_in
-from shs_pipeline.errors import ShsError
 from shs_pipeline.preview.viewer import Viewer
 
 BACK = "back"

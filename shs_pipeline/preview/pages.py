@@ -1,17 +1,13 @@
-"""A dashboard as a web page: each card's answer, ready for the template, which only lays it out."""
+"""A dashboard as a web page: each card's answer, prepared for the template."""
 
 from __future__ import annotations
 
 import base64
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from shs_pipeline.dashboards.model import Card, Dashboard, Filter, Value, dashboards_for
-from shs_pipeline.errors import ShsError
+from shs_pipeline.dashboards.model import Card, Dashboard, Filter, Value
 from shs_pipeline.preview import charts
 from shs_pipeline.preview.links import BACK, Spot, Typed, address, filter_values, link, way_back
 from shs_pipeline.preview.tables import plain_table, table
@@ -19,20 +15,11 @@ from shs_pipeline.preview.values import change_shown, shown
 from shs_pipeline.preview.viewer import Answer, Viewer, ask, ask_for_choices
 
 if TYPE_CHECKING:
-    import jinja2
     import psycopg
 
 
-@dataclass(frozen=True)
-class Page:
-    """What is sent: HTML, and the nonce of the one style element in it."""
-
-    html: str
-    nonce: str
-
-
-def dashboard_page(viewer: Viewer, dashboard: Dashboard, typed: Typed) -> Page:
-    """Return a dashboard, as this person gets it, as a page.
+def dashboard_content(viewer: Viewer, dashboard: Dashboard, typed: Typed) -> dict[str, Any]:
+    """Return what `dashboard.html` lays out: a dashboard as this person gets it.
 
     Raises:
         ShsError: a filter has no value of its kind, or the database is away.
@@ -55,14 +42,15 @@ def dashboard_page(viewer: Viewer, dashboard: Dashboard, typed: Typed) -> Page:
         for one in dashboard.tabs
     ]
     kept = {"tab": tab if dashboard.tabs else None, BACK: typed.get(BACK)}
-    return _rendered(viewer, "dashboard.html", dashboard=dashboard, filters=filters, cards=cards, tabs=tabs,
-                     kept={name: value for name, value in kept.items() if value},
-                     reset=address(dashboard.key, kept), back=way_back(viewer, typed))  # fmt: skip
-
-
-def problem_page(viewer: Viewer, title: str, problem: str, remedy: str) -> Page:
-    """Return a page that says what is wrong and what to do."""
-    return _rendered(viewer, "problem.html", title=title, problem=problem, remedy=remedy, dashboard=None)
+    return {
+        "dashboard": dashboard,
+        "filters": filters,
+        "cards": cards,
+        "tabs": tabs,
+        "kept": {name: value for name, value in kept.items() if value},
+        "reset": address(dashboard.key, kept),
+        "back": way_back(viewer, typed),
+    }
 
 
 def _tab(dashboard: Dashboard, typed: Typed) -> str | None:
@@ -137,7 +125,10 @@ def _trend(_: Spot, card: Card, answer: Answer) -> dict[str, Any]:
     how = card.columns[name].format
     found = {"kind": "trend", "text": shown(now, how), "is_negative": _is_low(now), "change": None}
     if before is None:
-        return {**found, "against": "The months before are not complete: nothing to compare with."}
+        return {
+            **found,
+            "against": "The earlier months are not complete, so there is nothing to compare with.",
+        }
     direction = "up" if now > before else "down" if now < before else "same"
     change = change_shown(Decimal(now), Decimal(before))
     when = shown(_of(card, rows[-2], label), card.columns[label].format)
@@ -207,29 +198,3 @@ def _of(card: Card, row: Sequence[Any], name: str) -> Any:
 
 def _is_low(value: Any) -> bool:
     return isinstance(value, Decimal | int) and value < 0
-
-
-# --- templates -----------------------------------------------------------------------------
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("shs_pipeline.preview"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _rendered(viewer: Viewer, template: str, **content: Any) -> Page:
-    nonce = secrets.token_urlsafe(16)
-    try:
-        menu = dashboards_for(viewer.audience)
-    except ShsError:
-        menu = ()  # a definition is wrong, which the page itself says
-    html = _templates().get_template(template).render(viewer=viewer, menu=menu, nonce=nonce, **content)
-    return Page(html, nonce)

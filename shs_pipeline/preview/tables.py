@@ -1,4 +1,4 @@
-"""Answers as tables: what stands in each cell, how it looks, and where it leads."""
+"""Answers as tables: each cell's text, its style and its link."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shs_pipeline.preview.viewer import MOST_ROWS, Answer
 
 ROWS_SHOWN = 200
 ROWS_UNSCROLLED = 30
-"""A table with more rows scrolls by itself."""
+"""A table with more rows gets its own scroll bar."""
 SUMS = ("total", "subtotal")
 """Kinds of rows that add others up."""
 _SHORT_TEXT, _LONG_TEXT = 20, 34  # characters, from which on a cell may wrap and gets more room

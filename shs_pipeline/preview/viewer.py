@@ -1,4 +1,4 @@
-"""Who looks: a person's own login, so that the database decides what is shown."""
+"""The viewer: queries run with a person's own login, so that the database decides what is shown."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import tuple_row
 
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.dashboards.model import Audience, Card, Value, render_sql
-from shs_pipeline.errors import ShsError
-from shs_pipeline.faults import older_tables
+from shs_pipeline.database.faults import older_tables
 
 if TYPE_CHECKING:
-    from shs_pipeline.access import Login
-    from shs_pipeline.secret_store import SecretStore
+    from shs_pipeline.people.logins import Login
+    from shs_pipeline.settings.secret_store import SecretStore
 
 STATEMENT_SECONDS = 20
 MOST_ROWS = 2000
@@ -83,8 +83,8 @@ class Viewer:
             # What the driver says may hold parts of the URL.
             raise ShsError(
                 f"{self.name} cannot log in to the database as {self.role} just now.",
-                "See whether the database runs (shs status); if the login was changed, start shs preview "
-                "again.",
+                "Check that the database is running (shs status); if the login was changed, restart shs "
+                "preview.",
             ) from None
 
 
@@ -104,23 +104,24 @@ def find_viewer(
     if secret is None:
         raise ShsError(
             f"The password of {login.rep_name} is not in the store that SHS_SECRETS names.",
-            "Correct SHS_SECRETS, or make a new password with shs access sync.",
+            "Correct SHS_SECRETS, or create a new password with shs access sync.",
         )
-    from shs_pipeline.access import login_url
+    from shs_pipeline.people.passwords import login_url
 
     audience: Audience = "admin" if login.permission == "admin" else "rep"
     return Viewer(login.rep_name, login.role_name, audience, login_url(database_url, login.role_name, secret))
 
 
 def _login(owner: psycopg.Connection, secrets: SecretStore, person: str | None) -> Login:
-    from shs_pipeline.access import find_login, list_access
+    from shs_pipeline.people.listing import list_access
+    from shs_pipeline.people.logins import find_login
 
     listed = list_access(owner, secrets)
     able = [access for access in listed if access.role_name and access.state == "may log in"]
     if not able:
         raise ShsError(
             "Nobody may log in to the database yet.",
-            "Run shs access sync; if that makes no login, drop a sales_reps workbook and run shs run.",
+            "Run shs access sync; if that creates no login, drop a sales_reps workbook and run shs run.",
         )
     if person is not None:
         return find_login(owner, person)
@@ -173,14 +174,14 @@ def _check_columns(card: Card, cursor: psycopg.Cursor[Row]) -> None:
     if found != list(card.columns):
         raise ShsError(
             f"The SQL of {card.key} returns {', '.join(found)}.",
-            f"Let the columns of the definition be the same in the same order: {', '.join(card.columns)}.",
+            f"Make the columns match the definition, in this order: {', '.join(card.columns)}.",
         )
 
 
 def _said(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.errors.QueryCanceled):
-        return f"The question took longer than {STATEMENT_SECONDS} s and was stopped."
+        return f"The query took longer than {STATEMENT_SECONDS} s and was stopped."
     if older := older_tables(error):
         return str(older)
     message = error.diag.message_primary or type(error).__name__
-    return f"The database refuses the question: {message}."
+    return f"The database rejected the query: {message}."

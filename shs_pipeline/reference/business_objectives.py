@@ -1,4 +1,4 @@
-"""Business objectives: what a rep should sell, month by month."""
+"""Business objectives: how much a rep should sell, month by month."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.reading import BadCells, Problem, Reading, SourceFile
+from shs_pipeline.files import contract
+from shs_pipeline.files.reading import BadCells, Problem
+from shs_pipeline.files.source import ReferenceTable
+from shs_pipeline.reference import columns
+from shs_pipeline.reference.cross_checks import backward_periods, without_end
 from shs_pipeline.reference.product_lines import PRODUCT_LINES, doubled_years
-from shs_pipeline.reference.sheet import read_rows
-from shs_pipeline.source import ReferenceTable
+from shs_pipeline.reference.sheet import rows_reader
 
 
 def _objective(month: str) -> Any:
@@ -21,22 +23,16 @@ def _objective(month: str) -> Any:
         f"USD to be sold in {month}, by revenue month; blank for no objective.",
         blank=True,
         ge=0,
-        remedy="Type an amount that is not negative, such as 25000, or leave the cell blank.",
+        remedy="Type an amount of 0 or more, such as 25000, or leave the cell blank.",
     )
 
 
 class BusinessObjectivesRows(pa.DataFrameModel):
-    """One row per rep, product line and calendar year."""
+    """One row per rep, product line, calendar year and period of validity."""
 
-    sales_rep_name: contract.Text = contract.text("Sales Rep Name", "The rep, as in sales_reps.")
-    product_line: contract.Text = contract.text("Product Line", "Product line.")
-    year: contract.Whole = contract.whole(
-        "Year",
-        "Calendar year of the revenue months, with four digits.",
-        ge=2000,
-        le=2099,
-        remedy="Type the year with four digits, such as 2025.",
-    )
+    sales_rep_name: contract.Text = columns.rep_name()
+    product_line: contract.Text = columns.product_line()
+    year: contract.Whole = columns.year_of("revenue months")
     january: contract.Amount = _objective("January")
     february: contract.Amount = _objective("February")
     march: contract.Amount = _objective("March")
@@ -49,27 +45,23 @@ class BusinessObjectivesRows(pa.DataFrameModel):
     october: contract.Amount = _objective("October")
     november: contract.Amount = _objective("November")
     december: contract.Amount = _objective("December")
-
-
-def read_business_objectives(file: SourceFile) -> Reading:
-    """Read the rows of one workbook.
-
-    Raises:
-        UnreadableFileError: no visible sheet holds the header.
-    """
-    return read_rows(file, BusinessObjectivesRows)
+    valid_from: contract.Day = columns.valid_from(
+        "First month in which the row counts; blank for the whole year.", optional=True
+    )
+    valid_until: contract.Day = columns.valid_until("it no longer counts", optional=True)
+    note: contract.Text = columns.note()
 
 
 def check_business_objectives(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
-    """Return what is set twice for one (rep, product line, year)."""
-    return doubled_years(lines, bad, "the objectives")
+    """Return periods that end before they begin, and what is set twice for one month."""
+    return [*backward_periods(lines), *doubled_years(lines, bad, "the objectives")]
 
 
 TABLE = ReferenceTable(
     name="business_objectives",
     title="Business objectives",
     rows=BusinessObjectivesRows,
-    readers={".xlsx": read_business_objectives},
+    readers={".xlsx": rows_reader(BusinessObjectivesRows, {columns.VALID_UNTIL: without_end})},
     check=check_business_objectives,
     suggestions={"sales_rep_name": ("sales_reps.sales_rep_name",), "product_line": PRODUCT_LINES},
 )

@@ -1,4 +1,4 @@
-"""Where product lines are named, and the sum that is set once a year for each."""
+"""The columns that name product lines, and the amounts that are set once a year for each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from shs_pipeline.casting import match_key
-from shs_pipeline.reading import BadCells, Problem
-from shs_pipeline.reference.cross_checks import duplicates, problem_at, row_of, unless
+from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.files.reading import BadCells, Problem
+from shs_pipeline.reference.cross_checks import overlaps, problem_at, row_of, unless, with_beginning
 
 PRODUCT_LINES = (
     "service_to_product.product_lines",
@@ -20,10 +20,10 @@ PRODUCT_LINES = (
 
 
 def doubled_years(lines: pd.DataFrame, bad: BadCells, what: str) -> Sequence[Problem]:
-    """Return an error for each row whose (rep, product line, year) stands in an earlier row.
+    """Return an error for each row whose (rep, product line, year) another row sets in the same months.
 
     Args:
-        lines: (n, m) values with `sales_rep_name`, `product_line` and `year`.
+        lines: (n, m) values with `sales_rep_name`, `product_line` and `year`, perhaps with a period.
         bad: cells that are reported already.
         what: what a row sets, such as `a threshold`.
     """
@@ -33,7 +33,7 @@ def doubled_years(lines: pd.DataFrame, bad: BadCells, what: str) -> Sequence[Pro
         [(match_key(rep or ""), match_key(product or ""), year) for rep, product, year in entries],
     )
     problems = []
-    for first, again in duplicates(keys):
+    for first, again in overlaps(with_beginning(lines), keys):
         rep, product, year = entries[again]
         problems.append(
             problem_at(
@@ -42,7 +42,7 @@ def doubled_years(lines: pd.DataFrame, bad: BadCells, what: str) -> Sequence[Pro
                 "Year",
                 problem=f"Rows {row_of(lines, first)} and {row_of(lines, again)} both set {what} of {rep} "
                 f"for {product} in {year}.",
-                remedy="Delete the one that does not hold, or correct its year.",
+                remedy="Delete the wrong one, or correct its year or its period.",
                 value=year,
             )
         )

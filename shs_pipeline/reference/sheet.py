@@ -7,11 +7,22 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 import pandera.pandas as pa
 
-from shs_pipeline.casting import Cell, match_key
-from shs_pipeline.contract import headers_of
-from shs_pipeline.reading import Reading, SourceFile
-from shs_pipeline.remarks import REMARK, lone_texts, says_remark
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files.casting.cells import Cell, match_key
+from shs_pipeline.files.contract import columns_of, headers_of
+from shs_pipeline.files.reading import Reading, SourceFile
+from shs_pipeline.files.remarks import REMARK, lone_texts, says_remark
+from shs_pipeline.files.workbook.table import read_table
+
+
+def rows_reader(
+    model: type[pa.DataFrameModel], normalise: Mapping[str, Callable[[Cell], Cell]] | None = None
+) -> Callable[[SourceFile], Reading]:
+    """Return the reader of a table whose workbook is one sheet; see `read_rows`."""
+
+    def read(file: SourceFile) -> Reading:
+        return read_rows(file, model, normalise)
+
+    return read
 
 
 def read_rows(
@@ -28,11 +39,13 @@ def read_rows(
     Raises:
         UnreadableFileError: no visible sheet holds the header.
     """
-    table = read_table(file, headers_of(model))
+    optional = [column.header for column in columns_of(model) if not column.is_in_header]
+    table = read_table(file, headers_of(model), optional=optional)
     remarks = _remarks(table.lines, model)
     table.lines = table.lines.drop(index=remarks).reset_index(drop=True)
     for header, mend in (normalise or {}).items():
-        table.lines[header] = pd.Series([mend(cell) for cell in table.lines[header]], dtype=object)
+        if header in table.lines:
+            table.lines[header] = pd.Series([mend(cell) for cell in table.lines[header]], dtype=object)
     left_out = {REMARK: len(remarks)} if remarks else {}
     return Reading(table.lines, table.left_out | left_out, problems=table.problems, missing=table.missing)
 

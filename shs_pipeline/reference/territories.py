@@ -1,48 +1,42 @@
 """Territories: which rep owns which customer, and from when until when.
 
-A row names the customer by one field of a source's files. Its value is brought to the form in
-which the source's own column is read, so that the two meet: a zip that Excel made a number gets its
-zero back, an account number loses its `.0`.
+A row identifies the customer by one field of a source's files. Its value is read in the same way as
+the source's own column, so that the two match: a zip that Excel turned into a number gets its zero
+back, and an account number loses its `.0`. Several reps can share a customer: then their shares of each
+day add up to 100 %.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
 from functools import cache
 
 import pandas as pd
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.casting import (
-    CASTS,
-    CastError,
-    Cell,
-    ExcelError,
-    cast_zip,
-    is_blank,
-    match_key,
-    show,
-    squeeze,
-)
-from shs_pipeline.contract import columns_of
-from shs_pipeline.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile
+from shs_pipeline.files import contract
+from shs_pipeline.files.casting.cells import CastError, Cell, ExcelError, is_blank, match_key, show, squeeze
+from shs_pipeline.files.casting.kinds import CASTS, cast_zip
+from shs_pipeline.files.contract import columns_of
+from shs_pipeline.files.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile
+from shs_pipeline.files.source import ReferenceTable, Source
+from shs_pipeline.reference import columns
+from shs_pipeline.reference.columns import VALID_FROM, VALID_UNTIL
 from shs_pipeline.reference.cross_checks import (
-    VALID_FROM,
-    VALID_UNTIL,
-    backward_periods,
-    in_words,
-    overlap_remedy,
-    overlaps,
+    in_force_by_day,
+    on_day,
     period_of,
+    period_problems,
     problem_at,
     row_of,
+    uneven_shares,
     unless,
     without_end,
 )
 from shs_pipeline.reference.sheet import read_rows
-from shs_pipeline.source import ReferenceTable, Source
-from shs_pipeline.sources import all_sources
+from shs_pipeline.sources.registry import all_sources
 
 STEPPING_STONE = "SteppingStone"
 """The customer field that joins two columns of a file: `75201; Baylor Medical Center`."""
@@ -53,22 +47,20 @@ KEY = ("Source", "Customer field", "Data field value")
 class TerritoriesRows(pa.DataFrameModel):
     """One row per customer of a source and period of validity."""
 
-    source: contract.Text = contract.text("Source", "Source whose lines are credited; stored by its name.")
+    source: contract.Text = contract.text("Source", "Source whose lines are credited; stored under its name.")
     customer_field: contract.Text = contract.text(
         "Customer field", "Field of the source that names the customer."
     )
     data_field_value: contract.Text = contract.text(
-        "Data field value", "What the field holds for this customer; for SteppingStone zip; customer."
+        "Data field value", "What the field contains for this customer; for SteppingStone, zip; customer."
     )
-    sales_rep_name: contract.Text = contract.text(
-        "Sales Rep Name", "The rep who owns the customer, as in sales_reps."
+    sales_rep_name: contract.Text = columns.rep_name("The rep who owns the customer, as in sales_reps.")
+    valid_from: contract.Day = columns.valid_from("First day on which the rep owns the customer.")
+    valid_until: contract.Day = columns.valid_until("the rep no longer owns the customer")
+    share: contract.Rate = columns.share(
+        "Share of the customer's lines; a customer's shares add up to 100 % on every day; blank for 100 %."
     )
-    valid_from: contract.Day = contract.day(VALID_FROM, "First day of the ownership.")
-    valid_until: contract.Day = contract.day(
-        VALID_UNTIL,
-        "First day on which it has ended; blank, or a day such as 12/31/9999, for no end.",
-        blank=True,
-    )
+    note: contract.Text = columns.note()
 
 
 def read_territories(file: SourceFile) -> Reading:
@@ -94,26 +86,53 @@ def read_territories(file: SourceFile) -> Reading:
 
 
 def check_territories(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
-    """Return periods that end before they begin, and those that overlap for one customer."""
+    """Return periods that overlap or end before they begin, and shares that are not 100 % on a day."""
     sources, fields, values = (lines[n].tolist() for n in ("source", "customer_field", "data_field_value"))
     reps = lines["sales_rep_name"].tolist()
     owned = [
         tuple(match_key(part or "") for part in key) for key in zip(sources, fields, values, strict=True)
     ]
-    keys = unless(bad.among(lines, *KEY, VALID_FROM, VALID_UNTIL), owned)
-    return backward_periods(lines) + [
-        problem_at(
-            lines,
-            later,
-            VALID_FROM,
-            problem=f"Rows {row_of(lines, earlier)} and {row_of(lines, later)} overlap for {sources[later]}, "
-            f"{fields[later]} {values[later]!r}: {reps[earlier]} owns it {period_of(lines, earlier)}, "
-            f"{reps[later]} {period_of(lines, later)}.",
-            remedy=overlap_remedy(lines, earlier, later),
-            value=in_words(lines["valid_from"].iat[later]),
-        )
-        for earlier, later in overlaps(lines, keys)
-    ]
+    keys = unless(bad.among(lines, *KEY, "Share", VALID_FROM, VALID_UNTIL), owned)
+    shared = {key for key, share in zip(keys, lines["share"], strict=True) if key and share not in (None, 1)}
+    problems = period_problems(
+        lines,
+        [None if key in shared else key for key in keys],
+        lambda earlier, later: (
+            f"overlap for {sources[later]}, {fields[later]} {values[later]!r}: "
+            f"{reps[earlier]} owns it {period_of(lines, earlier)}, {reps[later]} {period_of(lines, later)}."
+        ),
+    )
+    for key in shared:
+        problems += _share_problems(lines, [place for place, other in enumerate(keys) if other == key])
+    return problems
+
+
+def _share_problems(lines: pd.DataFrame, rows: Sequence[int]) -> Iterator[Problem]:
+    """Give an error for the rows of a shared customer on whose first such day one is needed."""
+    names = ("valid_from", "valid_until", "share", "sales_rep_name", "source", "data_field_value")
+    begins, untils, shares, reps, sources, values = (lines[name].tolist() for name in names)
+    rows = [row for row in rows if begins[row] is not None and reps[row]]
+    periods = [(begins[row], untils[row] or date.max) for row in rows]
+    for day, places in in_force_by_day(periods):
+        positions = [rows[place] for place in places]
+        last = positions[-1]
+        who = [match_key(reps[position]) for position in positions]
+        if len(set(who)) < len(who):
+            yield problem_at(
+                lines,
+                last,
+                "Sales Rep Name",
+                problem=f"{reps[last]} has two shares of {values[last]!r} {on_day(day)} (row "
+                f"{', '.join(str(row_of(lines, position)) for position in positions)}).",
+                remedy="Give each rep one row with the whole share, or correct Valid from and Valid until.",
+                value=reps[last],
+            )
+            return
+        of = f"{sources[last]} customer {values[last]!r}"
+        portions = [shares[position] or Decimal(1) for position in positions]
+        if problem := uneven_shares(lines, positions, portions, day, of=of):
+            yield problem
+            return
 
 
 def _normalised(cells: Sequence[Cell]) -> tuple[list[Cell], tuple[int, CastError] | None]:
@@ -146,7 +165,7 @@ def _source_spelled(text: str) -> Source:
         raise CastError(f"{squeeze(text)} is not a source.", f"Type one of {_source_spellings()}.")
     if not source.customer_fields:
         raise CastError(
-            f"{source.name} names the rep in its file, so it has no territories.", "Delete the row."
+            f"{source.name} names the rep in its own files, so it has no territories.", "Delete the row."
         )
     return source
 
@@ -178,7 +197,7 @@ def _zip_and_customer(cell: Cell) -> str:
     if not semicolon or not zip_code.strip() or not customer.strip():
         raise CastError(
             f"{STEPPING_STONE} is the zip and the customer with a semicolon between them.",
-            "Type it as 75201; Baylor Medical Center, as Ship To Zip and Customer of the file show it.",
+            "Type it like 75201; Baylor Medical Center, using Ship To Zip and Customer from the file.",
         )
     # The line's key has the five digits, also where the file has ZIP+4.
     digits = (cast_zip(zip_code) or "").split("-")[0]

@@ -1,4 +1,4 @@
-"""What one sample file is to be: whose, of which month, how long, and the luck that shapes it."""
+"""The plan for one sample file: source, month, length and the random choices that shape it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Plan:
         return -amount if self.chance(returns) else amount
 
     def path(self, name: str, revenue_month: date | None = None) -> str:
-        """Where the file lies in the landing zone."""
+        """Where the file is in the landing zone."""
         folder = f"incoming/{self.source}/{self.month:%Y-%m}"
         if revenue_month:
             folder += f"/rev={revenue_month:%Y-%m}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 
+from shs_pipeline.base.months import month_after, months_between
 from shs_pipeline.samples.workbook import Bold, Cell, Percent, write_workbook
 from shs_pipeline.samples.world import (
     ADMINS,
@@ -63,6 +64,12 @@ def reference_workbooks(first: date, until: date, lines: int) -> dict[str, bytes
             _territories(until),
         ),
         "service_to_product": (("Service Lines", "Product Lines"), _service_to_product()),
+        "aliases": (("Kind", "Source", "Name in File", "Means"), _aliases()),
+        "pay_periods": (
+            ("Commission Month", "State", "Approved By", "Pay Date", "Note"),
+            _pay_periods(first, until),
+        ),
+        "opening_balances": (_OPENING_HEADER, _opening_balances(first)),
     }
     return {
         f"reference/{name}.xlsx": write_workbook({name: [[Bold(title) for title in header], *rows]})
@@ -170,3 +177,25 @@ def _territories(until: date) -> Iterator[list[Cell]]:
 def _service_to_product() -> Iterator[list[Cell]]:
     for service, product in SERVICE_TO_PRODUCT.items():
         yield [service, product]
+
+
+def _aliases() -> Iterator[list[Cell]]:
+    """Names as older files may have them; nobody's lines move by them."""
+    for rep in SELLERS[:6]:
+        first, last = rep.name.split(" ", 1)
+        yield ["rep", "QuickBooks", f"{first[0]}. {last}", rep.name]
+
+
+def _pay_periods(first: date, until: date) -> Iterator[list[Cell]]:
+    """Every month of the samples, none of them closed yet."""
+    for month in months_between(first, until):
+        yield [month, "open", None, None, None]
+
+
+_OPENING_HEADER = ("Sales Rep Name", "Product Line", "Commission Month", "Paid")
+
+
+def _opening_balances(first: date) -> Iterator[list[Cell]]:
+    """What was paid for the month before the first file."""
+    for place, rep in enumerate(SELLERS[:6]):
+        yield [rep.name, "Cygnus", month_after(first, -1), Decimal(1000 + 250 * place)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 CLIENT, INVOICE, ITEM, NET_SALES, RATE, COMMISSION, EXTRA = range(7)
 """Places of the columns in the cells of a printed row."""
@@ -171,6 +171,9 @@ _FONTS = (
     ("Times-Roman", "Times-Bold"),
     ("Courier", "Courier-Bold"),
 )
+_PLACES = ("{state} {zip}", "{state} {zip}", "{state}, {zip}", "{city}, {state} {zip}", "{state}  {zip}")
+_TOTALS = ("Total", "Totals", "Grand Total:", "Total for {code}", "TOTAL", "Report Total", "")
+_CLIENT_TOTALS = ("", "", "Total {client}", "{client} Total", "Subtotal", "Total for {client}")
 _FOOTERS = (
     "", "", "Page {page} of {pages}", "Page {page}", "{page} / {pages}", "Page: {page}", "Page {page} of ?",
     "Summit Medical LLC      Page {page} of {pages}", "Printed 6/2/2026 10:15 AM      Page {page}",
@@ -215,22 +218,8 @@ def random_style(luck: random.Random, *, has_places: bool | None = None) -> Stat
         keep_together=luck.random() < 0.6,
         has_dollar_signs=luck.random() < 0.25,
         sign=luck.choice(("()", "()", "-", "\u2013", "trailing")),
-        place=luck.choice(
-            ("{state} {zip}", "{state} {zip}", "{state}, {zip}", "{city}, {state} {zip}", "{state}  {zip}")
-        )
-        if has_places
-        else "",
-        title=luck.choice(_TITLES),
-        date_form=luck.choice(_DATES),
-        total_label=luck.choice(
-            ("Total", "Totals", "Grand Total:", "Total for {code}", "TOTAL", "Report Total", "")
-        ),
-        client_total=luck.choice(
-            ("", "", "Total {client}", "{client} Total", "Subtotal", "Total for {client}")
-        ),
-        page_total=luck.choice(("", "", "", "Total for page", "Page Total:")),
-        rep_code_on=luck.choice(("each", "first", "none")),
-        footer=luck.choice(_FOOTERS),
+        place=luck.choice(_PLACES) if has_places else "",
+        **_labels(luck),
         remarks=tuple(luck.sample(_REMARKS, 2)) if has_places and luck.random() < 0.3 else (),
         wraps_names=not lead or luck.random() < 0.5,
         mark=luck.choice(("", "", "", "slanted", "huge", "pale", "white", "invisible")),
@@ -238,6 +227,19 @@ def random_style(luck: random.Random, *, has_places: bool | None = None) -> Stat
         turned=luck.choice(("", "", "", "", "", "", "", "", "shown", "viewer")),
         luck=luck.randrange(1 << 30),
     )
+
+
+def _labels(luck: random.Random) -> dict[str, Any]:
+    """Draw what is written around the lines."""
+    return {
+        "title": luck.choice(_TITLES),
+        "date_form": luck.choice(_DATES),
+        "total_label": luck.choice(_TOTALS),
+        "client_total": luck.choice(_CLIENT_TOTALS),
+        "page_total": luck.choice(("", "", "", "Total for page", "Page Total:")),
+        "rep_code_on": luck.choice(("each", "first", "none")),
+        "footer": luck.choice(_FOOTERS),
+    }
 
 
 def _columns(

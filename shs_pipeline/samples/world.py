@@ -1,4 +1,4 @@
-"""The made-up company: who sells what to whom. Names of people and hospitals are invented."""
+"""The made-up company: who sells what to whom. All people and hospitals are invented."""
 
 from __future__ import annotations
 

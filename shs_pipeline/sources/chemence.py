@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import is_total_row, reading_of
-from shs_pipeline.reading import Reading, SourceFile
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files import contract
+from shs_pipeline.files.grouped_report import report_reader
+from shs_pipeline.files.source import Source
 
 
 class ChemenceRows(pa.DataFrameModel):
@@ -42,27 +39,18 @@ class ChemenceRows(pa.DataFrameModel):
     agreement: contract.Text = contract.text("Agreement", "Price agreement.", blank=True)
 
 
-def read_chemence(file: SourceFile) -> Reading:
-    """Read the lines of one report.
-
-    Raises:
-        UnreadableFileError: no visible sheet holds the header.
-    """
-    table = read_table(file, headers_of(ChemenceRows))
-    rows = table.lines
-    is_total = is_total_row(rows, "Account Number", "Invoice Date")
-    return reading_of(
-        table, ChemenceRows, ~is_total, is_total=is_total, amounts=("Sales Total", "Commission")
-    )
-
-
 SOURCE = Source(
     name="chemence",
     title="Chemence",
+    product_line="Chemence",
     rows=ChemenceRows,
-    readers={".xlsx": read_chemence},
+    readers={
+        ".xlsx": report_reader(
+            ChemenceRows, keys=("Account Number", "Invoice Date"), amounts=("Sales Total", "Commission")
+        )
+    },
     revenue_date="invoice_date",
     amounts=("sales_total", "commission"),
-    same_line=("account_number", "invoice_date", "part_number", "qty_shipped", "sales_total", "commission"),
+    sale_key=("source_id", "account_number", "part_number", "invoice_date"),
     customer_fields=("Account Number",),
 )

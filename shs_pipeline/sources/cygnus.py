@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import is_total_of_group, reading_of
-from shs_pipeline.reading import Reading, SourceFile
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files import contract
+from shs_pipeline.files.contract import headers_of
+from shs_pipeline.files.grouped_report import is_total_of_group, reading_of
+from shs_pipeline.files.reading import Reading, SourceFile
+from shs_pipeline.files.source import Source
+from shs_pipeline.files.workbook.table import read_table
 
 AMOUNTS = ("Invoice Total", "Total Rep Due")
 BLANK_IN_TOTALS = ["Invoice", "SKU", "Inv Date", "Due Date", "ClosedDate"]
@@ -73,10 +73,11 @@ def read_cygnus(file: SourceFile) -> Reading:
 SOURCE = Source(
     name="cygnus",
     title="Cygnus",
+    product_line="Cygnus",
     rows=CygnusRows,
     readers={".xlsx": read_cygnus},
     revenue_date="closed_date",
     amounts=("invoice_total", "total_rep_due"),
-    same_line=("invoice", "sku", "closed_date", "invoice_total", "total_rep_due"),
+    sale_key=("invoice", "sku", "closed_date"),
     customer_fields=("Name",),
 )

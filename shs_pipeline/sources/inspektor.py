@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.casting import is_blank
-from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import is_total_row, reading_of
-from shs_pipeline.reading import Reading, SourceFile
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files import contract
+from shs_pipeline.files.casting.cells import is_blank
+from shs_pipeline.files.contract import headers_of
+from shs_pipeline.files.grouped_report import is_total_row, reading_of
+from shs_pipeline.files.reading import Reading, SourceFile
+from shs_pipeline.files.source import Source
+from shs_pipeline.files.workbook.table import read_table
 
 
 class InspektorRows(pa.DataFrameModel):
@@ -67,9 +67,10 @@ def read_inspektor(file: SourceFile) -> Reading:
 SOURCE = Source(
     name="inspektor",
     title="InspeKtor",
+    product_line="InspeKtor",
     rows=InspektorRows,
     readers={".xlsx": read_inspektor},
     revenue_date="date",
     amounts=("total", "formula"),
-    same_line=("document_number", "date", "item_name", "total", "formula"),
+    sale_key=("document_number", "item_name", "date"),
 )

@@ -2,21 +2,21 @@
 
 From: Logiquip finance, one `.xlsx` a month, header in row 2.
 Quirks: agency, rep, document and item class are printed once and left blank below; a row without
-`Comm Rate` is the heading of a group and only passes its cells on; rows with "Total" in `Doc Num`, or
-in another column of groups beside amounts alone, are subtotals; unnamed filler columns.
+`Comm Rate` is a group heading and only passes its cells on; rows with "Total" in `Doc Num`, or in
+another group column with nothing but amounts, are subtotals; there are unnamed filler columns.
 """
 
 from __future__ import annotations
 
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import is_empty_in, is_total_of_group, reading_of
-from shs_pipeline.printed_totals import says_total
-from shs_pipeline.reading import Reading, SourceFile
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files import contract
+from shs_pipeline.files.contract import headers_of
+from shs_pipeline.files.grouped_report import is_empty_in, is_total_of_group, reading_of
+from shs_pipeline.files.printed_totals import says_total
+from shs_pipeline.files.reading import Reading, SourceFile
+from shs_pipeline.files.source import Source
+from shs_pipeline.files.workbook.table import read_table
 
 AMOUNTS = ("Doc Amt", "Comm Amt")
 WRITTEN_ONCE = [
@@ -82,10 +82,11 @@ def read_logiquip(file: SourceFile) -> Reading:
 SOURCE = Source(
     name="logiquip",
     title="Logiquip",
+    product_line="Logiquip",
     rows=LogiquipRows,
     readers={".xlsx": read_logiquip},
     revenue_date="date_paid",
     amounts=("doc_amt", "comm_amt"),
-    same_line=("doc_num", "item_class", "date_paid", "doc_amt", "comm_amt"),
+    sale_key=("doc_num", "item_class", "date_paid"),
     customer_fields=("SteppingStone",),
 )

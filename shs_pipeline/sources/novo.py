@@ -1,20 +1,17 @@
 """Novo: monthly sales of surgical instruments.
 
 From: Novo, one `.xlsx` a month, header in row 3, first column empty.
-Quirks: customer PO numbers are text and survive as typed (`4.5E10` is a real one); a
-`Commission Percentage` below 1 is a factor, any other a percentage.
+Quirks: customer PO numbers are text and are kept as typed (`4.5E10` is a real one); a
+`Commission Percentage` below 1 is a factor, any other value a percentage.
 """
 
 from __future__ import annotations
 
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import is_total_row, reading_of
-from shs_pipeline.reading import Reading, SourceFile
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files import contract
+from shs_pipeline.files.grouped_report import report_reader
+from shs_pipeline.files.source import Source
 
 
 class NovoRows(pa.DataFrameModel):
@@ -62,28 +59,19 @@ class NovoRows(pa.DataFrameModel):
     )
 
 
-def read_novo(file: SourceFile) -> Reading:
-    """Read the lines of one report.
-
-    Raises:
-        UnreadableFileError: no visible sheet holds the header.
-    """
-    table = read_table(file, headers_of(NovoRows))
-    rows = table.lines
-    is_total = is_total_row(rows, "Invoice Number", "Invoice Date")
-    return reading_of(
-        table, NovoRows, ~is_total, is_total=is_total, amounts=("Extension", "Commission Amount")
-    )
-
-
 SOURCE = Source(
     name="novo",
     title="Novo",
+    product_line="Surgical Instruments",
     rows=NovoRows,
-    readers={".xlsx": read_novo},
+    readers={
+        ".xlsx": report_reader(
+            NovoRows, keys=("Invoice Number", "Invoice Date"), amounts=("Extension", "Commission Amount")
+        )
+    },
     revenue_date="invoice_date",
     amounts=("extension", "commission_amount"),
-    same_line=("invoice_number", "item_code", "udf_lotbus", "extension", "commission_amount"),
+    sale_key=("invoice_number", "item_code", "udf_lotbus", "invoice_date"),
     customer_fields=("Customer Number",),
     aliases=("NOVO DIRECT",),
 )

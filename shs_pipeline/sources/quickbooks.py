@@ -1,9 +1,9 @@
 """QuickBooks: sales by service line, with the rep's name in the file.
 
 From: the distributor's own QuickBooks, one `.xlsx` a month, header in row 5.
-Quirks: transfers, shipping and rows without quantity are no sales; they are left out before any
-cell is checked, since footers and totals have no date. The margin is
-`Amount line - Purchase price x Quantity`. One file spreads over several product lines.
+Quirks: transfers, shipping and rows without a quantity are not sales; they are left out before any
+cell is checked, because footers and totals have no date. The margin is
+`Amount line - Purchase price x Quantity`. One file covers several product lines.
 """
 
 from __future__ import annotations
@@ -14,21 +14,15 @@ from decimal import Decimal
 import pandas as pd
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.casting import (
-    CastError,
-    ExcelError,
-    cast_quantity,
-    is_blank,
-    match_key,
-    show,
-    within_digits,
-)
-from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import is_total_row, reading_of
-from shs_pipeline.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files import contract
+from shs_pipeline.files.casting.amounts import within_digits
+from shs_pipeline.files.casting.cells import CastError, ExcelError, is_blank, match_key, show
+from shs_pipeline.files.casting.kinds import cast_quantity
+from shs_pipeline.files.contract import headers_of
+from shs_pipeline.files.grouped_report import is_total_row, reading_of
+from shs_pipeline.files.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile
+from shs_pipeline.files.source import Source
+from shs_pipeline.files.workbook.table import read_table
 
 TRANSFERS = "HHS Transfers Customer"
 
@@ -126,7 +120,7 @@ def _too_large_costs(lines: pd.DataFrame, bad: BadCells) -> Iterator[Problem]:
                 yield Problem(
                     problem=f"Purchase price x Quantity ({quantity}), with the lines above, is too large. "
                     f"{error.problem}",
-                    remedy="Correct the price or the quantity as QuickBooks shows it.",
+                    remedy="Correct the price or the quantity to match QuickBooks.",
                     sheet=sheet,
                     row=int(row),
                     column="Purchase price",
@@ -165,7 +159,7 @@ def _unknown_service_lines(lines: pd.DataFrame, file: SourceFile) -> list[Proble
         Problem(
             problem=f"The service line {show(cell)!r} is not in the service-to-product map.",
             remedy="Add it with its product line to reference/service_to_product.xlsx (`shs reference "
-            "export` writes the current one); this file is then read again by itself.",
+            "export` writes the current one); this file is then read again automatically.",
             sheet=sheet,
             row=int(row),
             column="Service Lines",
@@ -179,11 +173,12 @@ def _unknown_service_lines(lines: pd.DataFrame, file: SourceFile) -> list[Proble
 SOURCE = Source(
     name="quickbooks",
     title="QuickBooks",
+    product_line=None,
     rows=QuickbooksRows,
     readers={".xlsx": read_quickbooks},
     check=check_quickbooks,
     revenue_date="date",
     amounts=("amount_line",),
-    same_line=("date", "num", "line_order", "product_service", "amount_line", "quantity"),
+    sale_key=("num", "line_order", "product_service", "customer", "date"),
     needs=("service_to_product",),
 )

@@ -1,9 +1,9 @@
 """Summit Medical: a PDF statement, or a pivot export of the same lines as a workbook.
 
 From: Summit Medical. The PDF is borderless and paginated, and dates itself; the pivot carries no
-date, so its drop names the revenue month (`rev=YYYY-MM`).
-Quirks: the PDF's layout varies, so columns are known by the words above them, and a reading counts
-when it adds up to the printed totals; a long client name runs into the next column or goes on in
+date, so its path names the revenue month (`rev=YYYY-MM`).
+Quirks: the PDF's layout varies, so columns are recognised by the words above them, and a reading counts
+if it adds up to the printed totals; a long client name runs into the next column or continues on
 the next line, above the state and zip; page numbers and remarks are left out. In the pivot the client
 is printed once, and rows without St, ZIP Code, Invoice #, Item and CommRate are subtotals, or,
 without an amount, the client of the lines below.
@@ -14,14 +14,14 @@ from __future__ import annotations
 import pandas as pd
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.casting import is_blank, match_key
-from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import has_amount, is_empty_in, reading_of
-from shs_pipeline.printed_totals import ends_with_total, is_general, names_in
-from shs_pipeline.reading import Reading, SourceFile
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files import contract
+from shs_pipeline.files.casting.cells import is_blank, match_key
+from shs_pipeline.files.contract import headers_of
+from shs_pipeline.files.grouped_report import has_amount, is_empty_in, reading_of
+from shs_pipeline.files.printed_totals import ends_with_total, is_general, names_in
+from shs_pipeline.files.reading import Reading, SourceFile
+from shs_pipeline.files.source import Source
+from shs_pipeline.files.workbook.table import read_table
 
 AMOUNTS = ("Sum of Net Sales Amount", "Sum of Comm $")
 BLANK_IN_SUBTOTALS = ["St", "ZIP Code", "Invoice #", "Item", "CommRate"]
@@ -87,7 +87,7 @@ def read_pdf(file: SourceFile) -> Reading:
     Raises:
         UnreadableFileError: no PDF that can be read, or no commission statement.
     """
-    from shs_pipeline.statement_pdf import read_statement
+    from shs_pipeline.files.statement_pdf.statement import read_statement
 
     return read_statement(file)
 
@@ -95,11 +95,12 @@ def read_pdf(file: SourceFile) -> Reading:
 SOURCE = Source(
     name="summit_medical",
     title="Summit Medical",
+    product_line="Summit Medical",
     rows=SummitMedicalRows,
     readers={".xlsx": read_pivot, ".pdf": read_pdf},
     revenue_date="statement_month",
     revenue_month_given={".xlsx": True},
     amounts=("net_sales_amount", "comm_amount"),
-    same_line=("invoice_number", "item_id", "net_sales_amount", "comm_amount"),
+    sale_key=("invoice_number", "item_id"),
     customer_fields=("Client Name", "ZIP Code", "State"),
 )

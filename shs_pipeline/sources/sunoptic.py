@@ -1,21 +1,22 @@
 """Sunoptic: monthly commission lines, one sheet.
 
 From: Sunoptic, one `.xlsx` a month, header in row 1.
-Quirks: the drop may name the revenue month (`rev=YYYY-MM`), which then beats the invoice date;
-rows blank in all of the first fifteen columns are padding unless they say something; fractional `Ship Qty`.
+Quirks: the path may name the revenue month (`rev=YYYY-MM`), which then overrides the invoice date;
+rows blank in all of the first fifteen columns are padding unless they contain text; `Ship Qty` can be
+fractional.
 """
 
 from __future__ import annotations
 
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.casting import is_blank
-from shs_pipeline.contract import headers_of
-from shs_pipeline.grouped_report import is_total_row, reading_of
-from shs_pipeline.reading import Reading, SourceFile
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files import contract
+from shs_pipeline.files.casting.cells import is_blank
+from shs_pipeline.files.contract import headers_of
+from shs_pipeline.files.grouped_report import is_total_row, reading_of
+from shs_pipeline.files.reading import Reading, SourceFile
+from shs_pipeline.files.source import Source
+from shs_pipeline.files.workbook.table import read_table
 
 BLANK_IN_PADDING = 15
 
@@ -77,13 +78,14 @@ def read_sunoptic(file: SourceFile) -> Reading:
 SOURCE = Source(
     name="sunoptic",
     title="Sunoptic",
+    product_line="Sunoptic",
     rows=SunopticRows,
     readers={".xlsx": read_sunoptic},
     revenue_date="invoice_date",
     revenue_month_given={".xlsx": False},
     given_month_wins=True,
     amounts=("line_amount", "commission_amount"),
-    same_line=("invoice_id", "sales_order_id", "item_id", "line_amount", "commission_amount"),
+    sale_key=("invoice_id", "sales_order_id", "item_id", "invoice_date"),
     customer_fields=("Customer ID",),
     aliases=("Sunoptics",),
 )

@@ -1,9 +1,9 @@
 """Ternio: QuickBooks export "payments by client", a payment row followed by the invoice it settles.
 
 From: Ternio, one `.xlsx` a month, header in row 5, the client's column without a heading.
-Quirks: the client is printed once, on a line of its own or on the first payment; rows that start
-or end with "Total" are subtotals; one payment and the invoice below it are one sale, of which the company
-earns 7 % of what was paid.
+Quirks: the client is printed once, on its own line or with the first payment; rows that start
+or end with "Total" are subtotals; a payment and the invoice below it are one sale, and the company
+earns 7 % of the payment.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
-from shs_pipeline import contract
-from shs_pipeline.casting import match_key, show
-from shs_pipeline.grouped_report import (
+from shs_pipeline.files import contract
+from shs_pipeline.files.casting.cells import match_key, show
+from shs_pipeline.files.grouped_report import (
     fill_down,
     is_empty_in,
     is_total_of_group,
     total_names,
     with_amounts,
 )
-from shs_pipeline.printed_totals import printed_totals
-from shs_pipeline.reading import ROW, SHEET, CellsAt, Problem, Reading, SourceFile
-from shs_pipeline.remarks import REMARK, lone_texts, tell_headings
-from shs_pipeline.source import Source
-from shs_pipeline.workbook import read_table
+from shs_pipeline.files.printed_totals import printed_totals
+from shs_pipeline.files.reading import ROW, SHEET, CellsAt, Problem, Reading, SourceFile
+from shs_pipeline.files.remarks import REMARK, lone_texts, tell_headings
+from shs_pipeline.files.source import Source
+from shs_pipeline.files.workbook.table import read_table
 
 CLIENT = "Client Name"
 AMOUNTS = ("Invoiced", "Paid")
@@ -167,7 +167,7 @@ def _unpaired(row: dict[str, Any]) -> Problem:
     return _at_type(
         row,
         "This payment has no Invoice row below it.",
-        "Insert the row of the invoice that it settles right below it, or delete the payment.",
+        "Insert the invoice row right below it, or delete the payment.",
     )
 
 
@@ -175,7 +175,7 @@ def _invoice_alone(row: dict[str, Any]) -> Problem:
     return _at_type(
         row,
         "This invoice has no Payment row above it.",
-        "Insert the row of its payment right above it, or delete the invoice.",
+        "Insert its payment row right above it, or delete the invoice.",
     )
 
 
@@ -190,10 +190,11 @@ def _unknown_type(row: dict[str, Any]) -> Problem:
 SOURCE = Source(
     name="ternio",
     title="Ternio",
+    product_line="Miscellaneous",
     rows=TernioRows,
     readers={".xlsx": read_ternio},
     revenue_date="date",
     amounts=("paid", "invoiced"),
-    same_line=("num", "date", "invoice_date", "invoiced", "paid"),
+    sale_key=("num", "invoice_date", "date"),
     customer_fields=("Client Name",),
 )

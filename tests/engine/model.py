@@ -43,6 +43,9 @@ class SalesRep:
     email: str | None = None
     permission: str = "user"
     active: bool = True
+    payee_id: str | None = None
+    left_on: date | None = None
+    pays_after_leaving: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,13 @@ class BusinessObjective:
     product_line: str
     year: int
     months: tuple[Decimal | None, ...]
+    valid_from: date | None = None
+    valid_until: date | None = None
 
 
 @dataclass(frozen=True)
 class Territory:
-    """Who owns a customer of a source, from (inclusive) and until (exclusive) when."""
+    """Who owns a customer of a source, or a share of it, from (inclusive) and until (exclusive) when."""
 
     source: str
     customer_field: str
@@ -87,6 +92,7 @@ class Territory:
     sales_rep_name: str
     valid_from: date
     valid_until: date | None
+    share: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -95,11 +101,76 @@ class ServiceToProduct:
 
     service_lines: str
     product_lines: str
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+
+@dataclass(frozen=True)
+class Alias:
+    """What a name stands for, for a source (None: all) and over a period (None: without that end)."""
+
+    kind: str
+    source: str | None
+    name_in_file: str
+    means: str
+    share: Decimal | None = None
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+    @property
+    def is_rename(self) -> bool:
+        """Whether the other workbooks may go on using the old name."""
+        whole = self.share is None or self.share == 1
+        return whole and (self.source, self.valid_from, self.valid_until) == (None, None, None)
+
+
+@dataclass(frozen=True)
+class PayPeriod:
+    """A commission month, and whether it is closed."""
+
+    commission_month: date
+    state: str
+    approved_by: str | None = None
+    pay_date: date | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """What a pay period pays or takes back beside commissions.
+
+    Attributes:
+        pay_period: None until it stands in a month's file.
+    """
+
+    sales_rep_name: str
+    amount: Decimal
+    kind: str = "bonus"
+    reason: str = "Trade fair"
+    approved_by: str = "Ada Head"
+    product_line: str | None = None
+    reference: str | None = None
+    pay_period: date | None = None
+
+
+@dataclass(frozen=True)
+class OpeningBalance:
+    """What a rep was paid for a commission month before the first close."""
+
+    sales_rep_name: str
+    product_line: str
+    commission_month: date
+    paid: Decimal
 
 
 @dataclass(frozen=True)
 class Reference:
-    """All reference tables that are in force, rows in the order of their sheets."""
+    """All reference tables that are in force, rows in the order of their sheets.
+
+    Attributes:
+        past: (table, rows) of every version that was ever accepted, the last one of each being in force;
+            empty where what is in force is all there ever was.
+    """
 
     sales_reps: tuple[SalesRep, ...] = ()
     commission_tiers: tuple[CommissionTier, ...] = ()
@@ -107,6 +178,18 @@ class Reference:
     business_objectives: tuple[BusinessObjective, ...] = ()
     territories: tuple[Territory, ...] = ()
     service_to_product: tuple[ServiceToProduct, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    pay_periods: tuple[PayPeriod, ...] = ()
+    opening_balances: tuple[OpeningBalance, ...] = ()
+    past: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def versions(self, *tables: str) -> list[tuple[str, tuple[Any, ...]]]:
+        """Return (table, rows) of all versions of some tables in the order in which they came."""
+        return [
+            version
+            for version in self.past or [(table, getattr(self, table)) for table in tables]
+            if version[0] in tables
+        ]
 
 
 @dataclass(frozen=True)
@@ -122,11 +205,6 @@ class RawLine:
     revenue_date: date
     cells: Mapping[str, Any]
 
-    @property
-    def line_id(self) -> str:
-        """File, sheet and row."""
-        return f"{self.file_id}/{self.source_sheet}/{self.source_row}"
-
 
 @dataclass(frozen=True)
 class SaleLine:
@@ -135,12 +213,17 @@ class SaleLine:
     Amounts are whole cents; before rounding they are None where they were whole cents already.
     """
 
+    credit_id: str
     line_id: str
     source: str
     product_line: str
     rep_name: str | None
     rep_in_file: str | None
+    rep_named: str | None
+    rep_meant: str | None
     credit_status: str
+    rate_basis: str | None
+    credit_share: Decimal
     customer: str | None
     invoice_number: str | None
     item: str | None
@@ -196,6 +279,7 @@ class RepMonth:
     objective: Decimal | None
     attainment: Decimal | None
     payout: Decimal
+    commission: Decimal
 
 
 @dataclass(frozen=True)
@@ -209,6 +293,7 @@ class CompanyMonth:
     objective: Decimal | None
     attainment: Decimal | None
     payout: Decimal
+    commission: Decimal
     shs_margin: Decimal
     uncredited_sales: Decimal
     uncredited_revenue: Decimal

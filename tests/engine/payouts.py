@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, localcontext
+from typing import Any
 
-from tests.engine.crediting import credit, product_line_spellings, rep_spellings
+from tests.engine.crediting import Book, credit
 from tests.engine.model import (
     ENOUGH_DIGITS,
     ZERO,
@@ -18,8 +19,8 @@ from tests.engine.model import (
     RepMonth,
     SaleLine,
     cents,
-    match_key,
 )
+from tests.engine.sales import Repeat, repeated_lines
 
 
 @dataclass(frozen=True)
@@ -30,29 +31,32 @@ class Results:
     payouts: list[Payout]
     reps: list[RepMonth]
     company: list[CompanyMonth]
+    repeats: list[Repeat]
 
 
 def compute(raw: Iterable[RawLine], reference: Reference) -> Results:
     """Apply all the rules."""
-    lines = credit(raw, reference)
-    payouts = commission_payouts(lines, reference)
-    reps = sales_performance(lines, payouts, reference)
-    return Results(lines, payouts, reps, company_performance(lines, payouts, reps))
+    raw = list(raw)
+    lines, book = credit(raw, reference), Book(reference)
+    payouts = commission_payouts(lines, book)
+    reps = sales_performance(lines, payouts, book)
+    at_tier_2 = _years_at_tier_2(payouts)
+    repeats = repeated_lines(raw, lines, [_paid_on(line, at_tier_2) for line in lines])
+    return Results(lines, payouts, reps, company_performance(lines, payouts, reps), repeats)
 
 
-def threshold_of(rep: str, product_line: str, year: int, reference: Reference) -> Decimal | None:
+def threshold_of(rep: str, product_line: str, year: int, book: Book) -> Decimal | None:
     """Return the threshold of a commission year, or None where tier 2 is never reached."""
-    for row in reference.tier_thresholds:
-        if (
-            match_key(row.sales_rep_name) == match_key(rep)
-            and match_key(row.product_line) == match_key(product_line)
-            and row.year == year
-        ):
-            return row.commission_tier_threshold
-    return None
+    person = book.called(rep)
+    found = [
+        (book.order(person, row.sales_rep_name, row.product_line), row.commission_tier_threshold)
+        for row in book.reference.tier_thresholds
+        if row.year == year and book.is_about(row, person, book.product_lines.key(product_line))
+    ]
+    return min(found)[1] if found else None
 
 
-def commission_payouts(lines: Sequence[SaleLine], reference: Reference) -> list[Payout]:
+def commission_payouts(lines: Sequence[SaleLine], book: Book) -> list[Payout]:
     """Return a payout for each rep, product line and commission month that has a line."""
     years: dict[tuple[str, str, int], list[SaleLine]] = {}
     for line in lines:
@@ -63,7 +67,7 @@ def commission_payouts(lines: Sequence[SaleLine], reference: Reference) -> list[
     with localcontext() as context:
         context.prec = ENOUGH_DIGITS
         for (rep, product_line, year), of_year in sorted(years.items()):
-            threshold = threshold_of(rep, product_line, year, reference)
+            threshold = threshold_of(rep, product_line, year, book)
             found += _payouts_of_year(rep, product_line, threshold, of_year)
     return found
 
@@ -121,6 +125,7 @@ class _Sums:
     sales: Decimal = ZERO
     rev: Decimal = ZERO
     payout: Decimal = ZERO
+    commission: Decimal = ZERO
     uncredited: Decimal = ZERO
     uncredited_revenue: Decimal = ZERO
     objectives: list[Decimal] = field(default_factory=list)
@@ -134,15 +139,14 @@ class _Sums:
         return self.sales / self.objective if self.objective else None
 
 
-def sales_performance(
-    lines: Sequence[SaleLine], payouts: Sequence[Payout], reference: Reference
-) -> list[RepMonth]:
+def sales_performance(lines: Sequence[SaleLine], payouts: Sequence[Payout], book: Book) -> list[RepMonth]:
     """Return a row for each rep, product line and calendar month with sales, an objective or a payout.
 
     Sales are by revenue month, payouts by commission month. Objectives of a name that sales_reps does
     not know belong to nobody.
     """
     sums: dict[tuple[str, str, date], _Sums] = {}
+    at_tier_2 = _years_at_tier_2(payouts)
     with localcontext() as context:
         context.prec = ENOUGH_DIGITS
         for line in lines:
@@ -150,38 +154,69 @@ def sales_performance(
                 own = sums.setdefault((line.rep_name, line.product_line, line.revenue_month), _Sums())
                 own.sales += line.sales_actual
                 own.rev += line.rev_actual
+                own.commission += _paid_on(line, at_tier_2)
         for row in payouts:
             key = (row.rep_name, row.product_line, row.commission_month)
             sums.setdefault(key, _Sums()).payout += row.payout
-        for key, objective in _objectives(reference):
+        for key, objective in _objectives(book):
             sums.setdefault(key, _Sums()).objectives.append(objective)
         return [
-            RepMonth(rep, product_line, month, own.sales, own.rev, own.objective, own.attainment, own.payout)
+            RepMonth(
+                rep,
+                product_line,
+                month,
+                own.sales,
+                own.rev,
+                own.objective,
+                own.attainment,
+                own.payout,
+                own.commission,
+            )
             for (rep, product_line, month), own in sorted(sums.items(), key=lambda item: item[0])
         ]
 
 
-def _objectives(reference: Reference) -> Iterable[tuple[tuple[str, str, date], Decimal]]:
-    reps, product_lines = rep_spellings(reference), product_line_spellings(reference)
-    for row in reference.business_objectives:
-        rep = reps.get(match_key(row.sales_rep_name))
+def _years_at_tier_2(payouts: Sequence[Payout]) -> set[tuple[str, str, int]]:
+    return {(row.rep_name, row.product_line, row.commission_month.year) for row in payouts if row.tier == 2}
+
+
+def _paid_on(line: SaleLine, at_tier_2: set[tuple[str, str, int]]) -> Decimal:
+    """Return what a line is paid in the end: the difference once its year has reached the threshold."""
+    is_at_tier_2 = (line.rep_name, line.product_line, line.commission_month.year) in at_tier_2
+    return line.commission_tier_1 + (line.commission_tier_2_diff if is_at_tier_2 else ZERO)
+
+
+def _objectives(book: Book) -> Iterable[tuple[tuple[str, str, date], Decimal]]:
+    found: dict[tuple[str, str, date], tuple[Any, Decimal]] = {}
+    for row in book.reference.business_objectives:
+        listed = book.who.listed(row.sales_rep_name)
         for number, objective in enumerate(row.months, start=1):
-            if rep is not None and objective is not None:
-                month = date(row.year, number, 1)
-                yield (rep, product_lines[match_key(row.product_line)], month), objective
+            month = date(row.year, number, 1)
+            is_in = (row.valid_from or month) <= month < (row.valid_until or date.max)
+            if listed is None or objective is None or not is_in:
+                continue
+            key = (listed[1].sales_rep_name, book.product_lines.shown(row.product_line), month)
+            said = (book.order(listed[0], row.sales_rep_name, row.product_line), objective)
+            found[key] = min(found.get(key, said), said)
+    return [(key, objective) for key, (_, objective) in found.items()]
 
 
 def company_performance(
     lines: Sequence[SaleLine], payouts: Sequence[Payout], reps: Sequence[RepMonth]
 ) -> list[CompanyMonth]:
-    """Return a row for each product line and calendar month: all lines, whoever is credited or not."""
+    """Return a row for each product line and calendar month: all lines, whoever is credited or not.
+
+    The margin is what these lines leave to the company; what a year at tier 1 holds back is not paid.
+    """
     sums: dict[tuple[str, date], _Sums] = {}
+    at_tier_2 = _years_at_tier_2(payouts)
     with localcontext() as context:
         context.prec = ENOUGH_DIGITS
         for line in lines:
             own = sums.setdefault((line.product_line, line.revenue_month), _Sums())
             own.sales += line.sales_actual
             own.rev += line.rev_actual
+            own.commission += _paid_on(line, at_tier_2)
             if line.credit_status != "credited":
                 own.uncredited += line.sales_actual
                 own.uncredited_revenue += line.rev_actual
@@ -199,7 +234,8 @@ def company_performance(
                 objective=own.objective,
                 attainment=own.attainment,
                 payout=own.payout,
-                shs_margin=own.rev - own.payout,
+                commission=own.commission,
+                shs_margin=own.rev - own.commission,
                 uncredited_sales=own.uncredited,
                 uncredited_revenue=own.uncredited_revenue,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import Any
 
 import psycopg
@@ -13,13 +13,15 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from shs_pipeline.reference import NAMES as TABLES
-from shs_pipeline.sources import NAMES as SOURCES
-from shs_pipeline.sources import source_named
-from shs_pipeline.warehouse import added_columns, ensure_tables
+from shs_pipeline.ingest.warehouse import added_columns, ensure_tables
+from shs_pipeline.landing.names import ADJUSTMENTS, SOURCE_NAMES
+from shs_pipeline.sources.registry import incoming_named, source_named
 from tests.engine.model import (
+    Alias,
     BusinessObjective,
     CommissionTier,
+    OpeningBalance,
+    PayPeriod,
     RawLine,
     Reference,
     SalesRep,
@@ -27,6 +29,7 @@ from tests.engine.model import (
     Territory,
     TierThreshold,
 )
+from tests.engine.sales import sale_key
 from tests.engine.worlds import Action, Batch, Change, Drop, Loaded, Refuse, Reread, State, Withdraw
 
 MONTHS = (
@@ -39,6 +42,9 @@ ROW_TYPES: dict[str, type[Any]] = {
     "tier_thresholds": TierThreshold,
     "territories": Territory,
     "service_to_product": ServiceToProduct,
+    "aliases": Alias,
+    "pay_periods": PayPeriod,
+    "opening_balances": OpeningBalance,
 }
 
 
@@ -105,7 +111,7 @@ class WarehouseRows:
             self._close(old.drop.path, "loaded", "superseded", run_id)
         self._close(new.drop.path, "rejected", "superseded", run_id)
         drop = new.drop
-        amounts = source_named(drop.source).amounts
+        amounts = incoming_named(drop.source).amounts
         sums = {name: str(sum(draft.cells[name] for draft in drop.drafts)) for name in amounts}
         self._book(new.file_id, drop.source, drop.month, drop.path, "loaded", len(drop.drafts), run_id, sums)
         self._copy_lines(new)
@@ -162,8 +168,7 @@ class WarehouseRows:
                 "source_sheet": line.source_sheet,
                 "source_row": line.source_row,
                 "commission_month": line.commission_month,
-                "revenue_date": line.revenue_date,
-                "line_key": _number(line.line_id),
+                **({} if line.source == ADJUSTMENTS else _of_sale(line)),
                 **line.cells,
             }
             for line in loaded.lines()
@@ -227,7 +232,7 @@ class WarehouseRows:
         ]
         count = sum(len(loaded.drop.drafts) for loaded in files)
         marks = [f"{loaded.file_id}" for loaded in files]
-        marks += [f"{self._versions.get(table, 0)}" for table in source_named(drop.source).needs]
+        marks += [f"{self._versions.get(table, 0)}" for table in incoming_named(drop.source).needs]
         fingerprint = " ".join(marks) if files else ""
         self._note(f"{drop.source}/{drop.month:%Y-%m}", fingerprint, count, run_id)
 
@@ -253,19 +258,24 @@ class WarehouseRows:
 def as_columns(row: Any) -> dict[str, Any]:
     """Return a row of a reference table by database column."""
     if isinstance(row, BusinessObjective):
-        own = {name: getattr(row, name) for name in ("sales_rep_name", "product_line", "year")}
+        names = ("sales_rep_name", "product_line", "year", "valid_from", "valid_until")
+        own = {name: getattr(row, name) for name in names}
         return {**own, **dict(zip(MONTHS, row.months, strict=True))}
     return asdict(row)
 
 
 def read_warehouse(connection: psycopg.Connection) -> tuple[list[RawLine], Reference]:
-    """Read the lines and the reference data in force, whoever wrote them."""
-    reference = Reference(**{table: tuple(_read_table(connection, table)) for table in TABLES})
-    return [line for source in SOURCES for line in _read_lines(connection, source)], reference
+    """Read the lines, and the reference data with all their versions, whoever wrote them."""
+    versions = connection.execute(
+        "select table_name, file_id from reference.versions order by in_force_from, file_id"
+    ).fetchall()
+    past = tuple((table, tuple(_read_table(connection, table, file_id))) for table, file_id in versions)
+    reference = Reference(**dict(past), past=past)
+    return [line for source in SOURCE_NAMES for line in _read_lines(connection, source)], reference
 
 
 def _read_lines(connection: psycopg.Connection, source: str) -> Iterable[RawLine]:
-    added = {"its_path", *(name for name, _ in added_columns("raw"))}
+    added = {"its_path", *(name for name, _ in added_columns(source_named(source)))}
     query = sql.SQL(
         "select f.path as its_path, r.* from {} as r inner join ops.files as f using (file_id)"
         " order by file_id, source_sheet, source_row"
@@ -284,20 +294,26 @@ def _read_lines(connection: psycopg.Connection, source: str) -> Iterable[RawLine
             )
 
 
-def _read_table(connection: psycopg.Connection, table: str) -> Iterable[Any]:
-    query = sql.SQL(
-        "select r.* from {} as r inner join reference.versions using (file_id) where in_force_until is null"
-        " order by source_sheet, source_row"
-    ).format(sql.Identifier("reference", table))
+def _read_table(connection: psycopg.Connection, table: str, file_id: int) -> Iterable[Any]:
+    query = sql.SQL("select * from {} where file_id = %s order by source_sheet, source_row").format(
+        sql.Identifier("reference", table)
+    )
     with connection.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute(query):
+        for row in cursor.execute(query, [file_id]):
             if table == "business_objectives":
                 months = tuple(row[month] for month in MONTHS)
-                yield BusinessObjective(row["sales_rep_name"], row["product_line"], row["year"], months)
+                period = (row["valid_from"], row["valid_until"])
+                yield BusinessObjective(
+                    row["sales_rep_name"], row["product_line"], row["year"], months, *period
+                )
             else:
                 row_type = ROW_TYPES[table]
                 yield row_type(**{name: row[name] for name in row_type.__dataclass_fields__})
 
 
-def _number(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+def _of_sale(line: RawLine) -> dict[str, Any]:
+    return {"revenue_date": line.revenue_date, "sale_key": _signed(sale_key(line))}
+
+
+def _signed(key: int) -> int:
+    return key - 2**64 if key >= 2**63 else key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -11,8 +11,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.engine.crediting import PRODUCT_LINE_OF
+from shs_pipeline.landing.names import ADJUSTMENTS, SOURCE_NAMES
 from tests.engine.model import (
+    Adjustment,
+    Alias,
     BusinessObjective,
     CommissionTier,
     RawLine,
@@ -22,6 +24,7 @@ from tests.engine.model import (
     Territory,
     TierThreshold,
 )
+from tests.engine.source_rules import CUSTOMERS, ZIP_OF, Sale, all_rules, rules_of
 
 Rows = tuple[Any, ...]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -128,13 +131,28 @@ class State:
             case Withdraw():
                 del self.files[action.path]
             case Change():
-                self.reference = replace(self.reference, **{action.table: action.rows})
+                past = (*self.reference.past, (action.table, action.rows))
+                self.reference = replace(self.reference, **{action.table: action.rows}, past=past)
             case Refuse() | Reread():
                 pass
 
     def raw_lines(self) -> list[RawLine]:
-        """Return every line in force."""
-        return [line for loaded in self.files.values() for line in loaded.lines()]
+        """Return every line of sales in force."""
+        return [
+            line
+            for loaded in self.files.values()
+            if loaded.drop.source != ADJUSTMENTS
+            for line in loaded.lines()
+        ]
+
+    def adjustments(self) -> list[Adjustment]:
+        """Return every adjustment in force."""
+        return [
+            Adjustment(pay_period=loaded.drop.month, **draft.cells)
+            for loaded in self.files.values()
+            if loaded.drop.source == ADJUSTMENTS
+            for draft in loaded.drop.drafts
+        ]
 
 
 def state_after(history: History) -> State:
@@ -147,9 +165,6 @@ def state_after(history: History) -> State:
 
 
 # --- One line of each source ------------------------------------------------------------------------------
-
-NUMBER_OF = {"North Clinic": "10482", "Elm Hospital": "20917", "Lost Clinic": "30001"}
-ZIP_OF = {"North Clinic": "75201", "Elm Hospital": "02114", "Lost Clinic": "80302"}
 
 
 def sale(
@@ -176,115 +191,27 @@ def sale(
         more: further columns, and those that are to be something else.
     """
     sales = Decimal(sales)
-    rev = sales / 10 if rev is None else Decimal(rev)
-    make: dict[str, Callable[[], dict[str, Any]]] = {
-        "cygnus": lambda: {
-            "name": customer,
-            "invoice": str(number),
-            "sku": f"A{number}",
-            "closed_date": on,
-            "invoice_total": sales,
-            "total_rep_due": rev,
-        },
-        "logiquip": lambda: {
-            "customer": customer,
-            "ship_to_zip": ZIP_OF[_known(customer)],
-            "doc_num": str(number),
-            "item_class": "Kit",
-            "date_paid": on,
-            "comm_rate": Decimal("0.1"),
-            "doc_amt": sales,
-            "comm_amt": rev,
-        },
-        "summit_medical": lambda: {
-            "client_name": customer,
-            "zip_code": None,
-            "state": None,
-            "invoice_number": str(number),
-            "item_id": f"S{number}",
-            "statement_month": on,
-            "net_sales_amount": sales,
-            "comm_amount": rev,
-        },
-        "quickbooks": lambda: {
-            "date": on,
-            "service_lines": "Consulting",
-            "customer": customer,
-            "amount_line": sales,
-            "purchase_price": sales - rev,
-            "quantity": Decimal(1),
-            "num": str(number),
-            "product_service": f"Q{number}",
-            "sales_rep_name": rep,
-        },
-        "inspektor": lambda: {
-            "date": on,
-            "document_number": str(number),
-            "customer_project": customer,
-            "item_name": f"I{number}",
-            "quantity": Decimal(2),
-            "total": sales,
-            "formula": rev,
-            "name": rep,
-        },
-        "sunoptic": lambda: {
-            "invoice_id": str(number),
-            "invoice_date": on,
-            "customer_id": NUMBER_OF[_known(customer)],
-            "bill_name": customer,
-            "item_id": f"L{number}",
-            "ship_qty": Decimal("0.5"),
-            "line_amount": sales,
-            "commission_amount": rev,
-        },
-        "ternio": lambda: {
-            "client_name": customer,
-            "date": on,
-            "invoice_date": on - timedelta(days=40),
-            "memo_description": None,
-            "num": str(number),
-            "invoiced": sales,
-            "paid": sales,
-        },
-        "novo": lambda: {
-            "customer_number": NUMBER_OF[_known(customer)],
-            "bill_to_name": customer,
-            "invoice_number": str(number),
-            "invoice_date": on,
-            "item_code": f"N{number}",
-            "qty_shipped": Decimal(3),
-            "extension": sales,
-            "commission_amount": rev,
-        },
-        "chemence": lambda: {
-            "account_number": NUMBER_OF[_known(customer)],
-            "account_name": customer,
-            "invoice_date": on,
-            "part_number": f"C{number}",
-            "qty_shipped": Decimal(4),
-            "sales_total": sales,
-            "commission": rev,
-        },
-    }
-    return Draft(on, {**make[source](), **more})
+    made = Sale(sales, sales / 10 if rev is None else Decimal(rev), on, customer, rep, number)
+    return Draft(on, {**rules_of(source).line(made), **more})
 
 
-def _known(customer: str) -> str:
-    return next(name for name in NUMBER_OF if name.casefold() == customer.casefold())
+def adjustments_file(month: date, *adjustments: Adjustment, name: str = "adjustments.xlsx") -> Drop:
+    """Make the file of a month's adjustments."""
+    cells = [asdict(one) for one in adjustments]
+    for row in cells:
+        del row["pay_period"]
+    return Drop(ADJUSTMENTS, month, name, tuple(Draft(month, row) for row in cells))
 
 
 # --- Strategies -------------------------------------------------------------------------------------------
 
+RENAMED = {"Ann Gray": "Ann Moss", "Bo Lindström-Groß": "Bo Groß", "Cy Marsh": "Cy Marsh-Lee"}
+"""What a rep may be called from some version on, in one workbook or in all."""
 KNOWN_REPS = ("Ann Gray", "Bo Lindström-Groß", "Cy Marsh")
 UNKNOWN_REP = "Dee Stranger"
 ALL_NAMES = (*KNOWN_REPS, UNKNOWN_REP)
-SOURCES = (
-    "cygnus", "quickbooks", "logiquip", "ternio", "inspektor", "summit_medical",
-    "sunoptic", "novo", "chemence",
-)  # fmt: skip
-CUSTOMERS = tuple(NUMBER_OF)
 SERVICES = ("Consulting", "Imaging")
-PRODUCT_LINES = (*PRODUCT_LINE_OF.values(), "Capital Equipment")
+PRODUCT_LINES = (*filter(None, (rules.product_line for rules in all_rules().values())), "Capital Equipment")
 YEARS = (2024, 2025)
 COMMISSION_MONTHS = [
     date(2024, 11, 1),
@@ -328,6 +255,11 @@ def spelled(name: str) -> st.SearchStrategy[str]:
     return _any_of([name, name, name.upper(), name.lower()])
 
 
+def called(draw: Draw, rep: str) -> str:
+    """A rep's name as one workbook has it, mostly the first one."""
+    return draw(spelled(draw(_any_of([rep] * 6 + [RENAMED.get(rep, rep)]))))
+
+
 def _mostly() -> st.SearchStrategy[bool]:
     return _any_of([True] * 5 + [False])
 
@@ -344,19 +276,8 @@ def _periods(draw: Draw, days: Sequence[date]) -> list[tuple[date, date | None]]
     ]
 
 
-_TERRITORY_KEYS: dict[str, dict[str, Sequence[str]]] = {
-    "cygnus": {"Name": CUSTOMERS},
-    "ternio": {"Client Name": CUSTOMERS},
-    "logiquip": {"SteppingStone": [f"{ZIP_OF[customer]}; {customer}" for customer in CUSTOMERS]},
-    "summit_medical": {"Client Name": CUSTOMERS[:2], "ZIP Code": ["75201"], "State": ["TX"]},
-    "sunoptic": {"Customer ID": list(NUMBER_OF.values())},
-    "novo": {"Customer Number": list(NUMBER_OF.values())},
-    "chemence": {"Account Number": list(NUMBER_OF.values())},
-}
-
-
 def _territory_keys(source: str) -> list[tuple[str, str, str]]:
-    fields = _TERRITORY_KEYS.get(source, {})
+    fields = rules_of(source).owned
     return [(source, name, value) for name, values in fields.items() for value in values]
 
 
@@ -364,9 +285,23 @@ def _draw_rep(draw: Draw, name: str) -> Rows:
     if draw(_any_of([False] * 15 + [True])):
         return ()
     email = f"{name.split(maxsplit=1)[0].lower()}@example.com"
-    is_active = name != "Cy Marsh"
-    permission = draw(_any_of(["user", "admin"]))
-    return (SalesRep(draw(spelled(name)), "Field", email, permission, is_active),)
+    if draw(_any_of([False] * 5 + [True])):
+        email = f"new.{email}"
+    left_on = None
+    if name == "Cy Marsh":
+        left_on = draw(_any_of([None, date(2024, 12, 10), date(2025, 1, 1), date(2025, 2, 20)]))
+    return (
+        SalesRep(
+            called(draw, name),
+            draw(_any_of(["Field"] * 12 + [None, "HOUSE"])),
+            email,
+            draw(_any_of(["user", "admin"])),
+            name != "Cy Marsh",
+            draw(_any_of([None] * 12 + [name[:2].upper()])),
+            left_on,
+            draw(_any_of([None, True, False])) if left_on else None,
+        ),
+    )
 
 
 def _draw_tiers(draw: Draw, key: tuple[str, str | None]) -> Rows:
@@ -377,7 +312,7 @@ def _draw_tiers(draw: Draw, key: tuple[str, str | None]) -> Rows:
     for begin, until in _periods(draw, RATE_DAYS):
         rows.append(
             CommissionTier(
-                draw(spelled(rep)),
+                called(draw, rep),
                 draw(spelled(product_line)) if product_line else None,
                 begin,
                 until,
@@ -393,7 +328,7 @@ def _draw_threshold(draw: Draw, key: tuple[str, str, int]) -> Rows:
         return ()
     rep, product_line, year = key
     amount = draw(_any_of(_THRESHOLDS))
-    return (TierThreshold(draw(spelled(rep)), draw(spelled(product_line)), year, amount),)
+    return (TierThreshold(called(draw, rep), draw(spelled(product_line)), year, amount),)
 
 
 def _draw_objectives(draw: Draw, key: tuple[str, str, int]) -> Rows:
@@ -401,15 +336,31 @@ def _draw_objectives(draw: Draw, key: tuple[str, str, int]) -> Rows:
         return ()
     rep, product_line, year = key
     some = draw(st.lists(_any_of(_OBJECTIVES), min_size=3, max_size=3))
-    return (BusinessObjective(draw(spelled(rep)), draw(spelled(product_line)), year, tuple(some * 4)),)
+    name, line = called(draw, rep), draw(spelled(product_line))
+    cut = draw(_any_of([None, None, None, date(year, 2, 1)]))
+    if cut is None:
+        return (BusinessObjective(name, line, year, tuple(some * 4)),)
+    return (
+        BusinessObjective(name, line, year, tuple(some * 4), None, cut),
+        BusinessObjective(name, line, year, tuple(some[::-1] * 4), cut, None),
+    )
 
 
 def _draw_territories(draw: Draw, key: tuple[str, str, str]) -> Rows:
     source, field_name, value = key
-    return tuple(
-        Territory(source, field_name, draw(spelled(value)), draw(spelled(draw(_owners()))), begin, until)
-        for begin, until in _periods(draw, TERRITORY_DAYS)
-    )
+    rows = []
+    for begin, until in _periods(draw, TERRITORY_DAYS):
+        place = (source, field_name, draw(spelled(value)))
+        if draw(_mostly()):
+            rows.append(Territory(*place, called(draw, draw(_owners())), begin, until))
+            continue
+        shares = draw(_any_of([("0.5", "0.5"), ("0.3333", "0.3333", "0.3334"), ("0.85", "0.15")]))
+        owners = draw(st.lists(_owners(), min_size=len(shares), max_size=len(shares), unique=True))
+        rows += [
+            Territory(*place, called(draw, owner), begin, until, Decimal(share))
+            for owner, share in zip(owners, shares, strict=True)
+        ]
+    return tuple(rows)
 
 
 def _owners() -> st.SearchStrategy[str]:
@@ -420,7 +371,50 @@ def _owners() -> st.SearchStrategy[str]:
 def _draw_service(draw: Draw, service: str) -> Rows:
     if service in PRODUCT_LINES:
         return (ServiceToProduct(service, service),)
-    return (ServiceToProduct(draw(spelled(service)), draw(_any_of(PRODUCT_LINES))),)
+    name, cut = draw(spelled(service)), draw(_any_of([None, None, None, date(2025, 1, 1)]))
+    if cut is None:
+        return (ServiceToProduct(name, draw(_any_of(PRODUCT_LINES))),)
+    return (
+        ServiceToProduct(name, draw(_any_of(PRODUCT_LINES)), None, cut),
+        ServiceToProduct(name, draw(_any_of(PRODUCT_LINES)), cut, None),
+    )
+
+
+ALIASES: Mapping[tuple[str, str], Sequence[str]] = {
+    # Nothing that is meant is an alias itself.
+    ("rep", UNKNOWN_REP): ("Ann Gray", "Cy Marsh", "Ann Moss", "Nobody Listed"),
+    ("rep", "Bo Groß"): ("Ann Gray", "Ann Moss"),
+    ("product line", "Capital Equipment"): ("Miscellaneous", "Kits"),
+    ("product line", "Logiquip"): ("Miscellaneous", "Logiquip Trays"),
+    ("customer", "Lost Clinic"): ("North Clinic", "Elm Hospital"),
+    ("customer", "30001"): ("10482",),
+}
+_SHARES = [Decimal(text) for text in ("0.5", "0.333333", "0.6", "0.01")]
+
+
+def _draw_alias(draw: Draw, key: tuple[str, str]) -> Rows:
+    """None, a rename, one for a source, one from or until a day, or parts of a line."""
+    kind, name = key
+    meant = draw(st.permutations(ALIASES[key]))
+    name = draw(spelled(name))
+    day = draw(_any_of([date(2024, 12, 1), date(2025, 1, 10), date(2025, 2, 1)]))
+    match draw(_any_of(["none", "rename", "source", "from", "until", "parts", "parts from"])):
+        case "none":
+            return ()
+        case "source":
+            own = Alias(kind, draw(_any_of(SOURCE_NAMES)), name, meant[0])
+            return (own, Alias(kind, None, name, meant[-1], None, day)) if len(meant) > 1 else (own,)
+        case "from":
+            return (Alias(kind, None, name, meant[0], None, day),)
+        case "until":
+            return (Alias(kind, None, name, meant[0], None, None, day),)
+        case "parts" | "parts from" as how if kind == "rep":
+            share, begin = draw(_any_of(_SHARES)), day if how == "parts from" else None
+            return (
+                Alias(kind, None, name, meant[0], share, begin),
+                Alias(kind, None, name, meant[1], 1 - share, begin),
+            )
+    return (Alias(kind, None, name, meant[0]),)
 
 
 @dataclass
@@ -445,12 +439,13 @@ class _Tables:
             "tier_thresholds": of_year,
             "business_objectives": of_year,
             "territories": [key for source in self.sources for key in _territory_keys(source)],
+            "aliases": list(ALIASES),
         }
         for table, its_keys in keys.items():
             self.rows[table] = {key: self._drawn(table, key) for key in its_keys}
 
     def _product_lines(self) -> list[str]:
-        named = [PRODUCT_LINE_OF[source] for source in self.sources if source in PRODUCT_LINE_OF]
+        named = [name for source in self.sources if (name := rules_of(source).product_line)]
         if "quickbooks" in self.sources:
             named += [self.rows["service_to_product"][service][0].product_lines for service in SERVICES]
         return list(dict.fromkeys(named))
@@ -463,6 +458,7 @@ class _Tables:
             "business_objectives": _draw_objectives,
             "territories": _draw_territories,
             "service_to_product": _draw_service,
+            "aliases": _draw_alias,
         }
         return drawers[table](self.draw, key)
 
@@ -480,7 +476,7 @@ class _Tables:
 
 
 TABLES = (
-    "territories", "commission_tiers", "tier_thresholds", "sales_reps", "business_objectives",
+    "aliases", "territories", "commission_tiers", "tier_thresholds", "sales_reps", "business_objectives",
     "service_to_product",
 )  # fmt: skip
 
@@ -493,8 +489,8 @@ def _draw_sale(draw: Draw, source: str, month: date, number: int) -> Draft:
     on = date(ordinal // 12, ordinal % 12 + 1, day)
     more: dict[str, Any] = {}
     rep: str | None = None
-    if source in ("quickbooks", "inspektor"):
-        rep = draw(spelled(draw(_owners())))
+    if rules_of(source).rep_column:
+        rep = called(draw, draw(_owners()))
     if source == "quickbooks":
         more = {
             "service_lines": draw(spelled(draw(_any_of(SERVICES)))),
@@ -521,6 +517,20 @@ def _draw_sale(draw: Draw, source: str, month: date, number: int) -> Draft:
     )
 
 
+def _once_more(draw: Draw, source: str, place: int, before: Sequence[Draft]) -> Draft:
+    """A sale that was in a file before: as it was, at another rate, or credited."""
+    rules, old = rules_of(source), before[place]
+    rev = rules.changes_sign[-1]
+    match draw(_any_of(["same", "other rate", "credit"])):
+        case "other rate":
+            return replace(old, cells={**old.cells, rev: old.cells[rev] + Decimal("1.05")})
+        case "credit":
+            return replace(
+                old, cells={**old.cells, **{name: -old.cells[name] for name in rules.changes_sign}}
+            )
+    return old
+
+
 @dataclass
 class _Admin:
     """Draws one action after another, each one possible after those before it."""
@@ -538,7 +548,12 @@ class _Admin:
 
     def _drafts(self, source: str, month: date) -> tuple[Draft, ...]:
         drafts = []
+        before = [one for loaded in self.state.files.values() if loaded.drop.source == source
+                  for one in loaded.drop.drafts]  # fmt: skip
         for _ in range(self.draw(st.integers(2, 5))):
+            if before and self.draw(_any_of([False] * 6 + [True])):
+                drafts.append(_once_more(self.draw, source, self.draw(_any_of(range(len(before)))), before))
+                continue
             self.lines += 1
             drafts.append(_draw_sale(self.draw, source, month, self.lines))
         return tuple(drafts)
@@ -610,7 +625,7 @@ def histories(draw: Draw, *, months: int = 5, batches: int = 4, most: int = 3) -
         batches: how many batches follow at the most.
         most: actions of a batch.
     """
-    sources = draw(st.lists(_any_of(SOURCES), min_size=2, max_size=4, unique=True))
+    sources = draw(st.lists(_any_of(SOURCE_NAMES), min_size=2, max_size=4, unique=True))
     tables = _Tables(draw, sources)
     tables.draw_all()
     admin = _Admin(draw, sources, tables)

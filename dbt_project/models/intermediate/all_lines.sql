@@ -18,7 +18,8 @@ select
     is_rep_in_file,
     territory_date,
     revenue_date,
-    commission_month
+    commission_month,
+    sale_key
 
 from {{ ref('stg_' ~ source) }}
 

@@ -31,32 +31,52 @@ changed_files as (
 
 changes as (
 
-    select * from {{ ref('reference_changes') }}
-    where kind in ('rep', 'territory', 'product_line')
+    select * from {{ ref('reference_changes') }} where kind <> 'threshold'
 
 ),
 
-changed_references as (
+-- A line that is somebody's already, or that bears a name that stands for somebody else now.
+changed_reps as (
 
-    select lines.source, lines.commission_month
-    from {{ ref('all_lines') }} as lines
-    -- Asked once: where no reference table changed, no line is looked at.
+    select distinct lines.source, lines.commission_month
+    from {{ published('harmonised_sales') }} as lines
     where
-        (select exists (select from changes))
+        lines.payee_id in (select payee_id from changes where kind = 'payee')
+        or (
+            (select exists (select from changes where kind = 'rep'))
+            and ops.match_key(lines.rep_named) in (select name_key from changes where kind = 'rep')
+        )
+
+),
+
+changed_lines as (
+
+    select distinct lines.source, lines.commission_month
+    from {{ ref('all_lines') }} as lines
+    -- Asked once: where none of these changed, no line is looked at.
+    where
+        (select exists (select from changes where kind in ('territory', 'customer', 'product line')))
         and (
             exists (
                 select from changes
                 where
                     changes.kind = 'territory'
                     and changes.source = lines.source
-                    and changes.territory in (
+                    and changes.name_key in (
                         ops.match_key(lines.territory_1),
                         ops.match_key(lines.territory_2),
                         ops.match_key(lines.territory_3)
                     )
             )
-            or ops.match_key(lines.rep_in_file) in (select rep_key from changes where kind = 'rep')
-            or ops.match_key(lines.product_line) in (select product_key from changes where kind = 'product_line')
+            {%- for place in [1, 2, 3] %}
+            or (
+                (select exists (select from changes where kind = 'customer'))
+                and {{ customer_key('lines.territory_' ~ place) }}
+                in (select name_key from changes where kind = 'customer')
+            )
+            {%- endfor %}
+            or ops.match_key(lines.product_line)
+            in (select name_key from changes where kind = 'product line')
         )
 
 ),
@@ -65,7 +85,9 @@ changed as (
 
     select source, commission_month from changed_files
     union
-    select source, commission_month from changed_references
+    select source, commission_month from changed_reps
+    union
+    select source, commission_month from changed_lines
 
 )
 

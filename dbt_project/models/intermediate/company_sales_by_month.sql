@@ -1,48 +1,44 @@
 with
 
-months as (
+lines as (
 
-    select * from {{ ref('touched_product_months') }}
+    {{ gathered_lines(
+        [
+            'rows.payee_id',
+            'rows.product_line_id',
+            'rows.credit_status',
+            'rows.sales_actual',
+            'rows.rev_actual',
+            'rows.commission_tier_1',
+            'rows.commission_tier_2_diff',
+            'rows.commission_month',
+            'rows.revenue_month as month',
+        ],
+        'touched_product_months',
+        'scope.product_line_id = rows.product_line_id and scope.month = rows.revenue_month'
+    ) | indent }}
 
 ),
 
-lines as (
+years as (
 
-    select
-        product_line,
-        credit_status,
-        sales_actual,
-        rev_actual,
-        revenue_month as month
-
-    from {{ ref('harmonised_sales') }}
-
-    union all
-
-    select
-        lines.product_line,
-        lines.credit_status,
-        lines.sales_actual,
-        lines.rev_actual,
-        lines.revenue_month
-
-    from {{ published('harmonised_sales') }} as lines
-    inner join months on months.product_line = lines.product_line and months.month = lines.revenue_month
-    where
-        not exists (
-            select from {{ ref('changed_slices') }} as slices
-            where slices.source = lines.source and slices.commission_month = lines.commission_month
-        )
+    select * from {{ ref('years_at_tier_2') }}
 
 )
 
 select
-    product_line,
-    sum(sales_actual) as sales_actual,
-    sum(rev_actual) as rev_actual,
-    coalesce(sum(sales_actual) filter (where credit_status <> 'credited'), 0) as uncredited_sales,
-    coalesce(sum(rev_actual) filter (where credit_status <> 'credited'), 0) as uncredited_revenue,
-    month
+    lines.product_line_id,
+    sum(lines.sales_actual) as sales_actual,
+    sum(lines.rev_actual) as rev_actual,
+    sum({{ line_commission() }}) as commission,
+    coalesce(sum(lines.sales_actual) filter (where lines.credit_status <> 'credited'), 0) as uncredited_sales,
+    coalesce(sum(lines.rev_actual) filter (where lines.credit_status <> 'credited'), 0) as uncredited_revenue,
+    lines.month
 
 from lines
-group by product_line, month
+left join years
+    on
+        years.payee_id = lines.payee_id
+        and years.product_line_id = lines.product_line_id
+        and years.commission_year = date_trunc('year', lines.commission_month)
+group by lines.product_line_id, lines.month

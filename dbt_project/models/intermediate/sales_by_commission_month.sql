@@ -1,54 +1,34 @@
 with
 
-years as (
-
-    select * from {{ ref('touched_years') }}
-
-),
-
 lines as (
 
-    select
-        rep_name,
-        product_line,
-        sales_actual,
-        rev_actual,
-        commission_tier_1,
-        commission_tier_2_diff,
-        commission_month
-
-    from {{ ref('harmonised_sales') }}
-    where rep_name is not null
-
-    union all
-
-    select
-        lines.rep_name,
-        lines.product_line,
-        lines.sales_actual,
-        lines.rev_actual,
-        lines.commission_tier_1,
-        lines.commission_tier_2_diff,
-        lines.commission_month
-
-    from {{ published('harmonised_sales') }} as lines
-    inner join years
-        on
-            years.rep_name = lines.rep_name
-            and years.product_line = lines.product_line
-            and lines.commission_month >= years.commission_year
-            and lines.commission_month < years.commission_year + interval '1 year'
-    where
-        not exists (
-            select from {{ ref('changed_slices') }} as slices
-            where slices.source = lines.source and slices.commission_month = lines.commission_month
-        )
+    {{ gathered_lines(
+        [
+            'rows.payee_id',
+            'rows.rep_name',
+            'rows.product_line_id',
+            'rows.product_line',
+            'rows.sales_actual',
+            'rows.rev_actual',
+            'rows.commission_tier_1',
+            'rows.commission_tier_2_diff',
+            'rows.commission_month',
+        ],
+        'touched_years',
+        "scope.payee_id = rows.payee_id
+            and scope.product_line_id = rows.product_line_id
+            and rows.commission_month >= scope.commission_year
+            and rows.commission_month < scope.commission_year + interval '1 year'"
+    ) | indent }}
 
 )
 
 select
-    rep_name,
-    product_line,
+    payee_id,
+    -- Whoever is called otherwise now is so on all lines: a new name touches them all.
+    max(rep_name) as rep_name,
+    product_line_id,
+    max(product_line) as product_line,
     count(*) as lines,
     sum(sales_actual) as sales_actual,
     sum(rev_actual) as rev_actual,
@@ -57,4 +37,5 @@ select
     commission_month
 
 from lines
-group by rep_name, product_line, commission_month
+where payee_id is not null
+group by payee_id, product_line_id, commission_month

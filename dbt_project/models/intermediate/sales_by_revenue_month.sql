@@ -1,52 +1,45 @@
 with
 
-months as (
+lines as (
 
-    select * from {{ ref('touched_months') }}
+    {{ gathered_lines(
+        [
+            'rows.payee_id',
+            'rows.product_line_id',
+            'rows.sales_actual',
+            'rows.rev_actual',
+            'rows.commission_tier_1',
+            'rows.commission_tier_2_diff',
+            'rows.commission_month',
+            'rows.revenue_month as month',
+        ],
+        'touched_months',
+        "scope.payee_id = rows.payee_id
+            and scope.product_line_id = rows.product_line_id
+            and scope.month = rows.revenue_month"
+    ) | indent }}
 
 ),
 
-lines as (
+years as (
 
-    select
-        rep_name,
-        product_line,
-        sales_actual,
-        rev_actual,
-        revenue_month as month
-
-    from {{ ref('harmonised_sales') }}
-    where rep_name is not null
-
-    union all
-
-    select
-        lines.rep_name,
-        lines.product_line,
-        lines.sales_actual,
-        lines.rev_actual,
-        lines.revenue_month
-
-    from {{ published('harmonised_sales') }} as lines
-    inner join months
-        on
-            months.rep_name = lines.rep_name
-            and months.product_line = lines.product_line
-            and months.month = lines.revenue_month
-    where
-        not exists (
-            select from {{ ref('changed_slices') }} as slices
-            where slices.source = lines.source and slices.commission_month = lines.commission_month
-        )
+    select * from {{ ref('years_at_tier_2') }}
 
 )
 
 select
-    rep_name,
-    product_line,
-    sum(sales_actual) as sales_actual,
-    sum(rev_actual) as rev_actual,
-    month
+    lines.payee_id,
+    lines.product_line_id,
+    sum(lines.sales_actual) as sales_actual,
+    sum(lines.rev_actual) as rev_actual,
+    sum({{ line_commission() }}) as commission,
+    lines.month
 
 from lines
-group by rep_name, product_line, month
+left join years
+    on
+        years.payee_id = lines.payee_id
+        and years.product_line_id = lines.product_line_id
+        and years.commission_year = date_trunc('year', lines.commission_month)
+where lines.payee_id is not null
+group by lines.payee_id, lines.product_line_id, lines.month

@@ -1,4 +1,4 @@
-{#- The (rep, product line, month)s whose performance may differ from what is published; the rep is
+{#- The (payee, product line, month)s whose performance may differ from what is published; the payee is
     null for lines that are nobody's, which count in the company's months only. -#}
 with
 
@@ -10,11 +10,11 @@ slices as (
 
 lines as (
 
-    select rep_name, product_line, revenue_month as month from {{ ref('harmonised_sales') }}
+    select payee_id, product_line_id, revenue_month as month from {{ ref('harmonised_sales') }}
 
     union
 
-    select lines.rep_name, lines.product_line, lines.revenue_month
+    select lines.payee_id, lines.product_line_id, lines.revenue_month
     from {{ published('harmonised_sales') }} as lines
     inner join slices
         on slices.source = lines.source and slices.commission_month = lines.commission_month
@@ -23,24 +23,32 @@ lines as (
 
 payouts_now as (
 
-    select rep_name, product_line, commission_month as month, payout from {{ ref('commission_payouts') }}
+    select payee_id, rep_name, product_line_id, product_line, commission_month as month, payout
+    from {{ ref('commission_payouts') }}
 
 ),
 
 payouts_before as (
 
-    select payouts.rep_name, payouts.product_line, payouts.commission_month as month, payouts.payout
+    select
+        payouts.payee_id,
+        payouts.rep_name,
+        payouts.product_line_id,
+        payouts.product_line,
+        payouts.commission_month as month,
+        payouts.payout
+
     from {{ published('commission_payouts') }} as payouts
     inner join {{ ref('touched_years') }} as years
         on
-            years.rep_name = payouts.rep_name
-            and years.product_line = payouts.product_line
+            years.payee_id = payouts.payee_id
+            and years.product_line_id = payouts.product_line_id
             and payouts.commission_month >= years.commission_year
             and payouts.commission_month < years.commission_year + interval '1 year'
 
 ),
 
--- Of a year only the months whose payout is another one.
+-- Of a year only the months whose payout is another one, or is shown under another name.
 payouts as (
 
     (select * from payouts_now except select * from payouts_before)
@@ -52,13 +60,64 @@ payouts as (
 objectives as (
 
     -- Also where a name is spelled anew, and nothing else has changed.
-    select distinct rep_name, product_line, month
-    from {{ changed(ref('objectives'), ['rep_name', 'product_line', 'month', 'objective']) }} as changed
+    select distinct payee_id, product_line_id, month
+    from {{ changed(ref('objectives'), [
+        'payee_id', 'rep_name', 'product_line_id', 'product_line', 'month', 'objective'
+    ]) }} as changed
+
+),
+
+crossings_now as (
+
+    select distinct payee_id, product_line_id, date_trunc('year', commission_month)::date as commission_year
+    from {{ ref('commission_payouts') }}
+    where tier = 2
+
+),
+
+crossings_before as (
+
+    select distinct
+        payouts.payee_id,
+        payouts.product_line_id,
+        date_trunc('year', payouts.commission_month)::date as commission_year
+
+    from {{ published('commission_payouts') }} as payouts
+    inner join {{ ref('touched_years') }} as years
+        on
+            years.payee_id = payouts.payee_id
+            and years.product_line_id = payouts.product_line_id
+            and years.commission_year = date_trunc('year', payouts.commission_month)
+    where payouts.tier = 2
+
+),
+
+-- Where a year reaches its threshold now, or no longer, all its lines are paid otherwise.
+crossings as (
+
+    (select * from crossings_now except select * from crossings_before)
+    union
+    (select * from crossings_before except select * from crossings_now)
+
+),
+
+crossed as (
+
+    select lines.payee_id, lines.product_line_id, lines.revenue_month as month
+    from {{ published('harmonised_sales') }} as lines
+    inner join crossings
+        on
+            crossings.payee_id = lines.payee_id
+            and crossings.product_line_id = lines.product_line_id
+            and lines.commission_month >= crossings.commission_year
+            and lines.commission_month < crossings.commission_year + interval '1 year'
 
 )
 
-select rep_name, product_line, month from lines
+select payee_id, product_line_id, month from lines
 union
-select rep_name, product_line, month from payouts
+select payee_id, product_line_id, month from payouts
 union
-select rep_name, product_line, month from objectives
+select payee_id, product_line_id, month from objectives
+union
+select payee_id, product_line_id, month from crossed

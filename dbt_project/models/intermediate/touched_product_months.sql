@@ -1,2 +1,2 @@
 {#- The (product line, month)s of the company that may differ from what is published. -#}
-select distinct product_line, month from {{ ref('touched_months') }}
+select distinct product_line_id, month from {{ ref('touched_months') }}

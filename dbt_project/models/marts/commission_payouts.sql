@@ -12,7 +12,7 @@ months as (
 
 thresholds as (
 
-    select * from {{ ref('stg_tier_thresholds') }} where state = 'now'
+    select * from {{ ref('thresholds') }} where state = 'now'
 
 ),
 
@@ -26,11 +26,11 @@ year_to_date as (
     from months
     left join thresholds
         on
-            thresholds.rep_key = ops.match_key(months.rep_name)
-            and thresholds.product_key = ops.match_key(months.product_line)
+            thresholds.payee_id = months.payee_id
+            and thresholds.product_line_id = months.product_line_id
             and thresholds.commission_year = extract(year from months.commission_year)
     window so_far as (
-        partition by months.rep_name, months.product_line, months.commission_year
+        partition by months.payee_id, months.product_line_id, months.commission_year
         order by months.commission_month
     )
 
@@ -47,7 +47,7 @@ crossing_found as (
         ) as earlier_diff
 
     from year_to_date
-    window so_far as (partition by rep_name, product_line, commission_year order by commission_month)
+    window so_far as (partition by payee_id, product_line_id, commission_year order by commission_month)
 
 ),
 
@@ -80,12 +80,14 @@ added_up as (
         sum(payout) over so_far as payout_ytd
 
     from paid
-    window so_far as (partition by rep_name, product_line, commission_year order by commission_month)
+    window so_far as (partition by payee_id, product_line_id, commission_year order by commission_month)
 
 )
 
 select
+    payee_id,
     rep_name,
+    product_line_id,
     product_line,
     sales_actual::numeric(15, 2) as sales_actual,
     cumulative_sales::numeric(15, 2) as cumulative_sales,

@@ -1,8 +1,9 @@
 {#- The marts are named in each part, so that a reader's conditions reach their indexes; a part takes
     all that it shows of the line, since looking the line up again would cost more than the rest. -#}
 {% set line_columns = [
-    'line_id', 'source', 'customer', 'invoice_number', 'item', 'source_file', 'source_sheet', 'source_row',
-    'rev_actual', 'sales_before_rounding', 'rev_before_rounding', 'tier_1_rate', 'tier_2_rate', 'revenue_date',
+    'credit_id', 'line_id', 'source', 'customer', 'invoice_number', 'item', 'source_file', 'source_sheet', 'source_row',
+    'credit_share', 'rev_actual', 'sales_before_rounding', 'rev_before_rounding', 'rate_basis', 'tier_1_rate',
+    'tier_2_rate', 'revenue_date',
 ] %}
 
 {% set of_the_line -%}
@@ -25,7 +26,7 @@ tier_1 as (
         true as is_paid
 
     from {{ ref('commission_payouts') }} as payouts
-    inner join {{ ref('harmonised_sales') }} as lines using (rep_name, product_line, commission_month)
+    inner join {{ ref('harmonised_sales') }} as lines using (payee_id, product_line_id, commission_month)
 
 ),
 
@@ -39,7 +40,7 @@ tier_2 as (
         payouts.tier = 2 as is_paid
 
     from {{ ref('commission_payouts') }} as payouts
-    inner join {{ ref('harmonised_sales') }} as lines using (rep_name, product_line, commission_month)
+    inner join {{ ref('harmonised_sales') }} as lines using (payee_id, product_line_id, commission_month)
     where lines.commission_tier_2_diff <> 0
 
 ),
@@ -56,8 +57,8 @@ released as (
     from {{ ref('commission_payouts') }} as payouts
     inner join {{ ref('harmonised_sales') }} as lines
         on
-            lines.rep_name = payouts.rep_name
-            and lines.product_line = payouts.product_line
+            lines.payee_id = payouts.payee_id
+            and lines.product_line_id = payouts.product_line_id
             and lines.commission_month >= date_trunc('year', payouts.commission_month)::date
             and lines.commission_month < payouts.commission_month
     where payouts.commission_month = payouts.tier_2_month and lines.commission_tier_2_diff <> 0
@@ -79,16 +80,21 @@ in_words as (
     select
         *,
         {{ dollars('rev_actual') }}
-        || coalesce(' (' || trim_scale(rev_before_rounding) || ' rounded)', '') as revenue
+        || coalesce(' (' || trim_scale(rev_before_rounding) || ' rounded)', '')
+        || case when credit_share < 1 then ', ' || {{ percent('credit_share') }} || ' of the line' else '' end
+        as revenue
 
     from parts
 
 )
 
 select
+    payee_id,
     rep_name,
+    product_line_id,
     product_line,
     part,
+    credit_id,
     line_id,
     source,
     customer,
@@ -101,6 +107,11 @@ select
         when 'tier 1' then
             case
                 when tier_1_rate is null then 'No rate is in force on the first day of the month: pays nothing'
+                when rate_basis = 'house account' then 'House account: pays nothing'
+                when rate_basis = 'none after leaving' then 'Sold after leaving: pays nothing'
+                when rate_basis = 'last before leaving'
+                    then 'Tier 1, at the last rate before leaving: ' || {{ percent('tier_1_rate') }}
+                        || ' of ' || revenue
                 else 'Tier 1: ' || {{ percent('tier_1_rate') }} || ' of ' || revenue
             end
         when 'tier 2 difference' then
@@ -119,10 +130,12 @@ select
             'Held back in ' || to_char(line_commission_month, 'YYYY-MM')
             || ', paid now that the sales of the year have reached ' || {{ dollars('threshold') }}
     end as explanation,
+    credit_share,
     line_sales as sales_actual,
     rev_actual,
     sales_before_rounding,
     rev_before_rounding,
+    rate_basis,
     tier_1_rate,
     tier_2_rate,
     amount,

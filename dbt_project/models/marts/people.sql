@@ -1,9 +1,15 @@
 select
+    payee_id,
     rep_name,
-    lower(email) as email,
+    email,
     rep_category,
     permission,
-    is_active
+    payroll_code,
+    paid_as,
+    is_active,
+    pays_after_leaving,
+    left_on,
+    left_on + {{ var("leaver_days") }} as login_ends_on
 
-from {{ ref('stg_sales_reps') }}
+from {{ ref('payees') }}
 where state = 'now'

@@ -7,16 +7,28 @@
 -- depends_on: {{ ref('payout_explanations') }}
 -- depends_on: {{ ref('published_slices') }}
 -- depends_on: {{ ref('people') }}
+-- depends_on: {{ ref('published_names') }}
 -- depends_on: {{ ref('upload_detail') }}
 -- depends_on: {{ ref('upload_status') }}
 -- depends_on: {{ ref('revenue_months') }}
 -- depends_on: {{ ref('rejected_files') }}
+-- depends_on: {{ ref('repeated_lines') }}
 -- depends_on: {{ ref('upload_files') }}
+-- depends_on: {{ ref('pay_periods') }}
+-- depends_on: {{ ref('close_checklist') }}
+-- depends_on: {{ ref('statements') }}
+-- depends_on: {{ ref('statement_items') }}
+-- depends_on: {{ ref('statement_lines') }}
+-- depends_on: {{ ref('payroll') }}
+-- depends_on: {{ ref('reference_findings') }}
+-- depends_on: {{ ref('closed_changes') }}
+-- depends_on: {{ ref('lines_taken_away') }}
 {% for source in sources() -%}
 -- depends_on: {{ ref('sales_history_' ~ source) }}
 {% endfor %}
 select
     '{{ var("run_id") }}' as run_id,
+    '{{ var("accepted_by") }}' as accepted_by,
     '{{ var("definition_hash") }}' as definition_hash,
     {{ flags.FULL_REFRESH | lower }} as is_full_refresh,
     (select count(*) from {{ ref('changed_slices') }}) as slices,

@@ -5,7 +5,7 @@ totals as (
     select
         source,
         commission_month,
-        count(*) as lines,
+        count(distinct line_id) as lines,
         sum(sales_actual) as sales_actual,
         sum(rev_actual) as rev_actual,
         sum(sales_actual - sales_before_rounding) as sales_rounding,

@@ -2,6 +2,7 @@
 select
     files.path,
     files.source,
+    files.actor,
     errors.sheet,
     errors."column",
     errors.value,

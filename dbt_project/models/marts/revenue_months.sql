@@ -46,7 +46,7 @@ with_figures as (
     where
         not exists (
             select from {{ ref('touched_product_months') }} as touched
-            where touched.product_line = months.product_line and touched.month = months.month
+            where touched.product_line_id = months.product_line_id and touched.month = months.month
         )
 
     union

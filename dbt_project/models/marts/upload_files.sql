@@ -37,6 +37,7 @@ select
     files.file_id,
     files.source,
     files.path,
+    files.actor,
     files.rows_loaded as lines,
     coalesce(left_out.left_out, 0) as left_out,
     coalesce(totals.sales_actual, 0)::numeric(15, 2) as sales_actual,

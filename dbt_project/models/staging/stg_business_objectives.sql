@@ -37,4 +37,7 @@ cross join lateral (
     (11, rows.november),
     (12, rows.december)
 ) as months (month_number, objective)
-where months.objective is not null
+where
+    months.objective is not null
+    and coalesce(rows.valid_from <= make_date(rows.year::integer, months.month_number, 1), true)
+    and coalesce(rows.valid_until > make_date(rows.year::integer, months.month_number, 1), true)

@@ -3,6 +3,7 @@ select
     source,
     commission_month,
     path,
+    actor,
     status,
     rows_loaded,
     left_out,
@@ -10,3 +11,5 @@ select
     change_no
 
 from {{ source('ops', 'files') }}
+-- Adjustments are no source of sales.
+where source is distinct from 'adjustments'

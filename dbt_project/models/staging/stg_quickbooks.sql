@@ -32,7 +32,12 @@ select
     true as is_rep_in_file,
     date_trunc('month', lines.revenue_date)::date as territory_date,
     lines.revenue_date,
-    lines.commission_month
+    lines.commission_month,
+    lines.sale_key
 
 from lines
-left join service_lines on service_lines.service_key = ops.match_key(lines.service_lines)
+left join service_lines
+    on
+        service_lines.service_key = ops.match_key(lines.service_lines)
+        and service_lines.valid_from <= lines.commission_month
+        and (service_lines.valid_until is null or service_lines.valid_until > lines.commission_month)

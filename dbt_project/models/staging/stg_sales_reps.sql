@@ -19,7 +19,12 @@ select
     rows.rep_category,
     rows.email,
     rows.permission,
-    rows.active as is_active
+    rows.payroll_code,
+    rows.paid_as,
+    coalesce(ops.match_key(rows.rep_category) = 'house', false) as is_house,
+    rows.active as is_active,
+    coalesce(rows.pays_after_leaving, true) as pays_after_leaving,
+    rows.left_on
 
 from rows
 inner join versions on versions.file_id = rows.file_id

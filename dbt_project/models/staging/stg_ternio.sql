@@ -25,6 +25,7 @@ select
     false as is_rep_in_file,
     lines.revenue_date as territory_date,
     lines.revenue_date,
-    lines.commission_month
+    lines.commission_month,
+    lines.sale_key
 
 from lines

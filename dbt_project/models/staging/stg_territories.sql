@@ -18,6 +18,7 @@ select
     ops.match_key(rows.customer_field || ': ' || rows.data_field_value) as territory,
     ops.match_key(rows.sales_rep_name) as rep_key,
     rows.sales_rep_name as rep_in_file,
+    coalesce(rows.share, 1) as share,
     rows.valid_from,
     rows.valid_until
 

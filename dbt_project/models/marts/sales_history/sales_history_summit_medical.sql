@@ -1,7 +1,9 @@
 -- Written by `make docs` from the contract of the source; change that instead.
 select
+    shared.credit_id,
     shared.line_id,
     shared.product_line,
+    shared.payee_id,
     shared.rep_name,
     shared.credit_status,
     own.client_name,
@@ -13,6 +15,7 @@ select
     own.net_sales_amount,
     own.comm_amount,
     own.statement_month,
+    shared.credit_share,
     shared.source_file,
     shared.source_sheet,
     shared.source_row,
@@ -20,9 +23,11 @@ select
     shared.commission_month
 
 from {{ source('raw', 'summit_medical') }} as own
-inner join {{ ref('harmonised_sales') }} as shared
+inner join {{ ref('named_lines') }} as lines
     on
-        shared.source = 'summit_medical'
-        and shared.line_id = own.file_id || '/' || own.source_sheet || '/' || own.source_row
+        lines.file_id = own.file_id
+        and lines.source_sheet = own.source_sheet
+        and lines.source_row = own.source_row
+inner join {{ ref('harmonised_sales') }} as shared on shared.line_id = lines.line_id
 -- A plain list of months reaches the index of the raw table.
 where own.commission_month = any(array(select commission_month from {{ ref('changed_slices') }}))

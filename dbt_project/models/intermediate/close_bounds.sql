@@ -1,0 +1,49 @@
+{#- How far the months are closed, once the last ones were reopened of which the workbook says so. -#}
+with
+
+wanted as (
+
+    select * from {{ ref('stg_pay_periods') }}
+
+),
+
+closed as (
+
+    select
+        closes.pay_period,
+        closes.close_no,
+        -- Only the last ones, each with a note: what was built on a month must go before it.
+        coalesce(
+            bool_and(wanted.wanted_state = 'open' and wanted.note is not null)
+                over (order by closes.pay_period desc),
+            false
+        ) as is_reopened
+
+    from {{ ref('closes_in_force') }} as closes
+    left join wanted using (pay_period)
+    where closes.kind = 'closed'
+
+),
+
+bounds as (
+
+    select
+        max(pay_period) filter (where not is_reopened) as closed_until,
+        min(pay_period) filter (where not is_reopened) as first_closed
+
+    from closed
+
+)
+
+select
+    coalesce(closed_until, '-infinity') as closed_until,
+    first_closed,
+    -- Before the first close, all that came before it is taken as paid elsewhere.
+    coalesce(
+        closed_until,
+        (select min(pay_period) - interval '1 month' from wanted where wanted_state = 'closed')::date
+    ) as paid_until,
+    array(select pay_period from closed where is_reopened) as reopened,
+    array(select close_no from closed where is_reopened) as taken_back
+
+from bounds

@@ -1,0 +1,89 @@
+"""What the commands say of a build that is held: what it would change, and who accepts it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shs_pipeline.marts.guard import HeldBuild
+
+_CAUSES_SHOWN = 20
+
+
+def this_user() -> str:
+    """Return who runs the command, for the books."""
+    import os
+
+    from shs_pipeline.landing.listing import owner_of
+
+    return owner_of(os.getuid())
+
+
+def show_changes(console: Console, held: HeldBuild) -> None:
+    """Print what a held build would change: amounts per rep and month, lines, and what causes it."""
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.base.wording import dollars
+    from shs_pipeline.cli.table import table_of
+    from shs_pipeline.cli.terminal import say
+
+    if held.payouts:
+        say(console, "Closed months, in USD", "bold")
+        numbers = ("Published", "Held", "Difference")
+        table = table_of("Rep", "Month", "Product line", *numbers, numbers=numbers, least=("Product line",))
+        for one in held.payouts:
+            amounts = (dollars(one.published), dollars(one.held), f"{one.held - one.published:+,.2f}")
+            table.add_row(one.rep_name, month_text(one.commission_month), one.product_line, *amounts)
+        total = sum((one.held - one.published for one in held.payouts), Decimal(0))
+        table.add_row("All", "", "", "", "", f"{total:+,.2f}")
+        table.show(console)
+    for title, found in (("Lines taken away", held.lost), ("What changed since", held.causes)):
+        if found:
+            say(console, f"{title}:", "bold")
+        for words in found[:_CAUSES_SHOWN]:
+            say(console, f"  {words}", is_copied=True)
+        if len(found) > _CAUSES_SHOWN:
+            say(console, f"  … and {len(found) - _CAUSES_SHOWN} more.")
+
+
+def show_held(as_json: bool) -> None:
+    """Print the build that is held now, for `shs diff held`."""
+    import json
+
+    import typer
+
+    from shs_pipeline.cli.terminal import results, say
+    from shs_pipeline.ingest.job import open_job
+    from shs_pipeline.marts.guard import held_build
+    from shs_pipeline.settings.settings import load_settings
+
+    held = open_job(load_settings(), "diff").query(held_build)
+    if as_json:
+        typer.echo(json.dumps(held_as_json(held), indent=2))
+        return
+    console = results()
+    if held is None:
+        say(console, "No build is held.", "green")
+        return
+    say(console, held.problem, "yellow")
+    show_changes(console, held)
+    say(console, held.remedy)
+
+
+def held_as_json(held: HeldBuild | None) -> dict[str, Any] | None:
+    """Return a held build for programs; amounts are text."""
+    if held is None:
+        return None
+    return {
+        "problem": held.problem,
+        "remedy": held.remedy,
+        "payouts": [
+            {name: str(value) for name, value in vars(one).items()}
+            | {"difference": str(one.held - one.published)}
+            for one in held.payouts
+        ],
+        "lost": list(held.lost),
+        "causes": list(held.causes),
+    }

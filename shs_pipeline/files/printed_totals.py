@@ -1,0 +1,317 @@
+"""Check printed totals against the lines that they cover.
+
+A total that is named (`C103 Total`, `Total for Mercy`) covers the lines of that name, whichever column
+has it (in a grouped report, whichever of those that are printed once for a group): those above it since
+the last total of that name, within its group of the columns further out, or, where totals stand above
+their lines, those below. A total without a name, or with one that no line has, covers the lines back
+to the beginning of some group, to an earlier total or to the top. Which of these is not printed, so
+it agrees if one of them adds up to it; a wrong one is shown with the nearest.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from itertools import accumulate, chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shs_pipeline.files.casting.cells import is_blank, match_key, show
+from shs_pipeline.files.casting.columns import cast_cells, names_of
+from shs_pipeline.files.reading import ROW, SHEET, PrintedTotal
+
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+_KIND = r"(?:(?:grand|sub|report|page|overall|running|final|company|statement|net|all)[ -]*)*totals?"
+_GENERAL = re.compile(rf"\W*{_KIND}\W*(?:(?:of|for) )?(?:the )?(?:all|report|page|statement)?\W*")
+_BEHIND = re.compile(r"\W*(.+?)[\s:-]*\b(?:sub[ -]?)?totals?\W*")
+_BEFORE = re.compile(r"\W*(?:sub[ -]?)?totals?\b[\s:-]*(?:(?:for|of|by)\b[\s:-]*)?(.+?)[\s:]*")
+
+
+def says_total(cells: pd.Series) -> pd.Series:
+    """Return (n,) booleans: which cells are text that contains the word total."""
+    return pd.Series(list(map(mentions_total, cells.tolist())), index=cells.index, dtype=bool)
+
+
+def mentions_total(cell: Any) -> bool:
+    """Whether a cell is text that contains the word total."""
+    return isinstance(cell, str) and "total" in cell.casefold()
+
+
+def total_label(cells: Iterable[Any]) -> str | None:
+    """Return the first text that says total."""
+    return next((show(cell) for cell in cells if mentions_total(cell)), None)
+
+
+def is_general(label: str) -> bool:
+    """Whether a label says total and no name: `Grand Total`, `TOTAL:`, `Report totals`."""
+    return bool(_GENERAL.fullmatch(match_key(label)))
+
+
+def ends_with_total(label: str) -> bool:
+    """Whether a label can only be that of a total: `C103 Total`, `Total for Mercy`, `Grand Total`."""
+    key = match_key(label)
+    return is_general(key) or bool(_BEHIND.fullmatch(key)) or bool(re.match(r"\W*totals? (for|of)\b", key))
+
+
+def names_in(label: str) -> list[str]:
+    """Return what a total may be named after, the likeliest first, as `match_key` gives it.
+
+    `Total Ortho LLC Total` is the total of Total Ortho LLC, and a subtotal above its lines may bear
+    the bare name of its group.
+    """
+    key = match_key(_DASHES.sub("-", label))
+    if is_general(key):
+        return []
+    found = [match[1] for shape in (_BEHIND, _BEFORE) if (match := shape.fullmatch(key))]
+    return list(dict.fromkeys([*found, key]))
+
+
+@dataclass(frozen=True)
+class _Total:
+    """A row with a printed total."""
+
+    position: int
+    sheet: str
+    row: int
+    label: str
+    column: str | None
+
+
+def printed_totals(
+    rows: pd.DataFrame,
+    is_line: pd.Series,
+    is_total: pd.Series,
+    amounts: Sequence[str],
+    *,
+    written_once: Sequence[str] = (),
+    is_fed_by: pd.Series | None = None,
+    is_covered: pd.Series | None = None,
+) -> list[PrintedTotal]:
+    """Hold every printed total against the lines that it covers.
+
+    Args:
+        is_line: (n,) which rows are sale lines.
+        is_total: (n,) which rows are totals.
+        written_once: columns printed on the first row of a group, the outermost first.
+        is_fed_by: (n,) which rows pass these on, where that is more than the lines.
+        is_covered: (n,) rows that a total may cover besides the sale lines.
+    """
+    totals = _totals_in(rows, is_total)
+    if not totals:
+        return []
+    feeding = (is_line if is_fed_by is None else is_fed_by).tolist()
+    masks = [is_line.tolist()]
+    if is_covered is not None and not is_covered.equals(is_line):
+        masks.insert(0, is_covered.tolist())
+    groups = [_Groups(rows, mask, feeding, written_once, amounts, totals) for mask in masks]
+    found = []
+    for column in amounts:
+        cells = cast_cells(rows[column].tolist(), "amount")[0]
+        sums = [_Sums(cells, mask, totals, group) for mask, group in zip(masks, groups, strict=True)]
+        for total in totals:
+            printed = cells[total.position]
+            if printed is None or any(mask[total.position] for mask in masks):
+                continue
+            held = [each.held_against(total, printed) for each in sums]
+            computed, covers = next((one for one in held if one[0] == printed), held[0])
+            found.append(PrintedTotal(total.sheet, total.row, total.label, column, printed, computed, covers))
+    return sorted(found, key=lambda total: total.row)
+
+
+def _totals_in(rows: pd.DataFrame, is_total: pd.Series) -> list[_Total]:
+    positions = is_total.to_numpy().nonzero()[0].tolist()
+    cells = rows[is_total].to_numpy(dtype=object).tolist()
+    return [
+        _total_at(dict(zip(rows.columns, row, strict=True)), position)
+        for row, position in zip(cells, positions, strict=True)
+    ]
+
+
+def _total_at(row: dict[Any, Any], position: int) -> _Total:
+    texts = {
+        str(header): cell
+        for header, cell in row.items()
+        if header not in (SHEET, ROW) and isinstance(cell, str) and not is_blank(cell)
+    }
+    says = next((header for header, cell in texts.items() if "total" in cell.casefold()), None)
+    column = says or next(iter(texts), None)
+    label = show(texts[column]) if column else "Total"
+    return _Total(position, str(row[SHEET]), int(row[ROW]), label, column)
+
+
+class _Groups:
+    """Which lines have the names of totals, and where groups begin."""
+
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        is_covered: Sequence[bool],
+        is_fed_by: Sequence[bool],
+        written_once: Sequence[str],
+        amounts: Sequence[str],
+        totals: Sequence[_Total],
+    ) -> None:
+        self.begins = {0}
+        self._is_covered = np.array(is_covered, dtype=bool)
+        self._outer: dict[str, list[int]] = {}
+        self._places: dict[str, dict[str, list[int]]] = {}
+        self._names = {total.position: names_in(total.label) for total in totals}
+        wanted = {name for names in self._names.values() for name in names}
+        self._namesakes: dict[str, list[int]] = {}
+        for position in sorted(self._names):
+            for name in self._names[position][:1]:
+                self._namesakes.setdefault(name, []).append(position)
+        passes_on = self._is_covered | np.array(is_fed_by, dtype=bool)
+        outer = np.zeros(len(rows), dtype=np.int64)
+        for column in written_once:
+            names, codes = _coded(rows[column])
+            codes = self._filled(codes, passes_on)
+            self._outer[column] = outer.tolist()
+            self._note(column, names, codes, wanted)
+            outer = pd.factorize(outer * len(names) + codes)[0]
+        for column in () if written_once else rows.columns:
+            if column not in (SHEET, ROW, *amounts):
+                self._note(column, *_coded(rows[column]), wanted)
+
+    def _filled(self, codes: np.ndarray, passes_on: np.ndarray) -> np.ndarray:
+        """Return (n,) the names in force, and note the first line of each."""
+        above = np.maximum.accumulate(np.where((codes > 0) & passes_on, np.arange(len(codes)), -1))
+        covered = self._is_covered.nonzero()[0]
+        is_first = np.diff(above[covered], prepend=-2) != 0
+        self.begins.update(covered[is_first].tolist())
+        return np.where(above >= 0, codes[above], 0)
+
+    def _note(self, column: str, names: Sequence[str], codes: np.ndarray, wanted: set[str]) -> None:
+        is_wanted = np.fromiter((name in wanted for name in names), dtype=bool, count=len(names))
+        at = (is_wanted[codes] & self._is_covered).nonzero()[0]
+        at = at[np.argsort(codes[at], kind="stable")]
+        groups = np.split(at, np.diff(codes[at]).nonzero()[0] + 1)
+        found = {names[codes[group[0]]]: group.tolist() for group in groups if group.size}
+        if found:
+            self._places[column] = found
+
+    def named_by(self, total: _Total) -> tuple[str, Iterator[list[int]]]:
+        """Return the name of a total and the groups of lines it may mean, the likeliest first."""
+        for name in self._names[total.position]:
+            columns = [column for column, found in self._places.items() if name in found]
+            columns.sort(key=lambda column: column != total.column)
+            if columns:
+                meant = (self._meant(column, name, total.position) for column in columns)
+                return name, filter(None, chain.from_iterable(meant))
+        return "", iter(())
+
+    def _meant(self, column: str, name: str, position: int) -> Iterator[list[int]]:
+        """Yield the lines with this name in a column that a total in this row may mean.
+
+        Each group is made when it is asked for: nearly always the first one is meant.
+        """
+        places, outer = self._places[column][name], self._outer.get(column)
+        namesakes = self._namesakes.get(self._names[position][0], [])
+        place = bisect_left(namesakes, position)
+        last = namesakes[place - 1] if place else -1
+        following = next((at for at in namesakes[place:] if at > position), len(self._is_covered))
+        begin, cut, end = (bisect_left(places, at) for at in (last + 1, position, following))
+        near, under = places[max(cut - 1, 0)], places[min(cut, len(places) - 1)]
+        yield _alike(places[begin:cut], near, outer)
+        yield _alike(places[:cut], near, outer)
+        yield places[begin:cut]
+        yield _alike(places[cut:end], under, outer)
+        yield places[cut:end]
+        yield places[:cut]
+        yield places
+
+
+def _alike(places: list[int], one: int, outer: list[int] | None) -> list[int]:
+    """Return the lines that are within the same group of the columns further out as one of them."""
+    return places if outer is None else [at for at in places if outer[at] == outer[one]]
+
+
+def _coded(column: pd.Series) -> tuple[list[str], np.ndarray]:
+    """Return the names in a column, the empty one first, and (n,) which of them each cell is."""
+    cells = column.to_numpy(dtype=object)
+    # What is printed once for a group leaves nearly all cells of its column empty.
+    filled = pd.notna(cells).nonzero()[0]
+    own = cells[filled].tolist()
+    numbers = {"": 0}
+    code_of = {
+        cell: numbers.setdefault(name, len(numbers)) for cell, name in names_of(dict.fromkeys(own)).items()
+    }
+    codes = np.zeros(len(cells), dtype=np.int64)
+    codes[filled] = np.fromiter(map(code_of.__getitem__, own), dtype=np.int64, count=len(own))
+    return list(numbers), codes
+
+
+class _Sums:
+    """The sums of one amount column over groups of lines."""
+
+    def __init__(
+        self, cells: list[Any], is_covered: Sequence[bool], totals: Sequence[_Total], groups: _Groups
+    ) -> None:
+        zero = Decimal(0)
+        self._amounts = [
+            amount if covered and amount is not None else zero
+            for amount, covered in zip(cells, is_covered, strict=True)
+        ]
+        self._running = list(accumulate(self._amounts, initial=zero))
+        self._covered = list(accumulate(is_covered, initial=0))
+        self._groups = groups
+        self._cells = cells
+        self._printed = [
+            total for total in totals if cells[total.position] is not None and not is_covered[total.position]
+        ]
+
+    @cached_property
+    def _by_place(self) -> dict[int, Decimal]:
+        placed = self._placed(self._printed, self._cells)
+        return {total.position: found for total, found in zip(self._printed, placed, strict=True)}
+
+    def held_against(self, total: _Total, printed: Decimal) -> tuple[Decimal, str]:
+        """Return the sum of the lines that a total covers, and which these are where it names them."""
+        name, sets = self._groups.named_by(total)
+        nearest: list[int] = []
+        for lines in sets:
+            if self._adds_up(lines, printed):
+                return printed, f"{len(lines)} of {name}"
+            nearest = nearest or lines
+        if not nearest:
+            return self._by_place[total.position], ""
+        added = sum(map(self._amounts.__getitem__, nearest), Decimal(0))
+        return added, f"{len(nearest)} of {name}"
+
+    def _adds_up(self, lines: list[int], printed: Decimal) -> bool:
+        first, last = lines[0], lines[-1]
+        if self._covered[last + 1] - self._covered[first] == len(lines):
+            return self._running[last + 1] - self._running[first] == printed
+        return sum(map(self._amounts.__getitem__, lines), Decimal(0)) == printed
+
+    def _placed(self, printed: Sequence[_Total], cells: list[Any]) -> list[Decimal]:
+        """Return for each total the sum of the lines that it covers by its place."""
+        sums = [self._running[total.position] for total in printed]  # Of all lines above each.
+        starts = sorted(self._groups.begins)
+        above = {Decimal(0)}  # Running sums at which a group may have begun …
+        below = Counter([*sums, self._running[-1]])  # … or may end.
+        last_total, begun = Decimal(0), 0
+        covered = []
+        for total, running in zip(printed, sums, strict=True):
+            amount = cells[total.position]
+            before, begun = begun, bisect_left(starts, total.position)
+            above.update(map(self._running.__getitem__, starts[before:begun]))
+            below[running] -= 1
+            if running - amount in above or (amount and below[running + amount] > 0):
+                covered.append(amount)
+            elif running != last_total:
+                covered.append(running - last_total)
+            else:
+                # No line since the last total: it is a total of totals, and the group nearest to it is meant.
+                groups = (running - mark for mark in above if mark != running)
+                covered.append(min(groups, key=lambda group: abs(group - amount), default=Decimal(0)))
+            above.add(running)
+            last_total = running
+        return covered

@@ -1,0 +1,270 @@
+"""A month that is closed stays as it was; what is learnt later is restated in the open one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import _fresh_database
+from tests.engine.worlds import Change, Refuse, Withdraw
+from tests.helpers.closed_house import (
+    ANN,
+    APRIL,
+    BO,
+    FEBRUARY,
+    HEAD,
+    JANUARY,
+    MARCH,
+    House,
+    closed,
+    month_file,
+    opened,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def january(postgres_home: Path) -> Iterator[House]:
+    """January is closed, February is open; nobody changes it."""
+    for url in _fresh_database(postgres_home):
+        house = House(url)
+        house.ask(closed(JANUARY, paid=date(2025, 2, 15)))
+        house.connection.close()
+        yield house
+
+
+def test_a_closed_month_is_stated_paid_and_entered(house: House) -> None:
+    assert house.states() == {"Jan": "closed", "Feb": "open"}
+    assert house.statement("P-ANN", JANUARY) == {
+        "state": "closed",
+        "number": "2025-01-P-ANN-1",
+        "replaces": None,
+        "earned": "300.00",
+        "restated": "0.00",
+        "brought_forward": "0.00",
+        "due": "300.00",
+        "paid": "300.00",
+        "carried_forward": "0.00",
+    }
+    assert house.statement("P-ANN", FEBRUARY)["state"] == "provisional"
+    assert house.rows("select kind, payee_id, amount::text from ledger.entries order by 2") == [
+        ("earned", "P-ANN", "300.00"),
+        ("earned", "P-BO", "30.00"),
+    ]
+    assert house.rows("select approved_by, approved_by_id is null, pay_date, note from ledger.closes") == [
+        ("Ada Head", False, date(2025, 2, 15), None)
+    ]
+    ((inputs,),) = house.rows("select inputs from ledger.closes")
+    assert {"incoming/cygnus/2025-01/sales.xlsx", "reference/pay_periods.xlsx"} <= inputs.keys()
+    assert house.rows("select rep_name, customer, paid::text from marts.statement_lines order by 1") == [
+        ("Ann Gray", "North Clinic", "300.00"),
+        ("Bo Marsh", "South Clinic", "30.00"),
+    ]
+    assert house.rows("select rep_name, paid::text, pay_date from marts.payroll order by 1") == [
+        ("Ann Gray", "300.00", date(2025, 2, 15)),
+        ("Bo Marsh", "30.00", date(2025, 2, 15)),
+    ]
+
+
+def test_what_changes_in_a_closed_month_is_restated_in_the_open_one(house: House) -> None:
+    before = house.statement("P-ANN", JANUARY)
+
+    house.do(month_file(JANUARY, "1200"))
+
+    assert house.statement("P-ANN", JANUARY) == before
+    assert house.statement("P-ANN", FEBRUARY) | {"earned": "60.00", "restated": "60.00", "due": "120.00"} == (
+        house.statement("P-ANN", FEBRUARY)
+    )
+    assert house.rows(
+        "select product_line, amount::text, words from marts.statement_items where kind = 'restated'"
+    ) == [("Cygnus", "60.00", "Cygnus of January 2025 comes to 360.00 now; 300.00 had been settled.")]
+    # Closed in its turn, it is paid once.
+    house.ask(closed(JANUARY), closed(FEBRUARY))
+    assert house.statement("P-ANN", FEBRUARY)["paid"] == "120.00"
+    house.do(month_file(MARCH, "10"))
+    assert house.statement("P-ANN", MARCH)["restated"] == "0.00"
+
+
+def test_what_is_owed_to_the_company_is_carried_from_month_to_month(house: House) -> None:
+    """Ann's January is gone: 300 are taken back, of which February and March leave 210."""
+    house.do(Withdraw("incoming/cygnus/2025-01/sales.xlsx"), month_file(MARCH, "100"))
+    house.ask(closed(JANUARY), closed(FEBRUARY, note="The file of January was a mistake."))
+
+    february, march = house.statement("P-ANN", FEBRUARY), house.statement("P-ANN", MARCH)
+    assert (february["due"], february["paid"], february["carried_forward"]) == ("-240.00", "0.00", "-240.00")
+    assert (march["brought_forward"], march["earned"], march["due"]) == ("-240.00", "30.00", "-210.00")
+    ((least,),) = house.rows("select min(paid) from marts.payroll")
+    assert least == 0
+    # Whoever sells nothing any more keeps a statement as long as something is owed.
+    house.ask(closed(JANUARY), closed(FEBRUARY), closed(MARCH), closed(APRIL, note="No files in April."))
+    assert house.statement("P-ANN", APRIL)["carried_forward"] == "-210.00"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update ledger.statements set paid = 1, due = 1",
+        "delete from ledger.entries",
+        "truncate ledger.statement_lines",
+        "update ledger.closes set note = 'x'",
+        "delete from ledger.statement_product_lines",
+    ],
+)
+def test_nobody_changes_the_ledger(january: House, change: str) -> None:
+    with (
+        psycopg.connect(january.url) as owner,
+        pytest.raises(psycopg.Error, match="the ledger is never changed"),
+    ):
+        owner.execute(change.encode())
+
+
+def test_a_rename_posts_nothing(house: House) -> None:
+    house.do(Change("sales_reps", (HEAD, replace(ANN, sales_rep_name="Ann Moss"), BO)))
+
+    assert house.statement("P-ANN", FEBRUARY)["restated"] == "0.00"
+    assert house.rows(
+        "select distinct rep_name from marts.statements where payee_id = 'P-ANN' order by 1"
+    ) == [
+        ("Ann Gray",),
+        ("Ann Moss",),
+    ]
+
+
+def test_the_last_closed_month_is_opened_again_with_a_note(house: House) -> None:
+    before = house.statement("P-ANN", JANUARY)
+    house.ask(opened(JANUARY, "A rate was wrong."))
+
+    assert house.states()["Jan"] == "open"
+    assert house.statement("P-ANN", JANUARY)["state"] == "provisional"
+    assert house.rows("select kind, sum(amount)::text from ledger.entries group by 1 order by 1") == [
+        ("earned", "330.00"),
+        ("reversal", "-330.00"),
+    ]
+    assert house.rows("select count(*) from marts.payroll") == [(0,)]
+
+    house.ask(closed(JANUARY))
+    again = house.statement("P-ANN", JANUARY)
+    assert again == before | {"number": "2025-01-P-ANN-2", "replaces": "2025-01-P-ANN-1"}
+    # What is closed is the same however the marts were made.
+    house.do(full_refresh=True)
+    assert house.statement("P-ANN", JANUARY) == again
+    assert house.rows("select kind, close_no, replaces from ledger.closes order by 2") == [
+        ("closed", 1, None),
+        ("reopened", 2, 1),
+        ("closed", 3, 1),
+    ]
+
+
+def test_a_closed_month_is_not_opened_without_a_note_or_by_leaving_it_out(house: House) -> None:
+    house.ask(opened(JANUARY), closed(FEBRUARY))
+    assert house.states() == {"Jan": "closed", "Feb": "open"}
+    (said,) = house.holding()
+    assert "2025-01 is closed, but pay_periods does not say closed of it" in said
+    assert "has a Note that says why" in said
+
+    house.ask(closed(FEBRUARY))
+    assert house.states() == {"Jan": "closed", "Feb": "open"}
+    assert house.holding() == [said]
+
+
+def test_months_close_in_order_and_with_an_admin(house: House) -> None:
+    house.do(month_file(MARCH, "100"), Change("pay_periods", (closed(JANUARY), closed(MARCH))))
+    assert house.states() == {"Jan": "closed", "Feb": "open", "Mar": "open"}
+    (said,) = house.holding()
+    assert said.startswith("2025-03 cannot close before 2025-02, which has lines and is still open.")
+
+    house.ask(closed(JANUARY), closed(FEBRUARY, by="Ann Gray"), closed(MARCH))
+    assert house.states() == {"Jan": "closed", "Feb": "open", "Mar": "open"}
+    approver, order = house.holding()
+    assert approver.startswith("Ann Gray is not the name of an active admin, so nobody has approved 2025-02.")
+    assert order.startswith("2025-03 cannot close before 2025-02")
+
+    house.ask(closed(JANUARY), closed(FEBRUARY), closed(MARCH))
+    assert house.states() == {"Jan": "closed", "Feb": "closed", "Mar": "closed"}
+    assert house.holding() == []
+
+
+def test_a_month_with_something_missing_closes_only_with_a_note(house: House) -> None:
+    path = "incoming/cygnus/2025-02/sales.xlsx"
+    house.warehouse.connection.execute(
+        "update ops.files set totals = %s where path = %s and status = 'loaded'",
+        ['[{"column": "Sales", "printed": "7", "computed": "8"}]', path],
+    )
+    house.do(Refuse(path), Change("pay_periods", (closed(JANUARY), closed(FEBRUARY))))
+    assert house.states()["Feb"] == "open"
+    printed, rejected = house.holding()
+    assert printed.startswith(f"{path} prints Sales of 7 where its lines add up to 8.")
+    assert rejected.startswith(f"{path} is rejected, so its lines do not count.")
+
+    house.ask(closed(JANUARY), closed(FEBRUARY, note="Agreed with Cygnus."))
+    assert house.states()["Feb"] == "closed"
+    assert house.rows("select note from ledger.closes order by close_no desc limit 1") == [
+        ("Agreed with Cygnus.",)
+    ]
+
+
+def test_a_typo_in_a_workbook_holds_the_close_until_it_is_settled_or_explained(house: House) -> None:
+    north, south = house.warehouse.state.reference.territories
+    house.do(
+        Change("territories", (replace(north, sales_rep_name="Ann Grey"), south)),
+        Change("pay_periods", (closed(JANUARY), closed(FEBRUARY))),
+    )
+    assert house.states()["Feb"] == "open"
+    (said,) = house.holding()
+    assert said.startswith("1 finding in the reference workbooks is open, with 360.00 at stake.")
+
+    house.do(Change("territories", (north, south)))
+    assert house.states()["Feb"] == "closed"
+
+
+def test_what_came_before_the_first_close_was_paid_elsewhere(database: str) -> None:
+    house = House(database)
+    house.ask(closed(FEBRUARY))
+
+    assert house.states() == {"Jan": "paid elsewhere", "Feb": "closed"}
+    assert house.statement("P-ANN", JANUARY) == {}
+    assert house.rows("select kind, sum(amount)::text from ledger.entries group by 1 order by 1") == [
+        ("earned", "90.00"),
+        ("opening", "330.00"),
+    ]
+    house.do(month_file(JANUARY, "900"))
+    assert house.statement("P-ANN", MARCH)["restated"] == "-30.00"
+    house.connection.close()
+
+
+def test_a_close_and_its_publication_are_one(house: House) -> None:
+    house.connection.execute(
+        "create function public.refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'no more room'; end $$"
+    )
+    house.connection.execute(
+        "create trigger refused before insert on ledger.statement_lines"
+        " for each statement execute function public.refuse()"
+    )
+    house.connection.commit()
+    before = house.rows("select max(publication_id), count(*) from marts.publications")
+
+    with pytest.raises(Exception, match="no more room"):
+        house.ask(closed(JANUARY), closed(FEBRUARY))
+
+    assert house.rows("select max(publication_id), count(*) from marts.publications") == before
+    assert house.rows("select count(*) from ledger.closes") == [(1,)]
+    assert house.states()["Feb"] == "open"
+
+
+def test_the_example_in_the_docs_is_what_the_system_computes(house: House) -> None:
+    house.do(month_file(JANUARY, "1200"))
+    january, february = house.statement("P-ANN", JANUARY), house.statement("P-ANN", FEBRUARY)
+    page = (Path(__file__).parents[2] / "docs" / "close.md").read_text()
+
+    for name in ("earned", "restated", "due", "paid", "carried_forward"):
+        row = f"| {name.replace('_', ' ')} | {january[name]} | {february[name]} |"
+        assert row in page
+    house.do(Withdraw("incoming/cygnus/2025-01/sales.xlsx"))
+    assert f"February would come to {house.statement('P-ANN', FEBRUARY)['due']}" in page

@@ -1,0 +1,130 @@
+"""What a close hands out: complete, the same bytes each time, and never taken for something to read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from shs_pipeline.closing.handing_out import hand_out
+from shs_pipeline.closing.verifying import verify
+from shs_pipeline.landing.zone import Landing
+from tests.conftest import _fresh_database
+from tests.helpers.closed_house import JANUARY, House, closed, opened
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def house(postgres_home: Path) -> Iterator[House]:
+    """January was closed, opened again and closed."""
+    for url in _fresh_database(postgres_home):
+        house = House(url)
+        house.ask(closed(JANUARY, paid=date(2025, 2, 15)))
+        house.ask(opened(JANUARY, "A rate was wrong."))
+        house.ask(closed(JANUARY, paid=date(2025, 2, 15)))
+        yield house
+        house.connection.close()
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        place.relative_to(folder).as_posix(): place.read_bytes()
+        for place in sorted(folder.rglob("*"))
+        if place.is_file()
+    }
+
+
+def rows_of(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
+def test_each_close_is_handed_out_once_and_after_a_kill_again_with_the_same_bytes(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = Landing((tmp_path / "landing").as_uri())
+    written: list[str] = []
+    write = Landing.write
+
+    def killed(self: Landing, path: str, content: bytes) -> None:
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(self, path, content)
+
+    monkeypatch.setattr(Landing, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        hand_out(house.connection, landing)
+    house.connection.rollback()
+    assert "paid/2025-01/receipt.json" not in written
+    monkeypatch.undo()
+
+    done = hand_out(house.connection, landing)
+    assert [(one.folder, one.statements) for one in done] == [
+        ("paid/2025-01", 2),
+        ("paid/2025-01-reopened", 0),
+        ("paid/2025-01-2", 2),
+    ]
+    assert hand_out(house.connection, landing) == []
+    files = files_below(tmp_path / "landing" / "paid")
+    assert {name.split("/", 1)[1] for name in files if name.startswith("2025-01/")} == {
+        "statements/P-ANN.pdf", "statements/P-ANN.xlsx", "statements/P-BO.pdf", "statements/P-BO.xlsx",
+        "payroll.csv", "payroll.xlsx", "ledger.csv", "receipt.json",
+    }  # fmt: skip
+    # Nothing of it is ever read, nor called an unknown place.
+    assert landing.drops() == []
+
+    payroll = rows_of(files["2025-01-2/payroll.csv"])
+    assert [(row["Payee ID"], row["Paid"], row["Pay Date"], row["Paid This Year"]) for row in payroll] == [
+        ("P-ANN", "300.00", "2025-02-15", "300.00"),
+        ("P-BO", "30.00", "2025-02-15", "30.00"),
+    ]
+    ledger = rows_of(files["2025-01/ledger.csv"])
+    known = [row["id"] for row in ledger if row["record"] == "identity"]
+    assert {"P-ANN", "P-BO"} < set(known)
+    assert sorted(row["record"] for row in ledger) == sorted(
+        ["statement", "entry", "product line", "line"] * 2 + ["identity"] * len(known)
+    )
+    taken_back = rows_of(files["2025-01-reopened/ledger.csv"])
+    assert sorted(row["amount"] for row in taken_back) == ["-30.00", "-300.00"]
+
+    before = None
+    for folder in ("2025-01", "2025-01-reopened", "2025-01-2"):
+        receipt = json.loads(files[f"{folder}/receipt.json"])
+        assert receipt["receipt_before"] == before
+        assert receipt["files"] == {
+            name.removeprefix(f"{folder}/"): sha256(content).hexdigest()
+            for name, content in files.items()
+            if name.startswith(f"{folder}/") and not name.endswith("receipt.json")
+        }
+        assert "reference/pay_periods.xlsx" in receipt["inputs"]
+        before = sha256(files[f"{folder}/receipt.json"]).hexdigest()
+
+    _check_verification(house, landing, tmp_path / "landing" / "paid")
+
+
+def _check_verification(house: House, landing: Landing, paid: Path) -> None:
+    """Whatever is changed afterwards is found."""
+    sound = verify(house.connection, landing)
+    assert (sound.receipts, sound.faults) == (3, [])
+
+    (paid / "2025-01" / "payroll.csv").write_text("nothing")
+    (paid / "2025-01-2" / "statements" / "P-BO.pdf").unlink()
+    assert verify(house.connection, landing).faults == [
+        "paid/2025-01/payroll.csv is not the file that was handed out.",
+        "paid/2025-01-2/statements/P-BO.pdf is gone.",
+    ]
+    # Only whoever switches the triggers off changes the ledger, and that shows.
+    with house.connection.transaction(force_rollback=True):
+        house.connection.execute("alter table ledger.entries disable trigger never_changed")
+        house.connection.execute("update ledger.entries set amount = amount + 1 where close_no = 1")
+        assert (
+            "The ledger in the database is not the one of receipt 1."
+            in verify(house.connection, landing).faults
+        )
