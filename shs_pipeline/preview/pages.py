@@ -57,7 +57,9 @@ def dashboard_content(viewer: Viewer, dashboard: Dashboard, typed: Typed) -> dic
 
 
 def _files(spot: Spot) -> list[dict[str, str]]:
-    """Return what the statement is offered as."""
+    """Return what the statement is offered as; nothing until an admin has chosen whose it is."""
+    if spot.viewer.audience == "admin" and not spot.values.get("rep"):
+        return []
     titles = {"pdf": "PDF", "xlsx": "Workbook"}
     key = spot.dashboard.key
     return [

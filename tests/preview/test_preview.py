@@ -30,6 +30,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from starlette.testclient import TestClient
 
 from shs_pipeline.base.errors import ShsError
@@ -775,6 +776,8 @@ def test_every_dashboard_stands_in_a_browser(
             assert page.locator("h1").inner_text() == dashboard.title
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert page.evaluate(_CUT) == []
+            # Contrast, names for screen readers, order of headings: WCAG 2 A and AA, and best practices.
+            assert Axe().run(page).response["violations"] == []
             for image in page.locator("section img").all():
                 assert image.evaluate("image => image.complete && image.naturalWidth > 100")
                 # A chart that is shrunk to a third has labels that nobody can read.
