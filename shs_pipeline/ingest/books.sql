@@ -76,6 +76,13 @@ create table if not exists ops.written (
     written_at timestamptz not null default now()
 );
 
+create table if not exists ops.unwritten (
+    is_only boolean primary key default true check (is_only),
+    problem text not null,
+    remedy text not null,
+    tried_at timestamptz not null default now()
+);
+
 create table if not exists ops.file_errors (
     file_id bigint not null references ops.files on delete cascade,
     error_no integer not null,
@@ -336,7 +343,9 @@ comment on table ops.arrivals is 'Who put which version of a file into the bucke
 comment on column ops.arrivals.etag is 'Without quotes, as events write it.';
 comment on sequence ops.changes is 'Counts the changes of the books.';
 comment on column ops.files.blocked_by is 'The file for whose sake this one is rejected as a copy.';
-comment on table ops.written is 'The copies of reference workbooks that the system writes; never read.';
+comment on table ops.written is
+    'START HERE.xlsx and the copies of reference workbooks that the system writes; never read.';
+comment on table ops.unwritten is 'Why the last run could not write them; empty when it could.';
 comment on column ops.written.made_from is 'Checksum of what the copy follows from.';
 comment on table ops.file_errors is 'Every error and warning found in a dropped file.';
 comment on table ops.folders is 'The state of each folder of the bucket that was last ingested.';

@@ -22,9 +22,7 @@ from shs_pipeline.database.connection import connect, is_connection_lost
 from shs_pipeline.database.faults import explained
 from shs_pipeline.database.groups import ensure_roles
 from shs_pipeline.database.locks import BUILD, WAIT_SECONDS, lock_patiently, session_name
-from shs_pipeline.ingest.current_copies import write_copies
 from shs_pipeline.ingest.warehouse import ensure_tables, has_tables
-from shs_pipeline.landing.zone import Landing
 from shs_pipeline.marts.blockers import readers_give_way
 from shs_pipeline.marts.build_failures import failure_of, first_line
 from shs_pipeline.marts.dbt_build import NodeResult, run_dbt
@@ -155,31 +153,18 @@ def _end_other_builds(connection: psycopg.Connection) -> None:
 def marts_from_settings(
     settings: Settings, run_id: str, *, full_refresh: bool = False, accepted_by: str = ""
 ) -> BuildReport:
-    """Build what the settings name, with the database started if it is the embedded one.
-
-    The reference workbooks in force are copied into the landing zone, whether or not the build succeeds.
-    """
+    """Build what the settings name, with the database started if it is the embedded one."""
     from shs_pipeline.database.databases import prepare
 
-    database_url = prepare(settings).warehouse_url.get_secret_value()
-    try:
-        return build_marts(
-            database_url,
-            run_id,
-            full_refresh=full_refresh,
-            wait_seconds=settings.database_wait_seconds,
-            due_day=settings.due_day,
-            leaver_days=settings.leaver_days,
-            accepted_by=accepted_by,
-        )
-    finally:
-        _write_copies(settings.landing, database_url)
-
-
-def _write_copies(landing: str, database_url: str) -> None:
-    # Ids are given by the build, so the copies come after it.
-    with suppress(psycopg.Error, ShsError), connect(database_url) as connection:
-        write_copies(Landing(landing), connection)
+    return build_marts(
+        prepare(settings).warehouse_url.get_secret_value(),
+        run_id,
+        full_refresh=full_refresh,
+        wait_seconds=settings.database_wait_seconds,
+        due_day=settings.due_day,
+        leaver_days=settings.leaver_days,
+        accepted_by=accepted_by,
+    )
 
 
 def _build(
