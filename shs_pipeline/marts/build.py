@@ -29,6 +29,7 @@ from shs_pipeline.marts.dbt_build import NodeResult, run_dbt
 from shs_pipeline.marts.due import PRIVATE_SCHEMAS, Plan, Publication, last_publication, plan_build
 from shs_pipeline.marts.guard import SHARE, HeldBuildError, held_build, hold, verdict_of, waits
 from shs_pipeline.marts.identities import give_ids
+from shs_pipeline.marts.noted_changes import note_changes
 from shs_pipeline.marts.restated import Nobodys, RestatedMonth, nobodys, restated_months
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def build_marts(
         plan = plan_build(connection, full_refresh, due_day)
         if plan.is_current:
             assert plan.last is not None
+            note_changes(connection)
             return BuildReport(plan.last, was_current=True, nobodys=nobodys(connection))
         try:
             give_ids(connection)
@@ -115,6 +117,7 @@ def build_marts(
             raise explained(error) or error from None
         run = _Run(run_id, name, leaver_days, accepted_by)
         nodes = _build(connection, lock, database_url, run, plan)
+        note_changes(connection)
         return _report(connection, plan, nodes, time.monotonic() - started)
 
 

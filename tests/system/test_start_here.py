@@ -183,8 +183,8 @@ def test_another_file_in_its_place_is_told_where_it_belongs_and_left_as_it_is(zo
 
     assert zone.problem(START_HERE) == (
         "START HERE.xlsx is not the workbook that the system writes there. Nothing is read from it. Move it "
-        "to incoming/<source>/<YYYY-MM>/, or a reference workbook to reference/. The next run then writes the "
-        "right one."
+        "to incoming/<source>/<YYYY-MM>/, or a reference workbook to reference/. The next run then writes "
+        "the right one."
     )
     assert content_of(zone) == other
     zone.delete(START_HERE)

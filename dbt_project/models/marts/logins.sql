@@ -1,0 +1,11 @@
+{#- Read from the books themselves: logins follow a publication. -#}
+select
+    payee_id,
+    rep_name,
+    email,
+    permission,
+    state,
+    changed_at,
+    last_login_at
+
+from {{ source('ops', 'logins') }}
