@@ -86,7 +86,7 @@ create table if not exists ops.unwritten (
 create table if not exists ops.payout_changes (
     publication_id bigint not null,
     change_no integer not null,
-    payee_id text,
+    payee_id text not null,
     rep_name text not null,
     product_line text not null,
     words text not null,

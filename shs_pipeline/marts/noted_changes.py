@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 KEPT = 50
 """Of how many publications it is kept."""
+NOBODY = "(nobody)"
+"""The payee of a change that moved no payout: no id can begin like that."""
 _ANOTHER = re.compile(r"(re-credited (?:from|to)) .+")
 _FIRST = "This is the first publication: there is nothing before it to compare with."
 
 
 class _Row(NamedTuple):
-    payee_id: str | None
+    payee_id: str
     rep_name: str
     product_line: str
     words: str
@@ -106,4 +108,4 @@ def _without_names(words: str) -> str:
 
 def _said(words: str) -> _Row:
     """Return a row about no payout."""
-    return _Row(None, "", "", words, None, None, ZERO, False, None)
+    return _Row(NOBODY, "", "", words, None, None, ZERO, False, None)

@@ -46,7 +46,7 @@ _FORMATS: Mapping[Kind, str] = {
 }
 _PERCENT_DECIMALS = 2
 _LAST_ROW = 1_048_576
-_NARROWEST, _WIDEST = 12, 48
+_NARROWEST, _WIDEST, _EXTRA_WIDTH = 12, 48, 18
 # XML holds no such characters.
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # Excel reads _x0041_ in a text as A.
@@ -139,12 +139,13 @@ def export_workbook(
 def _propose(book: Workbook, table: ReferenceTable, proposed: Rows) -> Worksheet:
     """Write the rows that the table lacks; what a person must fill in is marked."""
     from openpyxl.styles import Font, PatternFill
+    from openpyxl.utils import get_column_letter
 
     sheet = book.create_sheet(PROPOSED)
     columns = columns_of(table.rows)
     others = [name for name in proposed[0] if name not in {column.header for column in columns}]
     _write_text(sheet.cell(1, 1), "Rows that are missing, most money first")
-    sheet.cell(1, 1).font = Font(bold=True, size=14)
+    sheet.cell(1, 1).font = Font(name="Calibri", bold=True, size=14)
     _write_text(
         sheet.cell(2, 1),
         "Fill in the yellow cells. A row counts once they all are; the others are passed over. Save the "
@@ -165,6 +166,8 @@ def _propose(book: Workbook, table: ReferenceTable, proposed: Rows) -> Worksheet
             if (value := row.get(name)) is not None:
                 _write(sheet.cell(number, place), value, "amount")
     _set_widths(sheet, columns, _PROPOSED_HEADER)
+    for place in range(len(columns) + 1, len(columns) + len(others) + 1):
+        sheet.column_dimensions[get_column_letter(place)].width = _EXTRA_WIDTH
     sheet.freeze_panes = sheet.cell(_PROPOSED_HEADER + 1, 1)
     sheet.sheet_properties.tabColor = "E0A800"
     return sheet
@@ -177,7 +180,7 @@ def _write_header(sheet: Worksheet, columns: Sequence[Column], row: int) -> None
     for place, column in enumerate(columns, start=1):
         cell = sheet.cell(row, place)
         _write_text(cell, column.header)
-        cell.font = Font(bold=True)
+        cell.font = Font(name="Calibri", bold=True)
         cell.fill = PatternFill("solid", start_color="DDE6F0")
         may = "" if column.is_required else "\nMay be blank."
         cell.comment = Comment(f"{column.description}{may}", "shs", height=110, width=280)

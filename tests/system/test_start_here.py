@@ -1,14 +1,20 @@
-"""`START HERE.xlsx` and the folders of months: what an admin without a terminal finds in the bucket."""
+"""`START HERE.xlsx` and the folders of months: what an admin without a terminal finds in the bucket.
+
+`SHS_SCREENSHOTS=docs/images` keeps pictures, if LibreOffice is installed.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
 import psycopg
 import pytest
+from openpyxl.worksheet.properties import PageSetupProperties
 
 from shs_pipeline.ingest.changes import changed_folders, read_books
 from shs_pipeline.ingest.current_copies import unwritten_now
@@ -20,6 +26,7 @@ from shs_pipeline.reference.seal import is_sealed
 from shs_pipeline.samples.workbook import write_workbook
 from shs_pipeline.system.start_here.book import SHEETS
 from shs_pipeline.system.start_here.writing import tell
+from tests.helpers.libreoffice import SOFFICE, pages_of
 
 if TYPE_CHECKING:
     from tests.conftest import Zone
@@ -111,8 +118,9 @@ def test_it_lists_what_is_to_be_done_and_is_rewritten_only_when_that_changes(bus
     found = to_do(busy)
 
     assert "Fix incoming/novo/2025-02/corrected.xlsx: it was rejected" in dict(found)
-    missing = next(what for what, _ in found if what.startswith("Get the files of ternio"))
-    assert missing == "Get the files of ternio for 2025-02, 2025-03"
+    assert dict(found)["Get the file for 2025-02 from ternio"] == "Drop it into incoming/ternio/2025-02/."
+    (missing,) = (what for what, _ in found if what.startswith("Get the files for 2025-03 from logiquip, "))
+    assert "cygnus" not in missing
     owners = next((what, how) for what, how in found if "without an owner" in what)
     assert "sheet Proposed rows has the rows ready" in owners[1]
     months = {row[0]: row for row in rows(busy, "Months")}
@@ -220,3 +228,29 @@ def test_a_month_folder_that_was_deleted_comes_back_while_the_month_is_waited_fo
     told(zone, date(2025, 5, 21))
 
     assert zone.landing.folders("incoming/novo") == {"2025-04", "2025-05"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (SOFFICE and os.environ.get("SHS_SCREENSHOTS")), reason="draws pictures for the docs with LibreOffice"
+)
+def test_pictures_for_the_docs(busy: Zone, tmp_path: Path) -> None:
+    from PIL import Image
+
+    folder = Path(os.environ["SHS_SCREENSHOTS"])
+    first, months, *_ = pages_of(content_of(busy), tmp_path, 1.6)
+    book = openpyxl.load_workbook(io.BytesIO(content_of(busy, current_path("territories"))))
+    del book["Territories"]
+    book["Proposed rows"].page_setup.orientation = "landscape"
+    book["Proposed rows"].page_setup.fitToHeight = 0
+    book["Proposed rows"].sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    stream = io.BytesIO()
+    book.save(stream)
+    (proposed, *_) = pages_of(stream.getvalue(), tmp_path, 1.6)
+    for name, page, high in (
+        ("start-here", first, 500),
+        ("start-here-months", months, 420),
+        ("proposed-rows", proposed, 420),
+    ):
+        small = page.crop((0, 0, page.width, high)).quantize(64, method=Image.Quantize.FASTOCTREE)
+        small.save(folder / f"{name}.png", optimize=True)

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from shs_pipeline.base.months import month_text
-from shs_pipeline.base.wording import shown_address
+from shs_pipeline.base.wording import count_of, shown_address
 from shs_pipeline.closing.sheets import (
     ACCENT,
     GRAY,
@@ -29,7 +29,7 @@ from shs_pipeline.ingest.checks import last_due_month
 from shs_pipeline.ingest.overview import placed
 from shs_pipeline.landing.places import CURRENT, INCOMING, REFERENCE, START_HERE, current_path
 from shs_pipeline.reference.seal import mark, sealed
-from shs_pipeline.system.start_here.facts import Facts
+from shs_pipeline.system.start_here.facts import Facts, PublishedBuild
 from shs_pipeline.system.start_here.to_do import (
     BUILDS,
     MONTHS,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 TO_DO, TABLES = "To do", "Reference workbooks"
 SHEETS = (TO_DO, MONTHS, REJECTED_FILES, ROWS, PERIODS, ODD, TABLES, BUILDS)
 """Names of the sheets in their order; by them the workbook is known again after somebody saved it."""
+_ODD_REMEDY = f"Correct the rows on the sheet {ODD}, or type into Note why the month closes all the same."
 _DETAILS = "Details on sheet"
 _HEADER = 4
 _LINE, _MOST_LINES = 15.0, 25
@@ -228,7 +229,7 @@ def _periods(facts: Facts) -> Page:
             found.pay_period,
             "holds it up" if found.is_holding else "settle or note" if found.is_waivable else "to settle",
             found.problem,
-            found.remedy,
+            _ODD_REMEDY if found.kind == "findings" else found.remedy,
         )
         for found in facts.obstacles
         if found.is_holding or found.pay_period == facts.to_close
@@ -301,27 +302,37 @@ def _tables(facts: Facts) -> Page:
 def _publications(facts: Facts) -> Page:
     return Page(
         "Publications",
-        "The last times at which the figures changed that people read.",
+        "The last times at which the figures changed that people read. The dashboard Admin has every change "
+        "with its reason.",
         (
             Column("No.", "tier"),
             Column("Published (UTC)"),
-            Column("Run"),
-            Column("Months of sources computed", "tier"),
-            Column("Sale lines in all", "tier"),
+            Column("Sale lines", "tier"),
+            Column("What changed in the payouts"),
         ),
-        (8, 20, 44, 28, 18),
+        (8, 20, 12, 100),
         [
             (
                 one.publication_id,
                 f"{one.published_at.astimezone(UTC):%Y-%m-%d %H:%M}",
-                one.run_id,
-                one.slices,
                 one.lines,
+                _changed(one),
             )
             for one in facts.publications
         ],
         "Nothing was published yet.",
     )
+
+
+def _changed(one: PublishedBuild) -> str:
+    parts = []
+    if one.new:
+        parts.append(f"{count_of(one.new, 'payout')} of new months, {one.new_amount:+,.2f}")
+    if one.restated:
+        parts.append(f"{count_of(one.restated, 'payout')} restated, {one.restated_amount:+,.2f}")
+    if one.rules:
+        parts.append(f"{count_of(one.rules, 'row')} of rates, thresholds and objectives changed")
+    return "; ".join(parts)
 
 
 # --- cells ---------------------------------------------------------------------------------

@@ -25,6 +25,23 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 _PERIODS_SHOWN = 24
 _PUBLICATIONS_SHOWN = 20
+_PUBLICATIONS: LiteralString = """
+    select
+        publication_id,
+        publications.published_at,
+        publications.lines,
+        count(distinct (payee_id, product_line, commission_month)) filter (where is_new) as new,
+        coalesce(sum(amount) filter (where is_new), 0) as new_amount,
+        count(distinct (payee_id, product_line, commission_month))
+        filter (where not is_new and commission_month is not null) as restated,
+        coalesce(sum(amount) filter (where not is_new), 0) as restated_amount,
+        count(*) filter (where commission_month is null and words ~ '^[a-z_]+, (added|changed|removed): ') as rules
+    from marts.publications
+    left join marts.payout_changes using (publication_id)
+    group by publication_id, publications.published_at, publications.lines
+    order by publication_id desc
+    limit %s
+"""
 
 
 @dataclass(frozen=True)
@@ -47,13 +64,22 @@ class PayPeriod:
 
 @dataclass(frozen=True)
 class PublishedBuild:
-    """A publication: when it was, by which run, and how much it computed."""
+    """A publication: when it was, and what it changed.
+
+    Attributes:
+        new, new_amount: payouts of months of which nothing had been published, and what they come to (USD).
+        restated, restated_amount: payouts that changed of all other months, and by how much in all (USD).
+        rules: rates, thresholds and objectives that changed.
+    """
 
     publication_id: int
     published_at: datetime
-    run_id: str
-    slices: int
     lines: int
+    new: int
+    new_amount: Decimal
+    restated: int
+    restated_amount: Decimal
+    rules: int
 
 
 @dataclass(frozen=True)
@@ -135,8 +161,7 @@ def read_facts(connection: psycopg.Connection, landing: str, day: date, due_day:
             "publications": _rows(
                 connection,
                 PublishedBuild,
-                "select publication_id, published_at, run_id, slices, lines from marts.publications"
-                " order by publication_id desc limit %s",
+                _PUBLICATIONS,
                 _PUBLICATIONS_SHOWN,
             ),
         }

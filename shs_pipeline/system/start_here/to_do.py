@@ -20,7 +20,7 @@ MONTHS, REJECTED_FILES, ROWS, PERIODS, ODD, BUILDS = (
     "Months", "Rejected files", "Rows to add", "Pay periods", "Odd entries", "Publications",
 )  # fmt: skip
 """Names of the sheets to which a task points."""
-_FILES_NAMED = 10
+_FILES_NAMED, _MONTHS_NAMED = 10, 3
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _held(facts: Facts) -> Iterator[Task]:
 def _rejected(files: Sequence[RejectedFile]) -> Iterator[Task]:
     for file in files[:_FILES_NAMED]:
         more = f" {count_of(file.error_count - 1, 'more error')} in it." if file.error_count > 1 else ""
-        marked = " The error workbook marks every bad cell." if file.error_workbook else ""
+        marked = " The error workbook marks every bad cell." if file.first.row else ""
         yield Task(
             f"Fix {file.path}: it was rejected",
             f"{placed(file.first)}{file.first.problem} {file.first.remedy}{more}{marked}",
@@ -100,17 +100,24 @@ def _rejected(files: Sequence[RejectedFile]) -> Iterator[Task]:
 
 
 def _missing(facts: Facts) -> Iterator[Task]:
-    missing: dict[str, list[date]] = {}
-    for month in facts.overview.months:
-        if month.state == "missing":
-            missing.setdefault(month.source, []).append(month.month)
-    for source, months in missing.items():
-        named = ", ".join(map(month_text, months))
+    by_month: dict[date, list[str]] = {}
+    for found in facts.overview.months:
+        if found.state == "missing":
+            by_month.setdefault(found.month, []).append(found.source)
+    latest = sorted(by_month, reverse=True)
+    for month in latest[:_MONTHS_NAMED]:
+        sources = by_month[month]
+        folder = f"{INCOMING}/{sources[0]}/{month_text(month)}/"
+        one = len(sources) == 1
         yield Task(
-            f"Get the {'file' if len(months) == 1 else 'files'} of {source} for {named}",
-            f"Drop {'it' if len(months) == 1 else 'each'} into {INCOMING}/{source}/{month_text(months[0])}/"
-            f"{'' if len(months) == 1 else ' and so on'}. A month counts as missing from day {facts.due_day} "
-            "of the month after it.",
+            f"Get the {'file' if one else 'files'} for {month_text(month)} from {', '.join(sources)}",
+            f"Drop it into {folder}." if one else f"Drop each into its folder, such as {folder}.",
+            MONTHS,
+        )
+    if rest := latest[_MONTHS_NAMED:]:
+        yield Task(
+            f"Get the missing files of {count_of(len(rest), 'earlier month')}",
+            "The table of months says of which sources.",
             MONTHS,
         )
 
