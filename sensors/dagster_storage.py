@@ -3,8 +3,8 @@
 Dagster's own opens a connection for each query, which costs more than the query: a run with all models
 writes hundreds of events. Here a process keeps up to `KEPT` connections, tries one before it uses it, and
 closes them with the instance. So does the webserver, for which Dagster would make connections that are
-kept, too, but not tried: the first page after a restart of the database would be an error. Everything else
-is Dagster's, and the pool is SQLAlchemy's.
+kept, too, but not tried: the first page after a restart of the database would be an error. A failure is
+written down so that no retry is missed. Everything else is Dagster's, and the pool is SQLAlchemy's.
 
 `dagster-postgres` has no setting for either (ADR 0048). A pooler such as PgBouncer would be one more service
 to run, and connecting to it for each query costs most of what is saved here.
@@ -12,6 +12,7 @@ to run, and connecting to it for each query costs most of what is saved here.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from dagster._serdes import ConfigurableClassData
@@ -30,6 +31,7 @@ from dagster_postgres.utils import (
 from sqlalchemy import event
 
 if TYPE_CHECKING:
+    from dagster import EventLogEntry
     from dagster_postgres.auth import PgTokenProvider
     from sqlalchemy.engine import Engine
 
@@ -62,6 +64,19 @@ class _Schedules(_TriedBeforeUse, PostgresScheduleStorage):
 
 
 class _EventLog(_TriedBeforeUse, PostgresEventLogStorage):
+    runs: _Runs
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Write down an event; the failure of a run only once the run itself says that it failed.
+
+        Dagster writes them the other way round. Its daemon looks at a new failure once, and never repeats a
+        run that seems to go on at that moment; it wakes up in the same second as what notices dead runs.
+        """
+        what = event.dagster_event
+        if what is not None and what.is_run_failure:
+            self.runs.handle_run_event(event.run_id, what, datetime.fromtimestamp(event.timestamp, UTC))
+        super().store_event(event)
+
     def dispose(self) -> None:
         # The one part that an instance always ends; the connections are common to all three.
         super().dispose()
@@ -94,6 +109,7 @@ class KeptConnectionsStorage(DagsterPostgresStorage):
         )
         for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
             part._engine = engine
+        self._event_log_storage.runs = self._run_storage
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:

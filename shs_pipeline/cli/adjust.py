@@ -1,4 +1,4 @@
-"""`shs adjust`: pay a rep something beside commissions, or take something back."""
+"""`shs adjust`: pay a rep something besides commissions, or take something back."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def adjust(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write it without asking.")] = False,
 ) -> None:
-    """Pay a rep something beside commissions, or take something back.
+    """Pay a rep something besides commissions, or take something back.
 
     Shows the adjustment, asks, writes it as a new file into incoming/adjustments/, and
     runs. It is on the rep's statement of that month. A draw is an advance: it is paid

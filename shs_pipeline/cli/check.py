@@ -50,7 +50,7 @@ def check(
 ) -> None:
     """Check a file without loading it: every problem, the sums and the printed totals.
 
-    Of a reference workbook it also shows what would look odd in all of them together,
+    For a reference workbook, it also shows what would look odd across all of them,
     with the money that hangs on it.
 
     Exit code 3 if the file would be rejected. Whether it duplicates a loaded file

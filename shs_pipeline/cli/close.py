@@ -56,7 +56,7 @@ def close(
     """Close a commission month: from then on it is paid and never changes.
 
     Shows what holds it up and what each rep is paid, asks, adds the month to the
-    workbook pay_periods in the landing zone, and runs. What is learnt later is
+    workbook pay_periods in the landing zone, and runs. What is learned later is
     restated in the month that is open then.
 
     Examples: [bold]shs close 2026-10 --check[/bold],

@@ -47,7 +47,7 @@ def diff(
     """Show which payouts changed between two published states, and why, to the cent.
 
     All months are commission months; all amounts are in US dollars. A month is new if nothing was
-    published for it in A; otherwise it is restated. Of a closed month it says on which statements the
+    published for it in A; otherwise it is restated. For a closed month, it says on which statements the
     payout stands now.
 
     Examples: [bold]shs diff 2026-11-01[/bold] until now, [bold]shs diff 2026-11-01 2026-11-15T12:00[/bold],

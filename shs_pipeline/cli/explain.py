@@ -53,7 +53,7 @@ def explain(
     """Explain a payout: threshold, tiers, the rows of rates and territories, and every line behind it.
 
     It also says what is missing in the reference workbooks, and what to type there;
-    of a closed month, on which statement it was paid, and what was restated since.
+    for a closed month, on which statement it was paid, and what was restated since.
 
     All months are commission months; all amounts are in US dollars.
 

@@ -22,7 +22,7 @@ class Obstacle:
     """Something that a close has to answer.
 
     Attributes:
-        is_waivable: the month closes all the same if its row in pay_periods has a Note.
+        is_waivable: the month closes anyway if its row in pay_periods has a Note.
         is_holding: it holds up a close that pay_periods asks for.
     """
 

@@ -14,7 +14,7 @@ SOURCE_NAMES = (
 """In the order in which people see them."""
 
 ADJUSTMENTS = "adjustments"
-"""What a close pays or takes back beside commissions; it holds no sales, and no month has to have any."""
+"""What a close pays or takes back besides commissions; it holds no sales, and no month has to have any."""
 
 INCOMING_NAMES = (*SOURCE_NAMES, ADJUSTMENTS)
 """Whatever is dropped by commission month."""

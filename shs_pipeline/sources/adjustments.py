@@ -1,4 +1,4 @@
-"""Adjustments: what is paid or taken back beside commissions, approved by an admin.
+"""Adjustments: what is paid or taken back besides commissions, approved by an admin.
 
 From: the company's own admins, one or more `.xlsx` a month; `shs adjust` writes one.
 Each row is one adjustment of one rep. It appears on the rep's [statement](../close.md#adjustments), never in

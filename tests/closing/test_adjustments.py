@@ -1,4 +1,4 @@
-"""What is paid beside commissions: on the statement, in the ledger, and draws until they are recovered."""
+"""What is paid besides commissions: on the statement, in the ledger, and draws until they are recovered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A month that is closed stays as it was; what is learnt later is restated in the open one."""
+"""A month that is closed stays as it was; what is learned later is restated in the open one."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class PayPeriod:
 
 @dataclass(frozen=True)
 class Adjustment:
-    """What a pay period pays or takes back beside commissions.
+    """What a pay period pays or takes back besides commissions.
 
     Attributes:
         pay_period: None until it stands in a month's file.

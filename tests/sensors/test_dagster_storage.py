@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import yaml
 from dagster import DagsterInstance
+from dagster_postgres import PostgresEventLogStorage
 
 from tests.helpers.dagster_variables import dagster_variables
 
@@ -123,6 +124,32 @@ def test_a_process_that_gets_the_instance_handed_over_writes_to_the_same_books(
             write(other, run_id)
 
         assert events(instance, run_id) == ["event 0"]
+
+
+def test_whoever_reads_that_a_run_failed_finds_that_it_failed(
+    books: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PostgresEventLogStorage.store_event
+    seen: list[dg.DagsterRunStatus] = []
+
+    with DagsterInstance.from_config(str(books)) as instance:
+        run_id = make_run(instance)
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+
+        def store_and_look(storage: PostgresEventLogStorage, event: dg.EventLogEntry) -> None:
+            store(storage, event)
+            if event.dagster_event is not None and event.dagster_event.is_run_failure:
+                (record,) = instance.get_run_records()
+                seen.append(record.dagster_run.status)
+
+        monkeypatch.setattr(PostgresEventLogStorage, "store_event", store_and_look)
+        instance.report_run_failed(run, "its process was killed")
+
+        failed = instance.get_run_record_by_id(run_id)
+    assert seen == [dg.DagsterRunStatus.FAILURE]
+    assert failed is not None
+    assert failed.end_time is not None
 
 
 def test_a_password_is_in_no_text_of_it(books: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ found as (
         files.path || ' prints ' || min(totals.total ->> 'column') || ' of ' || min(totals.total ->> 'printed')
         || ' where its lines add up to ' || min(totals.total ->> 'computed')
         || case when count(*) > 1 then ', and ' || count(*) - 1 || ' more totals that differ.' else '.' end,
-        'Ask the supplier which is right, or type into Note why the month closes all the same.',
+        'Ask the supplier which is right, or type into Note why the month closes anyway.',
         true
 
     from files
@@ -186,7 +186,7 @@ found as (
         || case when findings.number_of > 1 then ' findings in the reference workbooks are' else
             ' finding in the reference workbooks is' end
         || ' open, with ' || {{ dollars('findings.amount') }} || ' at stake.',
-        'Settle them as the dashboard Admin says, or type into Note why the month closes all the same.',
+        'Settle them as the dashboard Admin says, or type into Note why the month closes anyway.',
         true
 
     from findings
@@ -251,7 +251,7 @@ found as (
             balances.product_line || ' of ' || to_char(balances.commission_month, 'YYYY-MM'),
             ', ' order by balances.commission_month, balances.product_line collate "C"
         ) || '). The first statement restates ' || {{ dollars('sum(balances.payout - balances.paid)') }} || '.',
-        'Correct opening_balances, or type into Note why the month closes all the same.',
+        'Correct opening_balances, or type into Note why the month closes anyway.',
         true
 
     from balances

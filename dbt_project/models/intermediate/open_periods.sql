@@ -38,7 +38,7 @@ open_months as (
 
 ),
 
--- What is left over, or is learnt before the next month has begun, waits for it.
+-- What is left over, or is learned before the next month has begun, waits for it.
 next_month as (
 
     select (greatest(settled.settled_until, closing.last_month) + interval '1 month')::date as pay_period
