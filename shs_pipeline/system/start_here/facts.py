@@ -35,7 +35,8 @@ _PUBLICATIONS: LiteralString = """
         count(distinct (payee_id, product_line, commission_month))
         filter (where not is_new and commission_month is not null) as restated,
         coalesce(sum(amount) filter (where not is_new), 0) as restated_amount,
-        count(*) filter (where commission_month is null and words ~ '^[a-z_]+, (added|changed|removed): ') as rules
+        count(*)
+        filter (where commission_month is null and words ~ '^[a-z_]+, (added|changed|removed): ') as rules
     from marts.publications
     left join marts.payout_changes using (publication_id)
     group by publication_id, publications.published_at, publications.lines
