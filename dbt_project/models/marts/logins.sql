@@ -5,7 +5,6 @@ select
     email,
     permission,
     state,
-    changed_at,
     last_login_at
 
 from {{ source('ops', 'logins') }}
