@@ -13,3 +13,10 @@ regexp_replace({{ text }}, '([^.!?])$', '\1.')
 {% macro dollars(amount) -%}
 to_char({{ amount }}, 'FM9,999,999,999,990.00')
 {%- endmacro %}
+
+
+{#- An amount as people say it: -$1,234.50, and $45,300 without cents where there are none. -#}
+{% macro usd(amount) -%}
+case when {{ amount }} < 0 then '-' else '' end
+|| regexp_replace(to_char(abs({{ amount }}), 'FM$9,999,999,999,990.00'), '[.]00$', '')
+{%- endmacro %}

@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from shs_pipeline.preview.viewer import Viewer
+    from shs_pipeline.settings.settings import Settings
 
 PANEL = "Data"
 DEFAULT_PORT = 8642
@@ -36,13 +37,16 @@ def preview(
     """
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.dashboards.reading import load_dashboards
+    from shs_pipeline.landing.zone import Landing
     from shs_pipeline.preview.charts import renderer
     from shs_pipeline.preview.server import PreviewServer
+    from shs_pipeline.settings.settings import load_settings
 
     renderer()
     load_dashboards()
-    viewer = _viewer(person)
-    server = PreviewServer(viewer, port)
+    settings = load_settings()
+    viewer = _viewer(settings, person)
+    server = PreviewServer(viewer, Landing(settings.landing), port)
     console = results()
     say(console, f"Dashboards as {viewer.name} ({viewer.audience}) sees them: {server.url}", "green")
     say(console, "Anyone who can use this machine can open that address. Press Ctrl-C to stop.")
@@ -52,16 +56,14 @@ def preview(
         say(console, "The preview has stopped.")
 
 
-def _viewer(person: str | None) -> Viewer:
+def _viewer(settings: Settings, person: str | None) -> Viewer:
     from shs_pipeline.cli.explain import open_published
     from shs_pipeline.database.connection import connect
     from shs_pipeline.marts.due import last_publication
     from shs_pipeline.marts.explain import nothing_published
     from shs_pipeline.preview.viewer import find_viewer
     from shs_pipeline.settings.secret_store import secret_store
-    from shs_pipeline.settings.settings import load_settings
 
-    settings = load_settings()
     job = open_published(settings, "preview")
     if job.query(last_publication) is None:
         raise nothing_published()

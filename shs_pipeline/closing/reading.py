@@ -110,17 +110,19 @@ def open_statements(
     """
     names = ("statements", "statement_items", "commission_payouts", "harmonised_sales")
     relations: dict[str, sql.Composable] = {name: sql.Identifier("marts", name) for name in names}
-    row = connection.execute("select to_regclass('intermediate.statement_amounts') is not null").fetchone()
-    is_there = bool(row and row[0])
-    relations["statement_amounts"] = (
-        sql.Identifier("intermediate", "statement_amounts") if is_there else NO_PLACES
-    )
     relations |= marts or {}
+    if "statement_amounts" not in relations:
+        relations["statement_amounts"] = _statement_amounts(connection)
     queries = (_OPEN, _OPEN_PRODUCT_LINES, _OPEN_ITEMS, _OPEN_LINES)
     formatted = [
         sql.SQL(query).format(**relations, month=sql.Literal(month), kinds=_KINDS) for query in queries
     ]
     return _read(connection, formatted, None)
+
+
+def _statement_amounts(connection: psycopg.Connection) -> sql.Composable:
+    row = connection.execute("select to_regclass('intermediate.statement_amounts') is not null").fetchone()
+    return sql.Identifier("intermediate", "statement_amounts") if row and row[0] else NO_PLACES
 
 
 def closed_statements(connection: psycopg.Connection, close_no: int) -> list[Statement]:

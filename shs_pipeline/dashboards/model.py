@@ -19,7 +19,19 @@ from shs_pipeline.dashboards.sql import parse_sql, with_placeholders
 
 Audience = Literal["rep", "admin"]
 Format = Literal[
-    "money", "percent", "rate", "year", "month", "date", "timestamp", "integer", "number", "text", "state"
+    "money",
+    "percent",
+    "rate",
+    "share",
+    "year",
+    "month",
+    "date",
+    "timestamp",
+    "integer",
+    "number",
+    "text",
+    "state",
+    "question",
 ]
 Display = Literal["scalar", "trend", "progress", "bar", "line", "combo", "table", "facts"]
 Value = str | int
@@ -87,8 +99,9 @@ class Column(_Frozen):
 
     Attributes:
         format: money is US dollars; a percent and a rate are factors (0.07 is 7 %), of which the rate is
-            shown with all its digits; a year and a month are the first day of it; a state is one of few
-            words that are told apart by colour.
+            shown with all its digits; a share is a factor from 0 to 1, drawn as a bar; a year and a month are
+            the first day of it; a state is one of few words that are told apart by colour; a question is what
+            somebody may ask the admins about, shown as a link that begins a mail.
         hidden: for links and charts only.
         audience: hidden for everybody else.
     """
@@ -255,14 +268,18 @@ class Dashboard(_Frozen):
     """A page of cards with its filters.
 
     Attributes:
+        title_for_admins: its title for admins, where that is another one.
         order: among the dashboards.
+        is_statement: its filters `month` and `rep` choose a statement, which is offered as a file.
         tabs: in their order; none for a dashboard of one page.
     """
 
     key: Key
     title: Title
+    title_for_admins: Title | None = None
     description: Sentence
     order: int
+    is_statement: bool = False
     audience: frozenset[Audience] = EVERYBODY
     filters: tuple[Filter, ...] = ()
     tabs: tuple[Tab, ...] = ()
@@ -280,7 +297,8 @@ class Dashboard(_Frozen):
         cards = tuple(_moved_up(card, kept) for card in kept)
         used = {card.tab for card in cards}
         tabs = tuple(tab for tab in self.tabs if tab.key in used)
-        return self.model_copy(update={"filters": filters, "cards": cards, "tabs": tabs})
+        title = self.title_for_admins if audience == "admin" and self.title_for_admins else self.title
+        return self.model_copy(update={"title": title, "filters": filters, "cards": cards, "tabs": tabs})
 
 
 def render_sql(card: Card, values: Mapping[str, Value | None]) -> tuple[str, dict[str, Value]]:

@@ -35,6 +35,7 @@ _FORMATS: dict[str, dict[str, Any]] = {
               "currency_in_header": False, "decimals": 2},
     "percent": {"number_style": "percent", "decimals": 1},
     "rate": {"number_style": "percent", "decimals": 2},
+    "share": {"number_style": "percent", "decimals": 0, "show_mini_bar": True},
     "integer": {"decimals": 0},
     # A year is a number without thousands, or the first day of it.
     "year": {"decimals": 0, "number_separators": ".", "date_style": "YYYY", "time_enabled": None},

@@ -18,6 +18,7 @@ from shs_pipeline.base.printable import log_plainly
 from shs_pipeline.dashboards.reading import load_dashboards
 from shs_pipeline.database.connection import connect
 from shs_pipeline.database.databases import prepare
+from shs_pipeline.landing.zone import Landing
 from shs_pipeline.preview.server import PreviewServer
 from shs_pipeline.preview.viewer import Viewer, find_viewer
 from shs_pipeline.settings.secret_store import secret_store
@@ -38,7 +39,7 @@ def serve(settings: Settings, port: int) -> None:
             said = found
             log.info("Waiting: %s", said)
         time.sleep(WAIT_SECONDS)
-    server = PreviewServer(found, port)
+    server = PreviewServer(found, Landing(settings.landing), port)
     threading.Thread(target=_follow, args=(settings, server), daemon=True).start()
     log.info("Serving %s as %s sees them.", server.url, found.role)
     server.serve_forever()

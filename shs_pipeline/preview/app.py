@@ -29,8 +29,10 @@ from shs_pipeline.base.printable import csv_cell
 from shs_pipeline.dashboards.model import Card, Dashboard, Value
 from shs_pipeline.dashboards.reading import dashboards_for, load_dashboards
 from shs_pipeline.database.faults import explained, older_tables
+from shs_pipeline.landing.zone import Landing
 from shs_pipeline.preview.links import dashboard_named, filter_values
 from shs_pipeline.preview.pages import dashboard_content
+from shs_pipeline.preview.statements import MEDIA_TYPES, statement_file
 from shs_pipeline.preview.tables import SUMS
 from shs_pipeline.preview.viewer import Viewer, every_row
 
@@ -58,13 +60,18 @@ _GUARDING = {
 }
 
 
-def application(viewer: Viewer) -> Starlette:
-    """Return the dashboards as one person sees them; `state.viewer` may be replaced while it runs."""
+def application(viewer: Viewer, landing: Landing) -> Starlette:
+    """Return the dashboards as one person sees them; `state.viewer` may be replaced while it runs.
+
+    Args:
+        landing: where the statements of closed months are handed out.
+    """
     app = Starlette(
         routes=[
             Route("/", _first_page),
             Route("/style.css", _style),
             Route("/d/{key}", _dashboard_page),
+            Route("/d/{key}/statement.{ending}", _statement),
             Route("/d/{key}/{card}.csv", _export),
         ],
         middleware=[Middleware(_OwnNameOnly)],
@@ -78,6 +85,7 @@ def application(viewer: Viewer) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.viewer = viewer
+    app.state.landing = landing
     app.state.written = None
     return app
 
@@ -128,6 +136,16 @@ def _export(request: Request) -> Response:
     if request.method == "HEAD":
         pieces.close()
     return _Download(pieces, f"{card.key}.csv")
+
+
+def _statement(request: Request) -> Response:
+    dashboard, ending = _dashboard(request), request.path_params["ending"]
+    if not dashboard.is_statement or ending not in MEDIA_TYPES:
+        raise HTTPException(404)
+    values = filter_values(dashboard, _typed(request))
+    file = statement_file(_viewer(request), request.app.state.landing, values, ending)
+    headers = {**_GUARDING, "Content-Disposition": f'attachment; filename="{file.name}"'}
+    return Response(file.content, headers=headers, media_type=MEDIA_TYPES[ending])
 
 
 def _viewer(request: Request) -> Viewer:

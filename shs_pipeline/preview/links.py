@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.dashboards.model import Card, Dashboard, Value
@@ -76,6 +76,15 @@ def link(spot: Spot, card: Card, column: str, row: Mapping[str, Any]) -> str | N
     query = {key: value for key, value in found.items() if key in known}
     query[BACK] = spot.back if target.key == spot.dashboard.key else _origin(spot)
     return address(target.key, query) + _anchor(target, click.card)
+
+
+def question(viewer: Viewer, about: str) -> str | None:
+    """Return the address that begins a mail to the admins; None where nobody's address is known."""
+    if not viewer.write_to:
+        return None
+    body = f"Payee: {viewer.name}\r\nAbout: {about}\r\n\r\nWhat looks wrong:\r\n"
+    query = urlencode({"subject": "A question about my statement", "body": body}, quote_via=quote)
+    return f"mailto:{quote(','.join(viewer.write_to), safe='@,')}?{query}"
 
 
 def way_back(viewer: Viewer, typed: Typed) -> dict[str, str] | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from shs_pipeline.dashboards.model import Card, Dashboard, Filter, Value
 from shs_pipeline.preview import charts
-from shs_pipeline.preview.links import BACK, Spot, Typed, address, filter_values, link, way_back
+from shs_pipeline.preview.links import BACK, Spot, Typed, address, filter_values, link, question, way_back
+from shs_pipeline.preview.statements import MEDIA_TYPES
 from shs_pipeline.preview.tables import plain_table, table
 from shs_pipeline.preview.values import change_shown, shown
 from shs_pipeline.preview.viewer import Answer, Viewer, ask, ask_for_choices
@@ -50,7 +51,25 @@ def dashboard_content(viewer: Viewer, dashboard: Dashboard, typed: Typed) -> dic
         "kept": {name: value for name, value in kept.items() if value},
         "reset": address(dashboard.key, kept),
         "back": way_back(viewer, typed),
+        "files": _files(spot) if dashboard.is_statement else (),
+        "question": question(viewer, _chosen(spot)) if dashboard.is_statement else None,
     }
+
+
+def _files(spot: Spot) -> list[dict[str, str]]:
+    """Return what the statement is offered as; nothing until an admin has chosen whose it is."""
+    if spot.viewer.audience == "admin" and not spot.values.get("rep"):
+        return []
+    titles = {"pdf": "PDF", "xlsx": "Workbook"}
+    key = spot.dashboard.key
+    return [
+        {"title": titles[ending], "href": address(key, spot.values, f"/statement.{ending}")}
+        for ending in MEDIA_TYPES
+    ]
+
+
+def _chosen(spot: Spot) -> str:
+    return f"statement of {spot.values.get('month') or 'the latest month'}"
 
 
 def _tab(dashboard: Dashboard, typed: Typed) -> str | None:

@@ -8,6 +8,7 @@ import threading
 import uvicorn
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.landing.zone import Landing
 from shs_pipeline.preview.app import ADDRESS, application
 from shs_pipeline.preview.viewer import Viewer
 
@@ -16,6 +17,7 @@ class PreviewServer:
     """Serves the dashboards to one person.
 
     Args:
+        landing: where the statements of closed months are handed out.
         port: 0 for any that is free.
 
     Attributes:
@@ -25,8 +27,8 @@ class PreviewServer:
         ShsError: the port is taken.
     """
 
-    def __init__(self, viewer: Viewer, port: int) -> None:
-        self.app = application(viewer)
+    def __init__(self, viewer: Viewer, landing: Landing, port: int) -> None:
+        self.app = application(viewer, landing)
         try:
             self._socket = socket.create_server((ADDRESS, port))
         except OSError as error:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from shs_pipeline.dashboards.model import Card, Column, Format
-from shs_pipeline.preview.links import Spot, link
+from shs_pipeline.preview.links import Spot, link, question
 from shs_pipeline.preview.values import NUMBERS, shown
 from shs_pipeline.preview.viewer import MOST_ROWS, Answer
 
@@ -22,12 +22,13 @@ _SHORT_TEXT, _LONG_TEXT = 20, 34  # characters, from which on a cell may wrap an
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: its text, its column's title, and the address that it leads to."""
+    """A cell of a table: its text, its column's title, the address it leads to, and its bar's length."""
 
     text: str
     style: str
     title: str
     href: str | None = None
+    share: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def plain_table(card: Card, answer: Answer) -> dict[str, Any]:
 
 def style(how: Format, value: Any = None) -> str:
     """Return the classes of a cell."""
+    if how == "share":
+        return "number share"
     if how in NUMBERS:
         is_negative = isinstance(value, Decimal | int) and value < 0
         return "number negative" if is_negative else "number"
@@ -80,12 +83,16 @@ def style(how: Format, value: Any = None) -> str:
 def _cell(spot: Spot, card: Card, name: str, row: Mapping[str, Any]) -> Cell:
     column = card.columns[name]
     look = style(column.format, row[name])
+    if column.format == "question" and row[name] is not None:
+        href = question(spot.viewer, str(row[name]))
+        return Cell("Ask about it" if href else "", look, column.title, href)
     pale = str(row[card.pale_columns] or "").split(",") if card.pale_columns else ()
     return Cell(
         shown(row[name], column.format),
         f"{look} coming-in" if name in pale else look,
         column.title,
         link(spot, card, name, row),
+        row[name] if column.format == "share" else None,
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from shs_pipeline.dashboards.model import Format
 
-NUMBERS: frozenset[Format] = frozenset(("money", "percent", "rate", "integer", "number"))
+NUMBERS: frozenset[Format] = frozenset(("money", "percent", "rate", "share", "integer", "number"))
 _CENT, _TENTH = Decimal("0.01"), Decimal("0.1")
 
 
@@ -41,6 +41,9 @@ def _number(value: Decimal, how: Format) -> str:
         return f"-${-rounded:,.2f}" if rounded < 0 else f"${abs(rounded):,.2f}"
     if how == "percent":
         return f"{(value * 100).quantize(_TENTH, ROUND_HALF_UP):,f}%"
+    if how == "share":
+        # Cut off: what is not reached yet is never 100%.
+        return f"{(value * 100).quantize(Decimal(1), ROUND_DOWN):f}%"
     if how == "rate":
         # With all its digits, and one at least: whoever computes a payout again needs them.
         percent = (value * 100).normalize()

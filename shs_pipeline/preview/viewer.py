@@ -49,12 +49,14 @@ class Viewer:
 
     Attributes:
         url: connection URL of the person's role; never shown.
+        write_to: addresses of the admins, for questions.
     """
 
     name: str
     role: str
     audience: Audience
     url: str = field(repr=False)
+    write_to: tuple[str, ...] = ()
     _free: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(_CONNECTIONS), repr=False, compare=False
     )
@@ -109,7 +111,15 @@ def find_viewer(
     from shs_pipeline.people.passwords import login_url
 
     audience: Audience = "admin" if login.permission == "admin" else "rep"
-    return Viewer(login.rep_name, login.role_name, audience, login_url(database_url, login.role_name, secret))
+    url = login_url(database_url, login.role_name, secret)
+    return Viewer(login.rep_name, login.role_name, audience, url, _admins(owner, secrets))
+
+
+def _admins(owner: psycopg.Connection, secrets: SecretStore) -> tuple[str, ...]:
+    from shs_pipeline.people.listing import list_access
+
+    listed = list_access(owner, secrets)
+    return tuple(one.email for one in listed if one.permission == "admin" and one.role_name and one.email)
 
 
 def _login(owner: psycopg.Connection, secrets: SecretStore, person: str | None) -> Login:

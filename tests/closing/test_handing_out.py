@@ -10,11 +10,18 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
+from openpyxl import load_workbook
 
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.closing.handing_out import hand_out
 from shs_pipeline.closing.verifying import verify
 from shs_pipeline.landing.zone import Landing
+from shs_pipeline.people.access import drop_logins, sync_logins
+from shs_pipeline.preview.statements import statement_file
+from shs_pipeline.preview.viewer import find_viewer
+from shs_pipeline.settings.secret_store import FileSecrets
 from tests.conftest import _fresh_database
 from tests.helpers.closed_house import JANUARY, House, closed, opened
 
@@ -128,3 +135,34 @@ def _check_verification(house: House, landing: Landing, paid: Path) -> None:
             "The ledger in the database is not the one of receipt 1."
             in verify(house.connection, landing).faults
         )
+
+
+def test_the_preview_serves_each_person_their_own_statement_as_it_was_handed_out(
+    house: House, tmp_path: Path
+) -> None:
+    landing, secrets = Landing((tmp_path / "landing").as_uri()), FileSecrets(tmp_path / "secrets.json")
+    owner = psycopg.connect(house.url, autocommit=True)
+    try:
+        sync_logins(owner, secrets)
+        ann, head = (find_viewer(owner, secrets, house.url, name) for name in ("Ann Gray", "Ada Head"))
+        with pytest.raises(ShsError, match=r"paid/2025-01-\d/statements/P-ANN.pdf is not in the landing"):
+            statement_file(ann, landing, {"month": "2025-01"}, "pdf")
+        landing.write("paid/2025-01-2/statements/P-ANN.pdf", b"Ann's")
+        landing.write("paid/2025-01-2/statements/P-BO.pdf", b"Bo's")
+
+        closed_one = statement_file(ann, landing, {"month": "2025-01"}, "pdf")
+        assert (closed_one.name, closed_one.content) == ("statement-2025-01-P-ANN-2.pdf", b"Ann's")
+        open_one = statement_file(ann, landing, {}, "xlsx")
+        assert open_one.name == "statement-2025-02-P-ANN-provisional.xlsx"
+        assert "Bo Marsh" not in str(list(load_workbook(io.BytesIO(open_one.content)).active.values))
+        assert statement_file(ann, landing, {}, "pdf").content.startswith(b"%PDF")
+
+        with pytest.raises(ShsError, match="no such statement for you"):
+            statement_file(ann, landing, {"month": "2025-01", "rep": "Bo Marsh"}, "pdf")
+        with pytest.raises(ShsError, match="Choose a rep"):
+            statement_file(head, landing, {"month": "2025-01"}, "pdf")
+        of_bo = statement_file(head, landing, {"month": "2025-01", "rep": "Bo Marsh"}, "pdf")
+        assert of_bo.content == b"Bo's"
+    finally:
+        drop_logins(owner, secrets)
+        owner.close()

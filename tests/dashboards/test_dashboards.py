@@ -72,10 +72,10 @@ def read(content: dict[str, Any]) -> Dashboard:
 # --- what must hold ------------------------------------------------------------------------
 
 
-def test_there_are_the_seven_dashboards_in_order() -> None:
+def test_there_are_the_eight_dashboards_in_order() -> None:
     assert [one.key for one in load_dashboards()] == [
-        "sales_performance", "commission_report", "payout_explained", "sale_lines", "sales_history", "admin",
-        "explore",
+        "my_statement", "sales_performance", "commission_report", "payout_explained", "sale_lines",
+        "sales_history", "admin", "explore",
     ]  # fmt: skip
     assert "admin" not in [one.key for one in dashboards_for("rep")]
 
@@ -287,6 +287,9 @@ def people(built: Zone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         drop_logins(owner, secrets)
 
 
+SILENT = ("rejected_files", "repeated_lines", "changes")
+
+
 def answers(viewer: Viewer, key: str, card: str, **values: Any) -> list[dict[str, Any]]:
     """The rows of a card as mappings."""
     (dashboard,) = [one for one in dashboards_for(viewer.audience) if one.key == key]
@@ -309,9 +312,10 @@ def test_every_card_answers_with_and_without_filters(
         for card in dashboard.cards:
             rows = answers(people[audience], dashboard.key, card.key)
             answers(people[audience], dashboard.key, card.key, **chosen)
-            # A rep need not have a sale line of every source; no file is rejected, and no sale is in two.
+            # A rep need not have a sale line of every source; no file is rejected, no sale is in two, and
+            # nothing was ever closed, so that nothing changed afterwards.
             may_be_silent = audience == "rep" and card.key.startswith("lines_of_")
-            if not rows and not may_be_silent and card.key not in ("rejected_files", "repeated_lines"):
+            if not rows and not may_be_silent and card.key not in SILENT:
                 silent.append(card.key)
     assert not silent
 
@@ -520,3 +524,43 @@ def test_every_kind_of_rejected_file_is_on_the_first_card(published: Zone, tmp_p
     assert all(row["problem"] and row["remedy"] and row["since"] for row in rows.values())
     assert rows["incoming/cygnus/2025-04/broken.xlsx"]["month"] == date(2025, 4, 1)
     assert [row["path"] for row in one] == ["incoming/cygnus/2025-04/broken.xlsx"]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_a_statement_adds_up_from_its_lines_to_what_is_paid(
+    people: dict[Audience, Viewer], audience: Audience
+) -> None:
+    def ask(card: str) -> list[dict[str, Any]]:
+        return answers(people[audience], "my_statement", card, month="2025-02", rep=REP)
+
+    amounts = {row["part"]: row["amount"] for row in ask("parts")}
+    lines = ask("lines")
+    sums = {kind: [row for row in lines if row["row_kind"] == kind] for kind in (None, "subtotal", "total")}
+    (year,) = (row for row in ask("months_of_the_year") if row["month_key"] == "2025-02")
+
+    assert len(sums[None]) > 3
+    assert sum(row["paid"] for row in sums[None]) == sums["total"][0]["paid"] == amounts["Earned"]
+    for subtotal in sums["subtotal"]:
+        own = [row for row in sums[None] if row["line_key"] == subtotal["line_key"]]
+        assert sum(row["paid"] for row in own) == subtotal["paid"]
+        assert sum(row["sales_actual"] or 0 for row in own) == subtotal["sales_actual"]
+    assert amounts["Paid"] == ask("paid")[0]["paid"] == year["paid"] > 0
+    for row in sums[None]:
+        if row["rate"] is not None:
+            assert abs(row["paid"] - row["rev_actual"] * row["rate"]) <= Decimal("0.01"), row
+
+
+def test_what_waits_for_tier_2_is_what_the_payouts_hold_back(
+    people: dict[Audience, Viewer],
+) -> None:
+    rows = answers(people["admin"], "my_statement", "towards_tier_2")
+    with people["admin"].reading() as connection:
+        latest = connection.execute(
+            "select distinct on (payee_id, product_line_id) rep_name, product_line, releasable_balance"
+            " from marts.commission_payouts where commission_month >= '2025-01-01'"
+            " order by payee_id, product_line_id, commission_month desc"
+        ).fetchall()
+
+    assert {(row["rep_name"], row["product_line"]): row["waiting"] or 0 for row in rows} == {
+        (rep, line): amount for rep, line, amount in latest
+    }

@@ -21,7 +21,8 @@ READERS = {"rep", "everyone", "admin", "owner"}
 # It is written by the publication itself, which contracts do not know.
 WITHOUT_CONTRACT = {"publications"}
 DASHBOARDS = {
-    "Sales performance", "Commission report", "Payout explained", "Sales history", "Admin", "Explore",
+    "My statement", "Sales performance", "Commission report", "Payout explained", "Sales history", "Admin",
+    "Explore",
 }  # fmt: skip
 COMMANDS = {"shs explain", "shs diff", "shs demo", "shs close", "shs statement"}
 
@@ -97,11 +98,11 @@ def unread(marts: Mapping[str, Node], exposures: Node) -> set[str]:
 
 def test_dbt_parses_the_project_without_a_database_and_finds_all_marts(manifest: Node) -> None:
     wanted = {
-        "harmonised_sales", "commission_payouts", "payout_explanations", "sales_performance_monthly",
-        "company_performance_monthly", "uncredited_sales", "upload_status", "upload_detail", "people",
-        "publications", "published_names", "published_slices", "revenue_months", "rejected_files",
-        "upload_files", "repeated_lines", "pay_periods", "close_checklist", "statements", "statement_items",
-        "statement_lines", "payroll", "reference_findings",
+        "harmonised_sales", "commission_payouts", "payout_explanations", "tier_progress",
+        "sales_performance_monthly", "company_performance_monthly", "uncredited_sales", "upload_status",
+        "upload_detail", "people", "publications", "published_names", "published_slices", "revenue_months",
+        "rejected_files", "upload_files", "repeated_lines", "pay_periods", "close_checklist", "statements",
+        "statement_items", "statement_lines", "payroll", "reference_findings",
         *(f"sales_history_{source}" for source in SOURCE_NAMES),
     }  # fmt: skip
 

@@ -34,6 +34,10 @@ RULES: Mapping[str, Sequence[str]] = {
     "year rollover without carry-over": ["year_rollover_carries_nothing_over"],
     "return after crossing": ["return_after_crossing_leaves_tier_2_open"],
     "return before crossing": ["return_before_crossing_puts_the_crossing_off"],
+    "how far tier 2 is": [
+        "progress_says_what_is_missing_and_when_it_is_reached",
+        "no_threshold_means_that_nothing_waits",
+    ],
     "gap months": ["gap_months_are_passed_over"],
     "late-paid line in a later month": [
         "late_paid_line_counts_in_the_month_in_which_it_is_paid",

@@ -30,6 +30,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from starlette.testclient import TestClient
 
 from shs_pipeline.base.errors import ShsError
@@ -37,6 +38,7 @@ from shs_pipeline.dashboards.model import Audience, Format
 from shs_pipeline.dashboards.reading import dashboards_for, load_dashboards
 from shs_pipeline.database.faults import older_tables
 from shs_pipeline.landing.names import SOURCE_NAMES
+from shs_pipeline.landing.zone import Landing
 from shs_pipeline.people.access import drop_logins, sync_logins
 from shs_pipeline.preview.server import PreviewServer
 from shs_pipeline.preview.values import change_shown, shown
@@ -52,15 +54,15 @@ if TYPE_CHECKING:
 
 REP = "Dana Whitfield"
 AUDIENCES: tuple[Audience, ...] = ("rep", "admin")
-PHONE_PICTURES = [("sales_performance", "rep"), ("payout_explained", "rep")]
+PHONE_PICTURES = [("my_statement", "rep"), ("sales_performance", "rep"), ("payout_explained", "rep")]
 SHS = str(Path(sys.executable).with_name("shs"))
 
 
 class Site:
     """A preview: its pages are asked for directly, its server by browsers."""
 
-    def __init__(self, viewer: Viewer) -> None:
-        self.server = PreviewServer(viewer, 0)
+    def __init__(self, viewer: Viewer, landing: str = "file:///nowhere") -> None:
+        self.server = PreviewServer(viewer, Landing(landing), 0)
         self.viewer = viewer
         self.client = TestClient(self.server.app, self.server.url, False, follow_redirects=False)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -110,8 +112,8 @@ def sites(built: Zone, secrets: FileSecrets) -> Iterator[dict[Audience, Site]]:
     with psycopg.connect(built.database_url, autocommit=True) as owner:
         sync_logins(owner, secrets)
         found: dict[Audience, Site] = {
-            "rep": Site(find_viewer(owner, secrets, built.database_url, REP)),
-            "admin": Site(find_viewer(owner, secrets, built.database_url, None)),
+            "rep": Site(find_viewer(owner, secrets, built.database_url, REP), built.url),
+            "admin": Site(find_viewer(owner, secrets, built.database_url, None), built.url),
         }
         yield found
         for site in found.values():
@@ -543,7 +545,8 @@ def test_a_viewer_can_write_nothing(sites: dict[Audience, Site]) -> None:
 
 
 def test_a_card_whose_sql_fails_says_so_and_the_others_answer(sites: dict[Audience, Site]) -> None:
-    card = dashboards_for("admin")[0].cards[1]
+    (page,) = (one for one in dashboards_for("admin") if one.key == "sales_performance")
+    card = page.cards[1]
     with sites["admin"].viewer.reading() as connection:
         failed = ask(connection, card.model_copy(update={"sql": "select nothing from marts.people"}), {})
         other = ask(connection, card.model_copy(update={"sql": "select 1 as a, 2 as b"}), {})
@@ -679,6 +682,7 @@ def test_a_reader_who_leaves_an_export_gives_the_connection_back(monkeypatch: py
 def test_a_signal_ends_it_whatever_question_still_runs(number: signal.Signals) -> None:
     program = """
 import time
+from shs_pipeline.landing.zone import Landing
 from shs_pipeline.preview import app, server, viewer
 
 def endless(*_):
@@ -686,7 +690,7 @@ def endless(*_):
     time.sleep(600)
 
 app.dashboard_content = endless
-preview = server.PreviewServer(viewer.Viewer("A", "a", "admin", ""), 0)
+preview = server.PreviewServer(viewer.Viewer("A", "a", "admin", ""), Landing("file:///nowhere"), 0)
 print(preview.port, flush=True)
 preview.serve_forever()
 """
@@ -751,7 +755,7 @@ def test_a_login_that_ended_is_a_page_that_says_so(sites: dict[Audience, Site]) 
 def test_a_taken_port_is_said(sites: dict[Audience, Site]) -> None:
     server = sites["admin"].server
     with pytest.raises(ShsError, match=rf"Port {server.port} of this machine cannot be used"):
-        PreviewServer(sites["admin"].viewer, server.port)
+        PreviewServer(sites["admin"].viewer, Landing("file:///nowhere"), server.port)
 
 
 # --- in a browser --------------------------------------------------------------------------
@@ -772,6 +776,8 @@ def test_every_dashboard_stands_in_a_browser(
             assert page.locator("h1").inner_text() == dashboard.title
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert page.evaluate(_CUT) == []
+            # Contrast, names for screen readers, order of headings: WCAG 2 A and AA, and best practices.
+            assert Axe().run(page).response["violations"] == []
             for image in page.locator("section img").all():
                 assert image.evaluate("image => image.complete && image.naturalWidth > 100")
                 # A chart that is shrunk to a third has labels that nobody can read.

@@ -5,6 +5,7 @@
 -- depends_on: {{ ref('company_performance_monthly') }}
 -- depends_on: {{ ref('uncredited_sales') }}
 -- depends_on: {{ ref('payout_explanations') }}
+-- depends_on: {{ ref('tier_progress') }}
 -- depends_on: {{ ref('published_slices') }}
 -- depends_on: {{ ref('people') }}
 -- depends_on: {{ ref('published_names') }}
