@@ -31,6 +31,18 @@ _EARLIER: LiteralString = """
             )
         )
 """
+_OPENED_AGAIN: LiteralString = """
+    select min(pay_period) from (
+        select distinct on (pay_period) pay_period, kind from ledger.closes order by pay_period, close_no desc
+    ) as last_words
+    where kind = 'reopened' and pay_period < %s
+        and exists (
+            select from reference.pay_periods as listed
+            inner join ops.files using (file_id)
+            where files.status = 'loaded' and listed.state = 'open'
+                and listed.commission_month = last_words.pay_period
+        )
+"""
 
 
 def check_close(connection: psycopg.Connection, found: Checklist, pay_date: date | None) -> None:
@@ -57,8 +69,10 @@ def check_close(connection: psycopg.Connection, found: Checklist, pay_date: date
             "What changes in it is restated in the open month.",
         )
     row = connection.execute(_FIRM, [month]).fetchone()
-    if row is None and closed:
-        (earlier,) = connection.execute(_EARLIER, [month]).fetchone() or (None,)
+    if row is None:
+        # Before the first close, earlier months count as paid elsewhere, unless they were opened again.
+        query = _EARLIER if closed else _OPENED_AGAIN
+        (earlier,) = connection.execute(query, [month]).fetchone() or (None,)
         if earlier is not None:
             row = (f"{month_text(earlier)} has lines or adjustments and is still open.",
                    f"Close {month_text(earlier)} first.")  # fmt: skip
