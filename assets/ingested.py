@@ -114,7 +114,9 @@ def _ingest(
         for folder, report in done:
             _tell(context, key, folder, report, is_failing=trouble is not None)
         if trouble is not None:
-            raise trouble
+            # No build follows that would tell it.
+            with warehouse.bucket_told():
+                raise trouble
     return dg.MaterializeResult(asset_key=key)
 
 

@@ -44,14 +44,7 @@ def marts_assets(project: Path) -> dg.AssetsDefinition:
         test["id"]: dg.AssetCheckSpec(test["name"], asset=dg.AssetKey(test["key"])) for test in graph["tests"]
     }
 
-    @dg.multi_asset(
-        name="marts",
-        specs=[_spec(model) for model in graph["models"]],
-        check_specs=list(checks.values()),
-        can_subset=True,
-    )
-    def build(context: dg.AssetExecutionContext, config: MartsConfig, warehouse: Warehouse) -> Iterator[Any]:
-        is_accepted = config.accept or context.run.tags.get(ACCEPT_TAG) is not None
+    def run(context: dg.AssetExecutionContext, is_accepted: bool, warehouse: Warehouse) -> Iterator[Any]:
         with said_in_a_sentence():
             if read_back := warehouse.read_back():
                 context.log.info(read_back.in_words())
@@ -71,6 +64,18 @@ def marts_assets(project: Path) -> dg.AssetsDefinition:
         with said_in_a_sentence():
             for one in warehouse.hand_out():
                 context.log.info("Handed out: %s/", one.folder)
+
+    @dg.multi_asset(
+        name="marts",
+        specs=[_spec(model) for model in graph["models"]],
+        check_specs=list(checks.values()),
+        can_subset=True,
+    )
+    def build(context: dg.AssetExecutionContext, config: MartsConfig, warehouse: Warehouse) -> Iterator[Any]:
+        is_accepted = config.accept or context.run.tags.get(ACCEPT_TAG) is not None
+        # Told last, and also of a build that is held or fails.
+        with warehouse.bucket_told():
+            yield from run(context, is_accepted, warehouse)
 
     return build
 

@@ -1,7 +1,7 @@
 """The resource behind every asset: where to read from and to load into."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import dagster as dg
 
@@ -16,6 +16,7 @@ from shs_pipeline.notices.texts import FailedRun
 from shs_pipeline.people.access import logins_from_settings
 from shs_pipeline.people.changes import LoginChange
 from shs_pipeline.settings.settings import Settings, load_settings
+from shs_pipeline.system.start_here.writing import bucket_told
 
 
 class Warehouse(dg.ConfigurableResource):
@@ -58,6 +59,10 @@ class Warehouse(dg.ConfigurableResource):
             ShsError: the settings or the database are not usable.
         """
         return marts_from_settings(self.settings(), run_id, accepted_by=accepted_by)
+
+    def bucket_told(self) -> AbstractContextManager[None]:
+        """Bring `START HERE.xlsx` and what else the system writes into the bucket up to date behind a run."""
+        return bucket_told(self.settings())
 
     def hand_out(self) -> list[HandedOut]:
         """Write what was closed into the landing zone, where an earlier run has not.

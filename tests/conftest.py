@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from types import CodeType
 from typing import Any
 from urllib.parse import unquote
 
@@ -81,6 +82,25 @@ def _reading_processes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a reading process that is no longer needed to the next reader: a new one imports for seconds."""
     monkeypatch.setattr(FileReader, "start", kept_processes.start)
     monkeypatch.setattr(FileReader, "close", kept_processes.close)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_are_compiled_once() -> Iterator[None]:
+    """Compile each of dbt's templates once in a test process, not once in each of its many builds."""
+    from dbt_common.clients.jinja import MacroFuzzEnvironment
+
+    really_compile = MacroFuzzEnvironment.compile
+    compiled: dict[tuple[object, ...], CodeType] = {}
+
+    def compile_once(self: MacroFuzzEnvironment, source: str, *more: Any, **named: Any) -> CodeType:
+        key = (source, *more, *sorted(named.items()))
+        if key not in compiled:
+            compiled[key] = really_compile(self, source, *more, **named)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MacroFuzzEnvironment, "compile", compile_once)
+        yield
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ LANDING = "landing"
 _EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 # Not `rejected/` and `paid/`, where the system itself writes.
 _WATCHED = ("incoming", "reference")
+_START_HERE = "START HERE.xlsx"
 # What is paid is decided here.
 _OF_FINANCE = ("reference/pay_periods.xlsx", "incoming/adjustments")
 _DAYS_OF_YEAR = 365.25
@@ -288,7 +289,7 @@ class Data(Stack):
             "drop-files",
             "Drop files for the sales tracker, and read what was rejected",
             Right(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], self._below(*_WATCHED), why),
-            Right(["s3:GetObject"], self._below("rejected"), why),
+            Right(["s3:GetObject"], self._below("rejected", _START_HERE), why),
             Right(["s3:PutObject", "s3:DeleteObject"], self._below(*_OF_FINANCE), why, is_refused=True),
         )
 
@@ -300,7 +301,7 @@ class Data(Stack):
             "finance",
             "Close months, hand in adjustments, drop files, and read what was paid",
             Right(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], self._below(*_WATCHED), why),
-            Right(["s3:GetObject"], self._below("rejected", "paid"), why),
+            Right(["s3:GetObject"], self._below("rejected", "paid", _START_HERE), why),
         )
 
     def _below(self, *folders: str) -> list[str]:

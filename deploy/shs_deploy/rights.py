@@ -26,8 +26,9 @@ def read_landing(data: Data) -> list[Right]:
 
 def write_landing(data: Data) -> list[Right]:
     """Return the rights to put and remove error workbooks, and to put what else the system makes."""
-    folders = ("rejected", "paid", "reference/current")
-    rejected, *made = (f"{data.landing_arn}/{LANDING}/{folder}/*" for folder in folders)
+    # `.keep` stands for the folder of a month that is waited for; what admins dropped there is out of reach.
+    places = ("rejected/*", "paid/*", "reference/current/*", "incoming/*/.keep", "START HERE.xlsx")
+    rejected, *made = (f"{data.landing_arn}/{LANDING}/{place}" for place in places)
     return [
         Right(["s3:PutObject", "s3:DeleteObject"], [rejected], _ANY_FILE),
         Right(["s3:PutObject"], made, _ANY_FILE),

@@ -236,7 +236,7 @@ def test_who_drops_files_may_do_just_that_and_decides_nothing_that_is_paid(each:
         *("kms:Decrypt", "kms:GenerateDataKey"),
     }
     assert folders(statements, "s3:GetObject") == {
-        "landing/incoming/*", "landing/reference/*", "landing/rejected/*",
+        "landing/incoming/*", "landing/reference/*", "landing/rejected/*", "landing/START HERE.xlsx",
     }  # fmt: skip
     for action in ("s3:PutObject", "s3:DeleteObject"):
         assert folders(statements, action) == {"landing/incoming/*", "landing/reference/*"}
@@ -251,7 +251,7 @@ def test_finance_closes_months_and_reads_but_never_writes_what_was_paid(each: Wr
     for action in ("s3:PutObject", "s3:DeleteObject"):
         assert folders(statements, action) == {"landing/incoming/*", "landing/reference/*"}
         assert folders(statements, action, "Deny") == set()
-    assert "landing/paid/*" in folders(statements, "s3:GetObject")
+    assert {"landing/paid/*", "landing/START HERE.xlsx"} <= folders(statements, "s3:GetObject")
 
 
 def test_mail_is_sent_by_a_user_who_can_send_from_one_address_only(small: Written, medium: Written) -> None:

@@ -196,6 +196,8 @@ def test_a_run_writes_what_it_makes_and_its_logs_and_nothing_else_into_buckets(
         "landing/rejected/*",
         "landing/paid/*",
         "landing/reference/current/*",
+        "landing/incoming/*/.keep",
+        "landing/START HERE.xlsx",
         "dagster/*",
     }
     (deleting,) = may(each.statements("RunRole"), "s3:DeleteObject")

@@ -65,6 +65,7 @@ def close(
     """
     from shs_pipeline.cli.arguments import month_typed
     from shs_pipeline.cli.terminal import check_agreed, results
+    from shs_pipeline.closing.asking import check_close, check_reopen
     from shs_pipeline.closing.workbook import Wish
     from shs_pipeline.ingest.job import open_job
     from shs_pipeline.settings.settings import load_settings
@@ -81,7 +82,10 @@ def close(
         return
     if reopen and not note:
         raise ShsError("A month is opened again only with a reason.", "Add --note TEXT.")
-    if not reopen:
+    if reopen:
+        job.query(lambda connection: check_reopen(connection, wanted))
+    else:
+        job.query(lambda connection: check_close(connection, found, day))
         _check_close(job, found, approved_by, note)
     if not yes:
         check_agreed(f"{'Open' if reopen else 'Close'} {month}?")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from shs_pipeline.marts.line_changes import LineChange
-    from shs_pipeline.marts.payout_diff import Comparison, Part, PayoutChange
+    from shs_pipeline.marts.payout_diff import Comparison, PayoutChange
     from shs_pipeline.marts.payout_states import Line
 
 PANEL = "Data"
@@ -151,6 +151,7 @@ def _show_change(console: Console, change: PayoutChange, most: int) -> None:
     from shs_pipeline.base.months import month_text
     from shs_pipeline.base.wording import dollars
     from shs_pipeline.cli.terminal import say
+    from shs_pipeline.marts.payout_diff import part_in_words
     from shs_pipeline.marts.settlements import settled_in_words
 
     before = dollars(change.before) if change.before is not None else "no payout"
@@ -159,7 +160,7 @@ def _show_change(console: Console, change: PayoutChange, most: int) -> None:
     say(console, f"\n{title}: {before} before, {after} now, {_signed(change.difference)}", "bold")
     for part in change.parts:
         amount = _signed(part.amount) if part.amount else ""
-        say(console, f"  {amount:>12}  {_part_words(part)}")
+        say(console, f"  {amount:>12}  {part_in_words(part)}")
         for found in part.lines[:most]:
             say(console, f"      {_signed(found.amount):>12}  {_line_words(found)}", "dim")
         rest = part.lines[most:]
@@ -168,12 +169,6 @@ def _show_change(console: Console, change: PayoutChange, most: int) -> None:
             say(console, f"      {_signed(more):>12}  … {len(rest)} more", "dim")
     for settled in change.settled:
         say(console, f"  {settled_in_words(settled)}")
-
-
-def _part_words(part: Part) -> str:
-    from shs_pipeline.base.wording import count_of
-
-    return f"{count_of(len(part.lines), 'line')} {part.words}" if part.lines else part.words
 
 
 def _line_words(found: LineChange) -> str:

@@ -42,11 +42,12 @@ def build(
     from shs_pipeline.marts.build import marts_from_settings
     from shs_pipeline.marts.guard import HeldBuildError
     from shs_pipeline.people.access import logins_from_settings
+    from shs_pipeline.system.start_here.writing import bucket_told
 
     if read_back := read_back_from_settings(settings):
         say(console, read_back.in_words(), "bold")
     try:
-        with remarks().status("Building the marts"):
+        with remarks().status("Building the marts"), bucket_told(settings):
             report = marts_from_settings(
                 settings, job.run_id, full_refresh=full_refresh, accepted_by=accepted_by
             )

@@ -98,7 +98,7 @@ def _export(
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.reference.export import workbooks_of
 
-    books = workbooks_of(current)
+    books = workbooks_of(current, {})
     console = results()
     if at is not None:
         say(console, f"The reference tables as they were at {at:%Y-%m-%d %H:%M} UTC:")

@@ -129,10 +129,12 @@ def _run(
     from shs_pipeline.cli.held import this_user
     from shs_pipeline.cli.marts import build
     from shs_pipeline.cli.terminal import say, shown_progress
+    from shs_pipeline.system.start_here.writing import tell_bucket
 
     with shown_progress("Looking for changes") as progress:
         reports = _ingest(job, progress, everything, names)
     if not reports and not job.query(_has_files):
+        tell_bucket(settings)
         _show_first_steps(console, settings)
         return False
     if not reports:
@@ -270,20 +272,13 @@ def show_rejection(
     """Print a rejected file with its first error and where all of them are."""
     from shs_pipeline.base.wording import shown_address
     from shs_pipeline.cli.terminal import say
+    from shs_pipeline.ingest.overview import placed
 
     more = f" (and {errors - 1} more)" if errors > 1 else ""
     say(console, f"  {path}", "bold", is_copied=True)
     say(console, f"    {placed(first)}{first.problem} {first.remedy}{more}")
     if error_workbook:
         say(console, f"    Error workbook: {shown_address(error_workbook)}", "dim", is_copied=True)
-
-
-def placed(found: FileError | Problem) -> str:
-    """Return where an error is, as the beginning of its sentence; empty for the file as a whole."""
-    parts = (found.sheet, f"row {found.row}" if found.row else None, found.column)
-    place = ", ".join(part for part in parts if part)
-    value = f" ({found.value})" if found.value and place else ""
-    return f"{place}{value}: " if place else ""
 
 
 def _show_withdrawn(console: Console, reports: Iterable[FolderReport]) -> None:

@@ -104,7 +104,7 @@ def open_period(connection: psycopg.Connection) -> OpenPeriod | None:
     if not closed:
         return None
     month, pay_date = next(((each, day) for state, each, day in months if state == "open"), (None, None))
-    obstacles = [obstacle for obstacle in _obstacles(connection) if obstacle.pay_period == month]
+    obstacles = [obstacle for obstacle in obstacles_now(connection) if obstacle.pay_period == month]
     return OpenPeriod(closed[-1], month, pay_date, obstacles)
 
 
@@ -147,10 +147,25 @@ def holding_now(connection: psycopg.Connection) -> Sequence[Obstacle]:
     """Return what holds up the closes that pay_periods asks for, by month."""
     if not has_closes(connection):
         return []
-    return [obstacle for obstacle in _obstacles(connection) if obstacle.is_holding]
+    return [obstacle for obstacle in obstacles_now(connection) if obstacle.is_holding]
 
 
-def _obstacles(connection: psycopg.Connection) -> Sequence[Obstacle]:
+def month_to_close(connection: psycopg.Connection) -> date | None:
+    """Return the month that is to be closed next: the earliest open one after the last that was closed.
+
+    Before the first close it is the last month that every source has loaded, since nothing says which one is
+    closed first. None where no such month has lines.
+    """
+    row = connection.execute(
+        "select case when bool_or(state = 'closed') then min(pay_period) filter (where state = 'open')"
+        " else (select (max(month) filter (where is_last_complete) + interval '1 month')::date"
+        " from marts.revenue_months) end from marts.pay_periods"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def obstacles_now(connection: psycopg.Connection) -> Sequence[Obstacle]:
+    """Return what the closes of all months have to answer, by month."""
     with connection.cursor(row_factory=class_row(Obstacle)) as cursor:
         return cursor.execute(
             "select pay_period, kind, problem, remedy, is_waivable, is_holding from marts.close_checklist"
@@ -183,7 +198,7 @@ def read_checklist(connection: psycopg.Connection, month: date) -> Checklist:
     return Checklist(
         month,
         state[0] if state else "",
-        [obstacle for obstacle in _obstacles(connection) if obstacle.pay_period == month],
+        [obstacle for obstacle in obstacles_now(connection) if obstacle.pay_period == month],
         uncredited,
         payees,
         [words for (words,) in restated],

@@ -76,6 +76,29 @@ create table if not exists ops.written (
     written_at timestamptz not null default now()
 );
 
+create table if not exists ops.unwritten (
+    is_only boolean primary key default true check (is_only),
+    problem text not null,
+    remedy text not null,
+    tried_at timestamptz not null default now()
+);
+
+create table if not exists ops.payout_changes (
+    publication_id bigint not null,
+    change_no integer not null,
+    payee_id text not null,
+    rep_name text not null,
+    product_line text not null,
+    words text not null,
+    payout_before numeric(15, 2),
+    payout_now numeric(15, 2),
+    amount numeric(15, 2) not null,
+    is_new boolean not null,
+    commission_month date,
+    published_at timestamptz not null,
+    primary key (publication_id, change_no)
+);
+
 create table if not exists ops.file_errors (
     file_id bigint not null references ops.files on delete cascade,
     error_no integer not null,
@@ -205,6 +228,7 @@ create table if not exists ops.logins (
 );
 
 alter table ops.logins add column if not exists payee_id text;
+alter table ops.logins add column if not exists last_login_at timestamptz;
 
 create table if not exists ops.impersonators (
     role_name text primary key
@@ -336,7 +360,11 @@ comment on table ops.arrivals is 'Who put which version of a file into the bucke
 comment on column ops.arrivals.etag is 'Without quotes, as events write it.';
 comment on sequence ops.changes is 'Counts the changes of the books.';
 comment on column ops.files.blocked_by is 'The file for whose sake this one is rejected as a copy.';
-comment on table ops.written is 'The copies of reference workbooks that the system writes; never read.';
+comment on table ops.written is
+    'START HERE.xlsx and the copies of reference workbooks that the system writes; never read.';
+comment on table ops.payout_changes is
+    'What each of the last publications changed in the payouts, in words, noted right after it.';
+comment on table ops.unwritten is 'Why the last run could not write them; empty when it could.';
 comment on column ops.written.made_from is 'Checksum of what the copy follows from.';
 comment on table ops.file_errors is 'Every error and warning found in a dropped file.';
 comment on table ops.folders is 'The state of each folder of the bucket that was last ingested.';
@@ -349,6 +377,7 @@ comment on column ops.holds.accepted_by is 'Who accepted it; null where it was n
 comment on column ops.holds.publication_id is 'The publication with which it ended.';
 comment on table ops.logins is 'The login roles of people.';
 comment on column ops.logins.payee_id is 'Whose login it is; null in an older one until roles follow.';
+comment on column ops.logins.last_login_at is 'Last login to Metabase, as its last apply saw it.';
 comment on column ops.logins.secret_name is 'The name of the password where SHS_SECRETS keeps it.';
 comment on column ops.logins.must_end_sessions is 'Sessions from before a change are still to be ended.';
 comment on table ops.impersonators is

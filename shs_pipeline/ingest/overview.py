@@ -15,6 +15,8 @@ from shs_pipeline.landing.names import ADJUSTMENTS, INCOMING_NAMES, REFERENCE_NA
 if TYPE_CHECKING:
     import psycopg
 
+    from shs_pipeline.files.reading import Problem
+
 MONTHS_SHOWN = 12
 
 MonthState = Literal["loaded", "rejected", "both", "missing", "nothing"]
@@ -190,6 +192,14 @@ def rejected_now(connection: psycopg.Connection) -> list[RejectedFile]:
         RejectedFile(file_id, path, name, count, workbook or "", FileError(*error))
         for file_id, path, name, count, workbook, *error in rows
     ]
+
+
+def placed(found: FileError | Problem) -> str:
+    """Return where an error is, as the beginning of its sentence; empty for the file as a whole."""
+    parts = (found.sheet, f"row {found.row}" if found.row else None, found.column)
+    place = ", ".join(part for part in parts if part)
+    value = f" ({found.value})" if found.value and place else ""
+    return f"{place}{value}: " if place else ""
 
 
 def errors_of(connection: psycopg.Connection, file_id: int) -> list[FileError]:

@@ -192,23 +192,27 @@ def _file(key: str, entry: os.DirEntry[str]) -> Iterator[Drop]:
         if entry.is_symlink():
             yield _unreadable(key, "is a broken link.", is_folder=False)
         return
-    modified = datetime.fromtimestamp(found.st_mtime, UTC)
-    owner = owner_of(found.st_uid)
-    etag = etag_of(found)
+    drop = drop_of_stat(key, found)
     if not stat.S_ISREG(found.st_mode):
         yield _unreadable(key, "is not a file but a pipe, a socket or a device.", is_folder=False)
     elif not _may_read(entry.path):
         problem = f"{shown(key)} cannot be read by the user that runs this system (permission denied)."
         remedy = "Give that user permission to read it."
         # Another etag than it has when it may be read, since a changed right changes no time.
-        yield Drop(key, found.st_size, f"{etag} unread", modified, key, problem, remedy, actor=owner)
+        yield replace(drop, etag=f"{drop.etag} unread", problem=problem, remedy=remedy)
     else:
-        yield Drop(key, found.st_size, etag, modified, key, actor=owner)
+        yield drop
 
 
 def etag_of(found: os.stat_result) -> str:
     """Return the etag of a file in a folder, as obstore writes it: so the books know older ones, too."""
     return f'"{found.st_ino:x}-{found.st_mtime_ns // 1000:x}-{found.st_size:x}"'
+
+
+def drop_of_stat(key: str, found: os.stat_result) -> Drop:
+    """Return a file of a folder as the system describes it."""
+    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+    return Drop(key, found.st_size, etag_of(found), modified, key, actor=owner_of(found.st_uid))
 
 
 @lru_cache(maxsize=1000)
@@ -290,14 +294,15 @@ def _listed_by_obstore(store: ObjectStore, under: str) -> Iterator[Drop]:
     if not under:
         # These grow with time and are never read.
         top = obstore.list_with_delimiter(store)
-        yield from map(_of_meta, top["objects"])
+        yield from map(drop_of_meta, top["objects"])
         prefixes = [prefix for prefix in top["common_prefixes"] if prefix not in OURS]
     for prefix in prefixes:
         for chunk in obstore.list(store, prefix=prefix, chunk_size=1000):
-            yield from map(_of_meta, chunk)
+            yield from map(drop_of_meta, chunk)
 
 
-def _of_meta(meta: Any) -> Drop:
+def drop_of_meta(meta: Any) -> Drop:
+    """Return a file as obstore describes it."""
     path = meta["path"]
     return Drop(path, meta["size"], meta["e_tag"] or "", meta["last_modified"], path)
 

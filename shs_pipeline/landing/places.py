@@ -18,6 +18,8 @@ OURS = (REJECTED, PAID)
 """Folders that the system writes and never reads."""
 CURRENT = f"{REFERENCE}/current"
 """Where the system writes the reference workbooks in force."""
+START_HERE = "START HERE.xlsx"
+"""Where the system writes the state of everything, for people who have only a browser and Excel."""
 ERRORS_SUFFIX = ".errors.xlsx"
 _REVENUE = re.compile(r"rev=(.+)", re.IGNORECASE)
 _OVERLAP_OK, _EARLY_OK = "overlap=ok", "early=ok"
@@ -97,6 +99,12 @@ def _place_of_folder(folder: str, last: date) -> Place | None:
 
 
 def _place_of_file(path: str) -> Place:
+    if path == START_HERE:
+        return _unknown(
+            f"{path} is not the workbook that the system writes there. Nothing is read from it.",
+            f"Move it to {INCOMING}/<source>/<YYYY-MM>/, or a reference workbook to {REFERENCE}/. The next "
+            "run then writes the right one.",
+        )
     parts = tuple(path.split("/"))
     if parts[0] == REFERENCE:
         return _reference_place(path, parts)
@@ -171,8 +179,15 @@ def current_path(table: str) -> str:
     return f"{CURRENT}/{table}.xlsx"
 
 
+def keep_path(source: str, month: date) -> str:
+    """Return the file that stands for a month's folder: a bucket has no empty ones."""
+    return f"{INCOMING}/{source}/{month_text(month)}/.keep"
+
+
 def written_by_system(path: str) -> str | None:
-    """Return the reference table of which a path is the copy that the system writes; None for all others."""
+    """Return what the system writes at a path, a reference table's copy or `START HERE.xlsx`, or None."""
+    if path == START_HERE:
+        return START_HERE
     return next((table for table in REFERENCE_NAMES if path == current_path(table)), None)
 
 

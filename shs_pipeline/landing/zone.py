@@ -18,7 +18,15 @@ from urllib.parse import quote, unquote
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.private_files import make_folders, make_private_folder, set_mode
 from shs_pipeline.base.whole_files import write_whole
-from shs_pipeline.landing.listing import Drop, as_drops, etag_of, list_bucket, list_folder
+from shs_pipeline.landing.listing import (
+    Drop,
+    as_drops,
+    drop_of_meta,
+    drop_of_stat,
+    etag_of,
+    list_bucket,
+    list_folder,
+)
 from shs_pipeline.landing.places import (
     ERRORS_SUFFIX,
     INCOMING,
@@ -140,6 +148,29 @@ class Landing:
             found = [drop for drops in pool.map(self.drops, set(folders)) for drop in drops]
         return sorted(found, key=lambda drop: drop.path)
 
+    def drop_at(self, path: str) -> Drop | None:
+        """Return the file at a path, None where there is none; whether it can be read is not asked."""
+        import obstore
+
+        with _reaching(self.url):
+            try:
+                if self.is_folder:
+                    return drop_of_stat(path, (self._folder / path).stat())
+                return drop_of_meta(obstore.head(self._store, path))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def folders(self, under: str) -> set[str]:
+        """Return the names of the folders in a folder; in a bucket only what holds something is one."""
+        import obstore
+
+        with _reaching(self.url):
+            if self.is_folder:
+                place = self._folder / under
+                return {each.name for each in place.iterdir() if each.is_dir()} if place.is_dir() else set()
+            found = obstore.list_with_delimiter(self._store, under)["common_prefixes"]
+            return {prefix.rstrip("/").rpartition("/")[2] for prefix in found}
+
     def read(self, path: str) -> bytes | None:
         """Return the bytes of a file, or None when it is gone; by its key, or by the path of its drop."""
         with _reaching(self.url):
@@ -217,8 +248,8 @@ def _unreachable(url: str, error: Exception) -> LandingError:
         why = (error.strerror or said).lower()
         return RefusedError(
             f"The user that runs this system cannot use {error.filename or url} in the landing zone ({why}).",
-            "Give that user permission to read the landing zone, to write to rejected/, reference/current/ "
-            "and paid/, and check that its disk is mounted and not full.",
+            "Give that user permission to read the landing zone, to write to rejected/, reference/current/, "
+            "paid/ and START HERE.xlsx, and check that its disk is mounted and not full.",
         )
     for sign, problem, remedy in _S3_ANSWERS:
         if sign in said:

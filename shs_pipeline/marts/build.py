@@ -22,15 +22,14 @@ from shs_pipeline.database.connection import connect, is_connection_lost
 from shs_pipeline.database.faults import explained
 from shs_pipeline.database.groups import ensure_roles
 from shs_pipeline.database.locks import BUILD, WAIT_SECONDS, lock_patiently, session_name
-from shs_pipeline.ingest.current_copies import write_copies
 from shs_pipeline.ingest.warehouse import ensure_tables, has_tables
-from shs_pipeline.landing.zone import Landing
 from shs_pipeline.marts.blockers import readers_give_way
 from shs_pipeline.marts.build_failures import failure_of, first_line
 from shs_pipeline.marts.dbt_build import NodeResult, run_dbt
 from shs_pipeline.marts.due import PRIVATE_SCHEMAS, Plan, Publication, last_publication, plan_build
 from shs_pipeline.marts.guard import SHARE, HeldBuildError, held_build, hold, verdict_of, waits
 from shs_pipeline.marts.identities import give_ids
+from shs_pipeline.marts.noted_changes import note_changes
 from shs_pipeline.marts.restated import Nobodys, RestatedMonth, nobodys, restated_months
 
 if TYPE_CHECKING:
@@ -110,6 +109,7 @@ def build_marts(
         plan = plan_build(connection, full_refresh, due_day)
         if plan.is_current:
             assert plan.last is not None
+            note_changes(connection)
             return BuildReport(plan.last, was_current=True, nobodys=nobodys(connection))
         try:
             give_ids(connection)
@@ -117,6 +117,7 @@ def build_marts(
             raise explained(error) or error from None
         run = _Run(run_id, name, leaver_days, accepted_by)
         nodes = _build(connection, lock, database_url, run, plan)
+        note_changes(connection)
         return _report(connection, plan, nodes, time.monotonic() - started)
 
 
@@ -155,31 +156,18 @@ def _end_other_builds(connection: psycopg.Connection) -> None:
 def marts_from_settings(
     settings: Settings, run_id: str, *, full_refresh: bool = False, accepted_by: str = ""
 ) -> BuildReport:
-    """Build what the settings name, with the database started if it is the embedded one.
-
-    The reference workbooks in force are copied into the landing zone, whether or not the build succeeds.
-    """
+    """Build what the settings name, with the database started if it is the embedded one."""
     from shs_pipeline.database.databases import prepare
 
-    database_url = prepare(settings).warehouse_url.get_secret_value()
-    try:
-        return build_marts(
-            database_url,
-            run_id,
-            full_refresh=full_refresh,
-            wait_seconds=settings.database_wait_seconds,
-            due_day=settings.due_day,
-            leaver_days=settings.leaver_days,
-            accepted_by=accepted_by,
-        )
-    finally:
-        _write_copies(settings.landing, database_url)
-
-
-def _write_copies(landing: str, database_url: str) -> None:
-    # Ids are given by the build, so the copies come after it.
-    with suppress(psycopg.Error, ShsError), connect(database_url) as connection:
-        write_copies(Landing(landing), connection)
+    return build_marts(
+        prepare(settings).warehouse_url.get_secret_value(),
+        run_id,
+        full_refresh=full_refresh,
+        wait_seconds=settings.database_wait_seconds,
+        due_day=settings.due_day,
+        leaver_days=settings.leaver_days,
+        accepted_by=accepted_by,
+    )
 
 
 def _build(

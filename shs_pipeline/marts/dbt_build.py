@@ -198,7 +198,7 @@ def _invoke(
         *("--target-path", str(folder), "--log-path", str(folder)),
         *("--log-level", "none", "--log-level-file", "none", "--no-use-colors", "--no-version-check"),
     ]
-    with _silence(), _kept_sessions():
+    with _silence(), _kept_sessions(), _unsigned_flags():
         outcome = dbtRunner(manifest).invoke([*arguments, *flags])
     if outcome.exception is not None and not isinstance(outcome.exception, Exception):
         # dbt hands back an interruption as if it were a result.
@@ -269,6 +269,19 @@ def _kept_sessions() -> Iterator[None]:
         yield
     finally:
         PostgresAdapter.ConnectionManager = before
+
+
+@contextmanager
+def _unsigned_flags() -> Iterator[None]:
+    """Let dbt's settings of behaviour not look through all modules for whose they are: nobody is told."""
+    from dbt_common.behavior_flags import BehaviorFlagRendered
+
+    before = BehaviorFlagRendered.__dict__["_default_source"]
+    BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        BehaviorFlagRendered._default_source = before  # type: ignore[method-assign]
 
 
 @contextmanager

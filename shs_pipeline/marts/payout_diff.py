@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.marts.line_changes import LineChange, Reason, effects_on, pair_lines
 from shs_pipeline.marts.payout_states import (
@@ -66,6 +67,7 @@ class PayoutChange:
         settled: what stands on statements now, of a month that is not open any more.
     """
 
+    payee_id: str
     rep_name: str
     product_line: str
     commission_month: date
@@ -160,6 +162,11 @@ def compare_payouts(
     return Comparison(first, second, changes, rules)
 
 
+def part_in_words(part: Part) -> str:
+    """Return a reason as it is told: `2 lines re-credited from …`."""
+    return f"{count_of(len(part.lines), 'line')} {part.words}" if part.lines else part.words
+
+
 _RULES = ("commission_tiers", "tier_thresholds", "business_objectives")
 
 
@@ -217,6 +224,7 @@ def _change(
     shown = after or before
     assert shown is not None, key
     change = PayoutChange(
+        key[0],
         shown.rep_name,
         shown.product_line,
         shown.commission_month,

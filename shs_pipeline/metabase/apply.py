@@ -54,6 +54,7 @@ def apply(
     situation = read_situation(client, store, desired)
     if not situation.known:
         store.forget_all()
+    store.note_last_logins(situation.seen.users.values())
     work = Work(client, store, desired, situation.seen, secret, tell)
     work.report.notes += diff.difference(situation).notes
     _Apply(work).run(hand_out)

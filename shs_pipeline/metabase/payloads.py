@@ -145,7 +145,9 @@ def _settings(card: Card) -> dict[str, Any]:
     settings: dict[str, Any] = {"column_settings": columns}
     if card.display in _TABLES:
         settings["table.columns"] = [
-            {"name": name, "enabled": not column.hidden} for name, column in card.columns.items()
+            # A question begins a mail, which Metabase cannot.
+            {"name": name, "enabled": not column.hidden and column.format != "question"}
+            for name, column in card.columns.items()
         ]
         settings["table.column_formatting"] = list(_colour_rules(card))
     if card.chart is not None:

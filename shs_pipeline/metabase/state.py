@@ -6,10 +6,10 @@ should. After a crash in between, the next apply finds it in Metabase by its nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
@@ -73,6 +73,23 @@ class ObjectStore:
         """Return the id of an object in Metabase."""
         found = self.get(kind, key)
         return found.metabase_id if found else None
+
+    def note_last_logins(self, users: Iterable[Mapping[str, Any]]) -> None:
+        """Keep when people last logged in to Metabase.
+
+        Args:
+            users: as Metabase lists them.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                "update ops.logins set last_login_at = %s where lower(email) = %s"
+                " and last_login_at is distinct from %s::timestamptz",
+                [
+                    (user["last_login"], str(user.get("email", "")).lower(), user["last_login"])
+                    for user in users
+                    if user.get("last_login")
+                ],
+            )
 
     def note(
         self, kind: str, key: str, metabase_id: int | None, content_hash: str = "", name: str = "",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from shs_pipeline.base.months import month_after
 from shs_pipeline.ingest.checks import due_months
+from shs_pipeline.landing.names import ADJUSTMENTS
 from shs_pipeline.marts.restated import nobodys
 from shs_pipeline.notices import texts
 from shs_pipeline.notices.closed_months import closes, restatements
@@ -151,8 +152,10 @@ def missing_sources(
     """
     rows = connection.execute(
         "select source, array_agg(distinct commission_month) filter (where status = 'loaded'), min(file_id)"
-        " from ops.files where status <> 'rejected' and commission_month is not null group by source"
-        " having bool_or(status = 'loaded') order by source"
+        # No month has to have adjustments.
+        " from ops.files where status <> 'rejected' and commission_month is not null and source <> %s"
+        " group by source having bool_or(status = 'loaded') order by source",
+        [ADJUSTMENTS],
     )
     found = []
     for source, months, first_file in rows:

@@ -18,6 +18,7 @@ from shs_pipeline.files.casting.kinds import Kind
 from shs_pipeline.files.contract import Column, columns_of
 from shs_pipeline.reference.registry import all_tables
 from shs_pipeline.reference.seal import sealed
+from shs_pipeline.reference.sheet import PROPOSED
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 LISTS = "Lists"
 """Name of the hidden sheet of drop-down values: a list inside a cell's rule ends at 255 characters."""
+
+_PROPOSED_HEADER = 4
 
 _FORMATS: Mapping[Kind, str] = {
     "text": "@",
@@ -43,22 +46,29 @@ _FORMATS: Mapping[Kind, str] = {
 }
 _PERCENT_DECIMALS = 2
 _LAST_ROW = 1_048_576
-_NARROWEST, _WIDEST = 12, 48
+_NARROWEST, _WIDEST, _EXTRA_WIDTH = 12, 48, 18
 # XML holds no such characters.
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # Excel reads _x0041_ in a text as A.
 _LIKE_AN_ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
-def workbooks_of(current: Mapping[str, Sequence[Mapping[str, object]]]) -> dict[str, bytes]:
+Rows = Sequence[Mapping[str, object]]
+
+
+def workbooks_of(current: Mapping[str, Rows], proposed: Mapping[str, Rows]) -> dict[str, bytes]:
     """Return the workbook of each reference table, by table; the same bytes for the same rows.
 
     Args:
         current: rows of all reference tables, by table and then by database name of the column.
+        proposed: rows that tables lack, by table and then by heading of the column.
     """
     return {
         table.name: sealed(
-            table.name, export_workbook(table, current[table.name], choices_of(table, current))
+            table.name,
+            export_workbook(
+                table, current[table.name], choices_of(table, current), proposed.get(table.name, ())
+            ),
         )
         for table in all_tables()
     }
@@ -89,13 +99,15 @@ def choices_of(
 
 
 def export_workbook(
-    table: ReferenceTable, rows: Sequence[Mapping[str, object]], choices: Mapping[str, Sequence[str]]
+    table: ReferenceTable, rows: Rows, choices: Mapping[str, Sequence[str]], proposed: Rows = ()
 ) -> bytes:
     """Make the workbook of a reference table.
 
     Args:
         rows: values as the contract gives them, by database name.
         choices: values of the drop-down lists, by database name of the column (`choices_of`).
+        proposed: rows that the table lacks, by heading, for a second sheet; days as `YYYY-MM-DD`. A heading
+            that is none of the table's is a column at the right.
 
     Returns:
         the bytes of an `.xlsx` file which the table's own reader reads to the same rows.
@@ -107,13 +119,16 @@ def export_workbook(
     assert sheet is not None
     sheet.title = table.title
     columns = columns_of(table.rows)
-    _write_header(sheet, columns)
+    _write_header(sheet, columns, 1)
     for number, row in enumerate(rows, start=2):
         for place, column in enumerate(columns, start=1):
             if (value := row.get(column.name)) is not None:
                 _write(sheet.cell(number, place), value, column.kind)
-    _set_widths(sheet, columns)
-    _add_lists(book, sheet, table, choices)
+    _set_widths(sheet, columns, 1)
+    sheets = {sheet: 1}
+    if proposed:
+        sheets[_propose(book, table, proposed)] = _PROPOSED_HEADER
+    _add_lists(book, sheets, table, choices)
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{sheet.cell(len(rows) + 1, len(columns)).coordinate}"
     stream = io.BytesIO()
@@ -121,14 +136,51 @@ def export_workbook(
     return stream.getvalue()
 
 
-def _write_header(sheet: Worksheet, columns: Sequence[Column]) -> None:
+def _propose(book: Workbook, table: ReferenceTable, proposed: Rows) -> Worksheet:
+    """Write the rows that the table lacks; what a person must fill in is marked."""
+    from openpyxl.styles import Font, PatternFill
+    from openpyxl.utils import get_column_letter
+
+    sheet = book.create_sheet(PROPOSED)
+    columns = columns_of(table.rows)
+    others = [name for name in proposed[0] if name not in {column.header for column in columns}]
+    _write_text(sheet.cell(1, 1), "Rows that are missing, most money first")
+    sheet.cell(1, 1).font = Font(name="Calibri", bold=True, size=14)
+    _write_text(
+        sheet.cell(2, 1),
+        "Fill in the yellow cells. A row counts once they all are; the others are passed over. Save the "
+        f"workbook as reference/{table.name}.xlsx.",
+    )
+    _write_header(sheet, columns, _PROPOSED_HEADER)
+    for place, name in enumerate(others, start=len(columns) + 1):
+        _write_text(sheet.cell(_PROPOSED_HEADER, place), name)
+    for number, row in enumerate(proposed, start=_PROPOSED_HEADER + 1):
+        for place, column in enumerate(columns, start=1):
+            value, cell = row.get(column.header), sheet.cell(number, place)
+            if value is not None:
+                _write(cell, date.fromisoformat(str(value)) if column.kind == "day" else value, column.kind)
+            elif column.is_required:
+                cell.fill = PatternFill("solid", start_color="FFF2B3")
+                cell.number_format = _FORMATS[column.kind]
+        for place, name in enumerate(others, start=len(columns) + 1):
+            if (value := row.get(name)) is not None:
+                _write(sheet.cell(number, place), value, "amount")
+    _set_widths(sheet, columns, _PROPOSED_HEADER)
+    for place in range(len(columns) + 1, len(columns) + len(others) + 1):
+        sheet.column_dimensions[get_column_letter(place)].width = _EXTRA_WIDTH
+    sheet.freeze_panes = sheet.cell(_PROPOSED_HEADER + 1, 1)
+    sheet.sheet_properties.tabColor = "E0A800"
+    return sheet
+
+
+def _write_header(sheet: Worksheet, columns: Sequence[Column], row: int) -> None:
     from openpyxl.comments import Comment
     from openpyxl.styles import Font, PatternFill
 
     for place, column in enumerate(columns, start=1):
-        cell = sheet.cell(1, place)
+        cell = sheet.cell(row, place)
         _write_text(cell, column.header)
-        cell.font = Font(bold=True)
+        cell.font = Font(name="Calibri", bold=True)
         cell.fill = PatternFill("solid", start_color="DDE6F0")
         may = "" if column.is_required else "\nMay be blank."
         cell.comment = Comment(f"{column.description}{may}", "shs", height=110, width=280)
@@ -167,13 +219,13 @@ def _percent_format(share: Decimal) -> str:
     return f"0.{'0' * max(_PERCENT_DECIMALS, decimals)}%"
 
 
-def _set_widths(sheet: Worksheet, columns: Sequence[Column]) -> None:
+def _set_widths(sheet: Worksheet, columns: Sequence[Column], header: int) -> None:
     """Make columns as wide as their cells, and give cells still to be filled the format of their column."""
     from openpyxl.utils import get_column_letter
 
     for place, column in enumerate(columns, start=1):
         cells: list[Any] = [
-            cell for (cell,) in sheet.iter_rows(2, sheet.max_row, place, place, values_only=True)
+            cell for (cell,) in sheet.iter_rows(header + 1, sheet.max_row, place, place, values_only=True)
         ]
         longest = max((len(str(cell)) for cell in cells if cell is not None), default=0)
         dimension = sheet.column_dimensions[get_column_letter(place)]
@@ -183,9 +235,16 @@ def _set_widths(sheet: Worksheet, columns: Sequence[Column]) -> None:
 
 
 def _add_lists(
-    book: Workbook, sheet: Worksheet, table: ReferenceTable, choices: Mapping[str, Sequence[str]]
+    book: Workbook,
+    sheets: Mapping[Worksheet, int],
+    table: ReferenceTable,
+    choices: Mapping[str, Sequence[str]],
 ) -> None:
-    """Add the drop-down lists; those of a fixed choice refuse other values, the others only ask."""
+    """Add the drop-down lists; those of a fixed choice refuse other values, the others only ask.
+
+    Args:
+        sheets: those that get the lists, with the row of the header.
+    """
     from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.datavalidation import DataValidation
 
@@ -200,14 +259,15 @@ def _add_lists(
         for number, value in enumerate((f"Values of {column.header}", *values), start=1):
             _write_text(lists.cell(number, place), value)
         letter, target = get_column_letter(place), letters[column.name]
-        rule = DataValidation(
-            type="list",
-            formula1=f"{LISTS}!${letter}$2:${letter}${len(values) + 1}",
-            sqref=f"{target}2:{target}{_LAST_ROW}",
-            allow_blank=not column.is_required,
-            showErrorMessage=True,
-            errorStyle="stop" if is_fixed else "warning",
-            errorTitle=column.header,
-            error="Choose a value from the list." if is_fixed else "This value is not in the list yet.",
-        )
-        sheet.add_data_validation(rule)
+        for sheet, header in sheets.items():
+            rule = DataValidation(
+                type="list",
+                formula1=f"{LISTS}!${letter}$2:${letter}${len(values) + 1}",
+                sqref=f"{target}{header + 1}:{target}{_LAST_ROW}",
+                allow_blank=not column.is_required,
+                showErrorMessage=True,
+                errorStyle="stop" if is_fixed else "warning",
+                errorTitle=column.header,
+                error="Choose a value from the list." if is_fixed else "This value is not in the list yet.",
+            )
+            sheet.add_data_validation(rule)

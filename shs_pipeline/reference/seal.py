@@ -12,6 +12,10 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 _PROPERTIES = "docProps/core.xml"
 _FIRST_MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -22,6 +26,9 @@ _XML = (
     'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:creator>shs</dc:creator>'
     "<dc:identifier>shs-{}</dc:identifier></cp:coreProperties>"
 )
+# A name that a workbook defines outlives being saved by Excel or LibreOffice, which its seal does not.
+_MARK = "shs_written_by_the_system"
+_DEFINED = f'name="{_MARK}"'.encode()
 # What a workbook of ours may take in memory when it is looked at: many times the largest.
 _MOST_BYTES = 200 << 20
 
@@ -45,15 +52,34 @@ def sealed(name: str, content: bytes) -> bytes:
 
 def is_sealed(name: str, content: bytes) -> bool:
     """Whether a workbook is as `sealed` made it; never fails, whatever the bytes are."""
+    parts = _parts(content)
+    seal = _SEAL.search(dict(parts).get(_PROPERTIES, b""))
+    return seal is not None and seal[1].decode() == _checksum(name, parts)
+
+
+def mark(book: Workbook) -> None:
+    """Mark a workbook in which nothing is anybody's, so that it is known after somebody saved it."""
+    from openpyxl.utils import quote_sheetname
+    from openpyxl.workbook.defined_name import DefinedName
+
+    first = quote_sheetname(book.sheetnames[0])
+    book.defined_names[_MARK] = DefinedName(_MARK, attr_text=f"{first}!$A$1", hidden=True)
+
+
+def is_marked(content: bytes) -> bool:
+    """Whether a workbook has our mark, whoever saved it; never fails, whatever the bytes are."""
+    return _DEFINED in dict(_parts(content)).get("xl/workbook.xml", b"")
+
+
+def _parts(content: bytes) -> list[tuple[str, bytes]]:
+    """Return the parts of a workbook; none of what is none, or is larger than any of ours."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as book:
             if sum(part.file_size for part in book.infolist()) > _MOST_BYTES:
-                return False
-            parts = [(part.filename, book.read(part)) for part in book.infolist()]
+                return []
+            return [(part.filename, book.read(part)) for part in book.infolist()]
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError):
-        return False
-    seal = _SEAL.search(dict(parts).get(_PROPERTIES, b""))
-    return seal is not None and seal[1].decode() == _checksum(name, parts)
+        return []
 
 
 def _checksum(name: str, parts: Iterable[tuple[str, bytes]]) -> str:

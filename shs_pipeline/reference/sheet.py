@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import pandera.pandas as pa
 
-from shs_pipeline.files.casting.cells import Cell, match_key
+from shs_pipeline.files.casting.cells import Cell, is_blank, match_key
 from shs_pipeline.files.contract import columns_of, headers_of
 from shs_pipeline.files.reading import Reading, SourceFile
 from shs_pipeline.files.remarks import REMARK, lone_texts, says_remark
-from shs_pipeline.files.workbook.table import read_table
+from shs_pipeline.files.workbook.table import Table, has_sheet, read_table
+
+PROPOSED = "Proposed rows"
+"""The sheet of an exported workbook with rows that it lacks: one counts once a person has completed it."""
+UNFINISHED = "proposed row that nobody completed"
+"""Why a row of that sheet is left out."""
 
 
 def rows_reader(
@@ -40,14 +45,28 @@ def read_rows(
         UnreadableFileError: no visible sheet holds the header.
     """
     optional = [column.header for column in columns_of(model) if not column.is_in_header]
-    table = read_table(file, headers_of(model), optional=optional)
+    table = read_table(file, headers_of(model), optional=optional, is_read=lambda name: name != PROPOSED)
     remarks = _remarks(table.lines, model)
     table.lines = table.lines.drop(index=remarks).reset_index(drop=True)
+    if has_sheet(file, PROPOSED):
+        _add_completed(table, file, model, optional)
     for header, mend in (normalise or {}).items():
         if header in table.lines:
             table.lines[header] = pd.Series([mend(cell) for cell in table.lines[header]], dtype=object)
     left_out = {REMARK: len(remarks)} if remarks else {}
     return Reading(table.lines, table.left_out | left_out, problems=table.problems, missing=table.missing)
+
+
+def _add_completed(
+    table: Table, file: SourceFile, model: type[pa.DataFrameModel], optional: Sequence[str]
+) -> None:
+    """Add the proposed rows in which nothing that is required is blank."""
+    proposed = read_table(file, headers_of(model), optional=optional, is_read=lambda name: name == PROPOSED)
+    required = [column.header for column in columns_of(model) if column.is_required]
+    is_complete = ~proposed.lines[required].map(is_blank).any(axis=1)
+    table.lines = pd.concat([table.lines, proposed.lines[is_complete]], ignore_index=True)
+    if unfinished := int((~is_complete).sum()):
+        table.left_out[UNFINISHED] = unfinished
 
 
 def _remarks(lines: pd.DataFrame, model: type[pa.DataFrameModel]) -> list[int]:

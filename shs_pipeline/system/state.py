@@ -50,6 +50,7 @@ class State:
         held_closes: months that pay_periods closes and that are held up, each with the reason.
         findings: how much in the reference workbooks looks odd, and the USD that hang on it.
         period: which month is open and which is closed last; None where none was ever closed.
+        unwritten: why START HERE.xlsx and the copies of reference workbooks could not be written.
         paid: what is said of files under `paid/` that do not belong there, or of a ledger to be read back.
     """
 
@@ -72,6 +73,7 @@ class State:
     period: OpenPeriod | None = None
     paid: Sequence[str] = ()
     held_build: HeldBuild | None = None
+    unwritten: ShsError | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def look(settings: Settings) -> State:
     from shs_pipeline.database.address import place
     from shs_pipeline.database.databases import prepare
     from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.ingest.current_copies import unwritten_now
     from shs_pipeline.ingest.holding import held_now
     from shs_pipeline.ingest.job import open_job
     from shs_pipeline.ingest.overview import nothing_yet, read_overview
@@ -128,6 +131,7 @@ def look(settings: Settings) -> State:
         job.query(_period),
         _paid(job) if trouble is None else (),
         _held_build(job),
+        job.query(unwritten_now),
     )
 
 
@@ -181,6 +185,18 @@ def concerns(state: State) -> Iterator[Concern]:
     if state.stopped:
         yield Concern(f"{told(state.stopped)} {how_to_start(state.ui)}", "")
     yield from _of_files(state)
+    if state.unwritten is not None:
+        yield Concern(f"START HERE.xlsx and reference/current/ are out of date. {state.unwritten}", "")
+    yield from _of_closes(state)
+    if state.publication and not state.is_published and state.held_build is None:
+        by = "the running system builds them" if state.ui else "shs run"
+        yield Concern("The marts are behind the loaded data", by)
+    yield from _of_workbooks(state)
+    if state.books and state.books.overdue:
+        yield Concern("Dagster's old runs are no longer removed", "shs doctor")
+
+
+def _of_closes(state: State) -> Iterator[Concern]:
     for month, problem in state.held_closes:
         yield Concern(f"{month} is not closed: {problem}", f"shs close {month} --check")
     for found in state.paid[:_NAMED]:
@@ -189,12 +205,6 @@ def concerns(state: State) -> Iterator[Concern]:
         yield Concern(
             f"… and {len(state.paid) - _NAMED} more files that no close has handed out", "shs verify"
         )
-    if state.publication and not state.is_published and state.held_build is None:
-        by = "the running system builds them" if state.ui else "shs run"
-        yield Concern("The marts are behind the loaded data", by)
-    yield from _of_workbooks(state)
-    if state.books and state.books.overdue:
-        yield Concern("Dagster's old runs are no longer removed", "shs doctor")
 
 
 def _of_workbooks(state: State) -> Iterator[Concern]:
@@ -307,6 +317,7 @@ def as_json(settings: Settings, state: State) -> dict[str, Any]:
         "stopped": list(state.stopped),
         "trouble": str(state.trouble) if state.trouble else None,
         "held": str(state.held) if state.held else None,
+        "unwritten": str(state.unwritten) if state.unwritten else None,
         "paid": list(state.paid),
         "held_build": state.held_build.problem if state.held_build else None,
         "pay_periods": _period_as_json(state.period) if state.period else None,

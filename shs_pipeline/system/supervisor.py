@@ -63,6 +63,7 @@ from shs_pipeline.system.running import (
     running_system,
     stop_leftovers,
 )
+from shs_pipeline.system.start_here.writing import tell_bucket
 
 if TYPE_CHECKING:
     from shs_pipeline.settings.settings import Settings
@@ -162,6 +163,8 @@ class _System:
             was_started = databases.was_started
             self.dagster_url = databases.dagster_url
             self.say("Database: ready.")
+            # Whoever begins with an empty bucket finds in it what to do.
+            tell_bucket(self.settings)
             self.environment = {
                 **os.environ, **dagster_environment(self.settings, databases), "PYTHONUNBUFFERED": "1",
                 "SHS_DAGSTER_RUN_HOST": str(self.runs / "socket"),

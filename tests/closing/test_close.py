@@ -161,6 +161,21 @@ def test_the_last_closed_month_is_opened_again_with_a_note(house: House) -> None
     ]
 
 
+def test_a_month_that_was_opened_again_is_not_paid_elsewhere_unless_its_row_is_gone(house: House) -> None:
+    reopened = opened(JANUARY, "A rate was wrong.")
+    house.ask(reopened)
+
+    house.ask(reopened, closed(FEBRUARY))
+    assert house.states() == {"Jan": "open", "Feb": "open"}
+    (said,) = house.holding()
+    assert said.startswith("2025-02 cannot close before 2025-01, which has lines and is still open.")
+    assert house.rows("select count(*) from ledger.entries where kind = 'opening'") == [(0,)]
+
+    house.ask(closed(FEBRUARY))
+    assert house.states() == {"Jan": "paid elsewhere", "Feb": "closed"}
+    assert house.statement("P-ANN", FEBRUARY)["due"] == "60.00"
+
+
 def test_a_closed_month_is_not_opened_without_a_note_or_by_leaving_it_out(house: House) -> None:
     house.ask(opened(JANUARY), closed(FEBRUARY))
     assert house.states() == {"Jan": "closed", "Feb": "open"}

@@ -188,6 +188,20 @@ def test_a_month_is_checked_closed_and_stated(
     (zone.folder / "paid" / "2025-01" / "payroll.csv").unlink()
     assert "does not fit what was closed (1 fault)" in refused("verify")
 
+    # What is refused is asked of no later run either.
+    before = (zone.folder / "reference" / "pay_periods.xlsx").read_bytes()
+    reopen = ("--reopen", "--note", "Why.", "--yes")
+    assert "2025-02 is not closed, so it cannot be opened again." in refused("close", "2025-02", *reopen)
+    by = ("--approved-by", admin, *noted, "--yes")
+    assert "2025-01 is closed already, with the pay date 2025-02-15, so nothing was changed." in refused(
+        "close", "2025-01", *by, "--pay-date", "2025-02-20"
+    )
+    assert "2024-12 lies before 2025-01, the first month that was closed" in refused("close", "2024-12", *by)
+    assert "2025-02 has lines or adjustments and is still open. Close 2025-02 first." in refused(
+        "close", "2025-03", *by
+    )
+    assert (zone.folder / "reference" / "pay_periods.xlsx").read_bytes() == before
+
     assert "only with a reason" in refused("close", "2025-01", "--reopen", "--yes")
     assert "2025-01 is open." in said("close", "2025-01", "--reopen", "--note", "Wrong rate.", "--yes")
 

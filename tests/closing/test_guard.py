@@ -70,7 +70,7 @@ def contents(house: House) -> object:
     """What people read and what was paid, as it stands; without what is shown of the books."""
     found = read_contents(house.connection, ["marts", "ledger", "history"])
     house.connection.rollback()
-    of_books = ("marts.upload_", "marts.rejected_files")
+    of_books = ("marts.upload_", "marts.rejected_files", "marts.holds", "marts.logins")
     return {table: content for table, content in found.items() if not table.startswith(of_books)}
 
 

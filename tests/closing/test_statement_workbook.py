@@ -8,8 +8,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
-import subprocess
 import zipfile
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
@@ -28,6 +26,7 @@ from shs_pipeline.closing.statement_layout import below, laid_out, shown
 from shs_pipeline.closing.statement_text import statement_text
 from shs_pipeline.closing.statement_words import with_sign
 from shs_pipeline.closing.statement_workbook import statement_workbook
+from tests.helpers.libreoffice import SOFFICE, converted, pages_of
 from tests.helpers.statements import EXAMPLES, made_statement, statements
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -203,19 +202,6 @@ def test_sheets_print_with_their_heading_the_receipt_and_page_numbers() -> None:
 
 # --- LibreOffice ---------------------------------------------------------------------------
 
-SOFFICE = shutil.which("soffice")
-
-
-def converted(content: bytes, folder: Path, kind: str) -> bytes:
-    source = folder / "statement.xlsx"
-    source.write_bytes(content)
-    command = [str(SOFFICE), f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--headless"]
-    subprocess.run(
-        [*command, "--convert-to", kind, "--outdir", str(folder / "out"), str(source)],
-        check=True, capture_output=True, timeout=180,
-    )  # fmt: skip
-    return (folder / f"out/statement.{kind}").read_bytes()
-
 
 @pytest.mark.slow
 @pytest.mark.skipif(not SOFFICE, reason="LibreOffice is not installed")
@@ -241,14 +227,11 @@ def test_libreoffice_computes_the_same(tmp_path: Path) -> None:
     reason="draws a picture for the docs with LibreOffice",
 )
 def test_a_picture_of_the_workbook(tmp_path: Path) -> None:
-    import pypdfium2 as pdfium
     from PIL import Image
 
-    document = pdfium.PdfDocument(converted(statement_workbook(EXAMPLES["usual"]()), tmp_path, "pdf"))
-    pages = [
-        document[number].render(scale=1.25).to_pil().convert("RGB") for number in (0, 1, len(document) - 1)
-    ]
-    parts = [page.crop((0, 0, page.width, high)) for page, high in zip(pages, (440, 160, 300), strict=True)]
+    first, second, *_, last = pages_of(statement_workbook(EXAMPLES["usual"]()), tmp_path)
+    shown = ((first, 440), (second, 160), (last, 300))
+    parts = [page.crop((0, 0, page.width, high)) for page, high in shown]
     picture = Image.new(
         "RGB", (max(part.width for part in parts), sum(part.height for part in parts)), "white"
     )

@@ -58,6 +58,7 @@ class Closing:
     closes: list[Close] = field(default_factory=list)
     count_by_month: dict[date, int] = field(default_factory=dict)
     numbers: dict[tuple[date, str], str] = field(default_factory=dict)
+    opened_again: set[date] = field(default_factory=set)
 
     @property
     def ledger(self) -> dict[Key, Decimal]:
@@ -111,7 +112,7 @@ class Closing:
             row = asked.get(self.closes[-1].month)
             if row is None or row.state != "open" or row.note is None:
                 break
-            self.closes.pop()
+            self.opened_again.add(self.closes.pop().month)
         return len(self.closes) < before
 
     def _is_contradicted(self, asked: Mapping[date, PayPeriod]) -> bool:
@@ -125,7 +126,10 @@ class Closing:
         if self.closes:
             later = [month for month in {*wanted, *with_lines} if month > self.closes[-1].month]
         else:
-            later = [month for month in {*wanted, *with_lines} if wanted and month >= wanted[0]]
+            # What was opened again and is listed is not paid elsewhere.
+            listed = [month for month, row in asked.items() if row.state == "open"]
+            first = min([*wanted, *self.opened_again.intersection(listed)]) if wanted else date.max
+            later = [month for month in {*wanted, *with_lines, *self.opened_again} if month >= first]
         ready = []
         for month in sorted(later):
             if month not in wanted or month in held:
@@ -141,6 +145,7 @@ class Closing:
         adjusted: Collection[Adjusted],
         stands: Mapping[Key, Decimal],
     ) -> None:
+        self.opened_again.discard(month)
         standing = dict(stands)
         for close in self.closes:
             standing.update(close.stands)

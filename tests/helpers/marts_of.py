@@ -6,7 +6,7 @@ import psycopg
 
 # Instants of loading, numbers of files, and the books of publications.
 _OF_THE_BOOKS = {"file_id", "loaded_at", "last_loaded_at", "since"}
-_BOOKKEEPING = {"publications", "published_slices"}
+_BOOKKEEPING = {"publications", "published_slices", "payout_changes", "logins", "holds"}
 
 
 def marts_of(connection: psycopg.Connection) -> dict[str, list[str]]:

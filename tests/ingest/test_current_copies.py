@@ -16,7 +16,6 @@ from shs_pipeline.ingest.current_copies import write_copies
 from shs_pipeline.ingest.run import run_all
 from shs_pipeline.landing.names import REFERENCE_NAMES
 from shs_pipeline.landing.places import current_path, is_of_an_admin
-from shs_pipeline.landing.zone import Landing, RefusedError
 from shs_pipeline.marts.identities import give_ids
 from shs_pipeline.reference.seal import is_sealed, sealed
 from shs_pipeline.samples.workbook import write_workbook
@@ -32,7 +31,7 @@ def copy(zone: Zone, *, with_ids: bool = False) -> list[str]:
     with psycopg.connect(zone.database_url) as connection:
         if with_ids:
             give_ids(connection)
-        return write_copies(zone.landing, connection)
+        return write_copies(zone.landing, connection, {})
 
 
 def cells(zone: Zone, path: str) -> list[tuple[Any, ...]]:
@@ -82,11 +81,11 @@ def test_the_copies_hold_given_ids_and_are_written_when_something_changed(copied
     assert changed == [current_path("aliases")]
 
 
-def test_nothing_is_copied_before_a_table_is_in_force(zone: Zone) -> None:
-    zone.drop_sample()
-    zone.run()
+def test_an_empty_landing_zone_gets_empty_workbooks_to_begin_with(zone: Zone) -> None:
+    assert copy(zone) == [current_path(table) for table in REFERENCE_NAMES]
 
-    assert copy(zone) == []
+    assert [row[0] for row in cells(zone, TERRITORIES)] == ["Source"]
+    assert due(zone) == []
 
 
 def test_copies_are_neither_read_nor_unknown(copied: Zone) -> None:
@@ -156,20 +155,6 @@ def test_a_deleted_copy_is_written_again(copied: Zone) -> None:
 
     assert copy(copied) == [TERRITORIES]
     assert due(copied) == []
-
-
-def test_a_landing_zone_that_may_not_be_written_to_is_a_warning(
-    zone: Zone, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(*_: object) -> str:
-        raise RefusedError("The user cannot write there.", "Give it permission.")
-
-    zone.drop_references("territories")
-    zone.run()
-    monkeypatch.setattr(Landing, "write", refused)
-
-    assert copy(zone) == []
-    assert "The copies in reference/current/ were not written. The user cannot write there." in caplog.text
 
 
 @pytest.mark.slow

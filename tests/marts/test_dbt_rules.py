@@ -88,6 +88,7 @@ RULES: Mapping[str, Sequence[str]] = {
     "unknown rep": ["unknown_rep_is_nobodys"],
     "no territory": ["no_territory_is_nobodys", "nobodys_customer_has_no_owner"],
     "uncredited lines are listed": ["whatever_is_not_credited_is_listed_with_its_reason"],
+    "rows to add": ["a_customer_without_owner_is_one_row_however_it_is_spelled"],
     "inactive rep": ["inactive_rep_keeps_the_credit"],
     "margin of QuickBooks with blanks": ["quickbooks_margin_counts_a_blank_price_or_quantity_as_0"],
     "unmapped service line": ["quickbooks_unmapped_service_line_keeps_its_own_name"],

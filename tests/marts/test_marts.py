@@ -168,7 +168,7 @@ def test_the_upload_status_tells_loaded_rejected_and_missing_months(
     assert {f"{month:%m}": state for month, state in states.items()} == {
         "10": "rejected",
         "01": "loaded",
-        "02": "rejected",
+        "02": "newer rejected",
         "03": "loaded",
         "04": "rejected",
         "05": "missing",

@@ -25,6 +25,29 @@ closed as (
 
 ),
 
+-- Months that are to be closed again, as long as the workbook lists them: they were not paid elsewhere.
+opened_again as (
+
+    select closes.pay_period
+    from {{ ref('closes_in_force') }} as closes
+    inner join wanted on wanted.pay_period = closes.pay_period and wanted.wanted_state = 'open'
+    where closes.kind = 'reopened' or closes.pay_period in (select pay_period from closed where is_reopened)
+
+),
+
+first_wanted as (
+
+    select
+        least(
+            min(pay_period), (select min(opened_again.pay_period) from opened_again)
+        ) as pay_period
+
+    from wanted
+    where wanted_state = 'closed'
+    having count(*) > 0
+
+),
+
 bounds as (
 
     select
@@ -41,7 +64,7 @@ select
     -- Before the first close, all that came before it is taken as paid elsewhere.
     coalesce(
         closed_until,
-        (select min(pay_period) - interval '1 month' from wanted where wanted_state = 'closed')::date
+        (select pay_period - interval '1 month' from first_wanted)::date
     ) as paid_until,
     array(select pay_period from closed where is_reopened) as reopened,
     array(select close_no from closed where is_reopened) as taken_back

@@ -82,8 +82,9 @@ first_months as (
     select months.pay_period
     from months
     cross join bounds
-    cross join (select min(pay_period) filter (where wanted_state = 'closed') as pay_period from wanted) as asked
-    where bounds.closed_until = '-infinity' and months.pay_period = coalesce(asked.pay_period, months.pay_period)
+    where
+        bounds.closed_until = '-infinity'
+        and months.pay_period = coalesce((bounds.paid_until + interval '1 month')::date, months.pay_period)
 
 ),
 

@@ -13,6 +13,10 @@
 -- depends_on: {{ ref('upload_status') }}
 -- depends_on: {{ ref('revenue_months') }}
 -- depends_on: {{ ref('rejected_files') }}
+-- depends_on: {{ ref('rows_to_add') }}
+-- depends_on: {{ ref('payout_changes') }}
+-- depends_on: {{ ref('holds') }}
+-- depends_on: {{ ref('logins') }}
 -- depends_on: {{ ref('repeated_lines') }}
 -- depends_on: {{ ref('upload_files') }}
 -- depends_on: {{ ref('pay_periods') }}

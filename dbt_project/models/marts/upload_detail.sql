@@ -57,7 +57,8 @@ due as (
 select
     source,
     case
-        when coalesce(files.rejected_files, 0) > 0 then 'rejected'
+        when files.rejected_files > 0 and files.files > 0 then 'newer rejected'
+        when files.rejected_files > 0 then 'rejected'
         when coalesce(files.files, 0) > 0 then 'loaded'
         else 'missing'
     end as state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,7 @@ def read_table(
     *,
     optional: Sequence[str] = (),
     unnamed_first: str | None = None,
+    is_read: Callable[[str], bool] = lambda _: True,
 ) -> Table:
     """Find the header by its names and read the rows below it.
 
@@ -63,13 +64,14 @@ def read_table(
         columns: header names that must be there; compared by letters and digits (`header_key`).
         optional: header names that may be missing.
         unnamed_first: what to call the column before the first named one, which has no heading.
+        is_read: whether a sheet of this name is looked at.
 
     Raises:
         UnreadableFileError: not a workbook, no header, or more than one visible sheet holds lines.
     """
     book = Book(file)
     names = HeaderNames(columns, optional)
-    sheets = [_sheet(book, entry, names) for entry in book.sheets]
+    sheets = [_sheet(book, entry, names) for entry in book.sheets if is_read(entry.name)]
     table = choose_table(file, sheets, names)
     sheet, header = table.entry.name, table.header
     problems = [*names.problems(sheet, header), *warn_of_others(file, table, sheets, names)]
@@ -108,6 +110,15 @@ def first_rows(file: SourceFile) -> list[list[list[Any]]]:
     """
     book = Book(file)
     return [_cells(book, entry).first_rows(HEADER_WITHIN) for entry in book.sheets if entry.is_visible]
+
+
+def has_sheet(file: SourceFile, name: str) -> bool:
+    """Whether a workbook has a visible sheet of that name.
+
+    Raises:
+        UnreadableFileError: not a workbook, or damaged.
+    """
+    return any(entry.name == name and entry.is_visible for entry in Book(file).sheets)
 
 
 def counts_days_from_1904(file: SourceFile) -> bool:
