@@ -53,7 +53,7 @@ def diff(
     Examples: [bold]shs diff 2026-11-01[/bold] until now, [bold]shs diff 2026-11-01 2026-11-15T12:00[/bold],
     between two publications: [bold]shs diff 2 3 --rep "Dana Whitfield"[/bold], only some months:
     [bold]shs diff 2 3 --month 2025-01..2025-09[/bold], what a held build would change:
-    [bold]shs diff held[/bold]
+    [bold]shs diff held[/bold], [bold]shs diff held --rep "Dana Whitfield" --month 2025-03[/bold]
     """
     from shs_pipeline.cli.arguments import months_typed
     from shs_pipeline.cli.explain import open_published
@@ -64,10 +64,10 @@ def diff(
     from shs_pipeline.marts.publications import state_at
     from shs_pipeline.settings.settings import load_settings
 
-    if first.strip().casefold() == "held":
-        show_held(as_json)
-        return
     months = months_typed(month, "--month") if month is not None else None
+    if first.strip().casefold() == "held":
+        show_held(rep, months, as_json)
+        return
     job = open_published(load_settings(), "diff")
     comparison = job.query(
         lambda connection: compare_payouts(

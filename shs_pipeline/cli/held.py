@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    import psycopg
     from rich.console import Console
 
     from shs_pipeline.marts.guard import HeldBuild
@@ -48,18 +52,27 @@ def show_changes(console: Console, held: HeldBuild) -> None:
             say(console, f"  … and {len(found) - _CAUSES_SHOWN} more.")
 
 
-def show_held(as_json: bool) -> None:
-    """Print the build that is held now, for `shs diff held`."""
+def show_held(rep: str | None, months: tuple[date, date] | None, as_json: bool) -> None:
+    """Print the build that is held now, for `shs diff held`.
+
+    Args:
+        rep: the amounts of this rep only.
+        months: the amounts of commission months from the first to the second only.
+    """
     import json
 
     import typer
 
     from shs_pipeline.cli.terminal import results, say
     from shs_pipeline.ingest.job import open_job
-    from shs_pipeline.marts.guard import held_build
+    from shs_pipeline.marts.guard import held_build, payouts_of
     from shs_pipeline.settings.settings import load_settings
 
-    held = open_job(load_settings(), "diff").query(held_build)
+    def found(connection: psycopg.Connection) -> HeldBuild | None:
+        held = held_build(connection)
+        return held and replace(held, payouts=payouts_of(connection, held, rep, months))
+
+    held = open_job(load_settings(), "diff").query(found)
     if as_json:
         typer.echo(json.dumps(held_as_json(held), indent=2))
         return
@@ -68,6 +81,8 @@ def show_held(as_json: bool) -> None:
         say(console, "No build is held.", "green")
         return
     say(console, held.problem, "yellow")
+    if (rep or months) and not held.payouts:
+        say(console, "No closed month that was asked for would change.")
     show_changes(console, held)
     say(console, held.remedy)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, LiteralString
 
+from psycopg import sql
+
 from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.landing.names import ADJUSTMENTS
 
@@ -35,6 +37,14 @@ _FORMER_REPS: LiteralString = """
     where
         in_force_until is null and kind = 'rep' and source is null and coalesce(share, 1) = 1
         and valid_from is null and valid_until is null
+"""
+# Those that were built; and what aliases say that files call them.
+_PRODUCT_LINES: LiteralString = """
+    select product_line from reference.product_line_names
+    union
+    select name_in_file from reference.aliases
+    inner join reference.versions using (file_id)
+    where in_force_until is null and kind = 'product line'
 """
 _CLOSED_UNTIL: LiteralString = """
     select max(pay_period)::text
@@ -72,9 +82,27 @@ def _of_adjustments(connection: psycopg.Connection) -> Known:
         adjustments.HOUSES: frozenset(name for name, is_house, _ in reps if is_house),
         adjustments.ADMINS: frozenset(name for name, is_house, is_admin in reps if is_admin and not is_house),
         adjustments.FORMER_REPS: _texts(connection, _FORMER_REPS),
+        adjustments.PRODUCT_LINES: _product_lines(connection),
         adjustments.CLOSED_UNTIL: _texts(connection, _CLOSED_UNTIL),
         adjustments.IN_FORCE: _texts(connection, _IN_FORCE),
     }
+
+
+def _product_lines(connection: psycopg.Connection) -> frozenset[str]:
+    """Return all names of product lines: of sources, of the workbooks in force, and those that were built."""
+    from shs_pipeline.reference.product_lines import PRODUCT_LINES
+    from shs_pipeline.sources.registry import all_sources
+
+    found = set(_texts(connection, _PRODUCT_LINES))
+    found |= {source.product_line for source in all_sources() if source.product_line}
+    for place in PRODUCT_LINES:
+        table, column = place.split(".")
+        query = sql.SQL(
+            "select distinct {} from {} inner join reference.versions using (file_id)"
+            " where in_force_until is null"
+        ).format(sql.Identifier(column), sql.Identifier("reference", table))
+        found |= {name for (name,) in connection.execute(query) if name}
+    return frozenset(found)
 
 
 def _texts(connection: psycopg.Connection, query: LiteralString) -> frozenset[str]:

@@ -20,7 +20,9 @@ from psycopg.types.json import Jsonb
 
 from shs_pipeline.base.months import month_text
 from shs_pipeline.base.wording import count_of
+from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.marts.build_failures import BuildError
+from shs_pipeline.marts.explain import payee_named
 from shs_pipeline.marts.guard_causes import Causes, causes_of
 
 if TYPE_CHECKING:
@@ -184,6 +186,33 @@ def held_build(connection: psycopg.Connection) -> HeldBuild | None:
         for one in shown["payouts"]
     ]
     return HeldBuild(problem, remedy, fingerprint, made_from, payouts, shown["lost"], shown["causes"])
+
+
+def payouts_of(
+    connection: psycopg.Connection, held: HeldBuild, rep: str | None, months: tuple[date, date] | None
+) -> Sequence[ShownPayout]:
+    """Return the payouts of a held build that concern a rep and months; all where neither is given.
+
+    Args:
+        rep: a name, which may be another one since the build, or a Payee ID.
+        months: commission months from the first to the second.
+
+    Raises:
+        ShsError: there is no rep of this name.
+    """
+    names = None
+    if rep is not None:
+        payee_id = payee_named(connection, rep).payee_id
+        found = connection.execute(
+            "select name_key from reference.payee_names where payee_id = %s", [payee_id]
+        )
+        names = {name for (name,) in found}
+    return [
+        one
+        for one in held.payouts
+        if (names is None or match_key(one.rep_name) in names)
+        and (months is None or months[0] <= one.commission_month <= months[1])
+    ]
 
 
 def hold(connection: psycopg.Connection, held: HeldBuild) -> None:

@@ -9,7 +9,8 @@ A `draw` is an advance: it is paid at once and recovered from what is due in lat
 
 Refused, each with its cell: a rep whom sales_reps does not know, a house account, an approver who is not an
 active admin, an amount of 0 or with more than two decimals, and a row that pays whoever brought the file. A
-file in a closed month is refused as a whole; the sentence names the first open month.
+file in a closed month is refused as a whole; the sentence names the first open month. A product line that
+nobody knows is paid, with a warning: it stands on the statement as typed.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
 KINDS = ("bonus", "correction", "draw", "clawback", "expense", "other")
 DRAW = "draw"
 REPS, FORMER_REPS, HOUSES, ADMINS = "reps", "former names of reps", "house accounts", "active admins"
+PRODUCT_LINES = "product lines"
 """Names that a file is checked against, in `SourceFile.known`."""
 CLOSED_UNTIL, IN_FORCE = "closed until", "SHA-256 of the files in force"
 """The last closed month, and the files that were checked when they were loaded."""
 _POSITIVE, _NEGATIVE = ("bonus", DRAW), ("clawback",)
 _REP, _AMOUNT, _KIND, _APPROVED_BY = "Sales Rep Name", "Amount", "Kind", "Approved By"
+_PRODUCT_LINE = "Product Line"
 
 
 class AdjustmentRows(pa.DataFrameModel):
@@ -51,7 +54,7 @@ class AdjustmentRows(pa.DataFrameModel):
 
     sales_rep_name: contract.Text = contract.text(_REP, "The rep who is paid, as in sales_reps.")
     product_line: contract.Text = contract.text(
-        "Product Line", "Product line that it is about, if any.", blank=True, in_header=False
+        _PRODUCT_LINE, "Product line that it is about, if any.", blank=True, in_header=False
     )
     amount: contract.Amount = contract.amount(
         _AMOUNT,
@@ -86,7 +89,7 @@ def read_adjustments(file: SourceFile) -> Reading:
     Raises:
         UnreadableFileError: no visible sheet holds the header.
     """
-    table = read_table(file, headers_of(AdjustmentRows), optional=["Product Line", "Reference"])
+    table = read_table(file, headers_of(AdjustmentRows), optional=[_PRODUCT_LINE, "Reference"])
     is_total = is_total_row(table.lines, _REP, _KIND)
     reading = reading_of(table, AdjustmentRows, ~is_total, is_total=is_total, amounts=(_AMOUNT,))
     lines = reading.lines
@@ -96,6 +99,7 @@ def read_adjustments(file: SourceFile) -> Reading:
     # A file that is in force was checked when it came: what it says was approved and may be paid by now.
     if sha256(file.content).hexdigest() not in file.known.get(IN_FORCE, ()):
         reading.problems += [*_of_month(file), *_of_reps(lines, file), *_of_approvers(lines, file)]
+        reading.problems += _of_product_lines(lines, file)
     return reading
 
 
@@ -134,12 +138,10 @@ def _of_reps(lines: pd.DataFrame, file: SourceFile) -> Iterator[Problem]:
                 sheet, row, _REP, name,
             )  # fmt: skip
         elif match_key(name) not in known:
-            near = difflib.get_close_matches(match_key(name), {match_key(rep): rep for rep in reps}, n=1)
-            meant = next((f"Did you mean {rep}? " for rep in sorted(reps) if near == [match_key(rep)]), "")
             yield Problem(
                 f"Nobody in sales_reps is called {name}.",
-                f"{meant}Correct the name, or add the rep to reference/sales_reps.xlsx; this file is then "
-                "read again automatically.",
+                f"{_meant(name, reps)}Correct the name, or add the rep to reference/sales_reps.xlsx; this "
+                "file is then read again automatically.",
                 sheet, row, _REP, name,
             )  # fmt: skip
 
@@ -156,6 +158,27 @@ def _of_approvers(lines: pd.DataFrame, file: SourceFile) -> Iterator[Problem]:
                 f"{', '.join(sorted(admins)) or 'sales_reps has to name one'}.",
                 sheet, row, _APPROVED_BY, name,
             )  # fmt: skip
+
+
+def _of_product_lines(lines: pd.DataFrame, file: SourceFile) -> Iterator[Problem]:
+    known = file.known.get(PRODUCT_LINES)
+    if not known:
+        # A file is read by itself, as `shs check` does without a database.
+        return
+    for sheet, row, name in _filled(lines, _PRODUCT_LINE):
+        if match_key(name) not in _keys(known):
+            yield Problem(
+                f"No product line is called {name}; the adjustment is paid, and stands on the statement "
+                "under that name.",
+                f"{_meant(name, known)}Correct the name, or leave the cell blank.",
+                sheet, row, _PRODUCT_LINE, name, severity="warning",
+            )  # fmt: skip
+
+
+def _meant(typed: str, names: frozenset[str]) -> str:
+    """Return `Did you mean …? ` with the nearest name; empty where none is near."""
+    near = difflib.get_close_matches(match_key(typed), _keys(names), n=1)
+    return next((f"Did you mean {name}? " for name in sorted(names) if near == [match_key(name)]), "")
 
 
 def _keys(names: Sequence[str] | frozenset[str]) -> set[str]:

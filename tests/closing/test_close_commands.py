@@ -169,6 +169,11 @@ def test_a_month_is_checked_closed_and_stated(
     assert {one["commission_month"] for one in shown["payouts"]} == {"2025-01-01"}
     assert all(Decimal(one["difference"]) for one in shown["payouts"])
     assert f"{Decimal(shown['payouts'][0]['difference']):+,.2f}" in said("diff", "held")
+    one = shown["payouts"][0]["rep_name"]
+    of_one = json.loads(said("diff", "held", "--rep", one.upper(), "--month", "2025-01", "--json"))
+    assert of_one["payouts"] == [each for each in shown["payouts"] if each["rep_name"] == one]
+    assert "No closed month that was asked for would change." in said("diff", "held", "--month", "2025-02")
+    assert "There is no rep called 'Nobody'" in refused("diff", "held", "--rep", "Nobody")
     assert f"Accepted by {me}." in said("run", "--accept")
     assert "No build is held." in said("diff", "held")
 

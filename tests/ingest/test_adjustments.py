@@ -97,6 +97,20 @@ def test_a_rejected_file_has_an_error_workbook_and_loads_once_the_rep_is_there(s
     assert staffed.errors(PATH) is None
 
 
+def test_a_product_line_that_nobody_knows_is_loaded_with_a_warning(staffed: Zone) -> None:
+    services = [["Service Lines", "Product Lines"], ["Trays", "Consulting"]]
+    staffed.drop("reference/service_to_product.xlsx", write_workbook({"Services": services}))
+    staffed.run()
+    staffed.drop(PATH, workbook({"Product Line": "Consultng"}, {"Product Line": "consulting"}))
+    staffed.run()
+
+    assert amounts(staffed) == [(PATH, 250), (PATH, 250)]
+    (warning,) = staffed.query('select severity, "row", problem, remedy from ops.file_errors')
+    assert warning[:2] == ("warning", 2)
+    assert "No product line is called Consultng" in warning[2]
+    assert "Did you mean Consulting?" in warning[3]
+
+
 def test_a_correction_in_a_closed_month_is_refused_until_the_month_is_opened_again(staffed: Zone) -> None:
     staffed.drop(PATH, workbook({}))
     staffed.run()

@@ -18,6 +18,7 @@ from shs_pipeline.sources.adjustments import (
     CLOSED_UNTIL,
     FORMER_REPS,
     HOUSES,
+    PRODUCT_LINES,
     REPS,
 )
 
@@ -35,6 +36,7 @@ KNOWN = {
     FORMER_REPS: frozenset({"ann moss"}),
     HOUSES: frozenset({"The House"}),
     ADMINS: frozenset({"Ada Head", "Cy Head"}),
+    PRODUCT_LINES: frozenset({"Cygnus", "Consulting"}),
     CLOSED_UNTIL: frozenset({"2025-02-01"}),
 }
 
@@ -108,6 +110,16 @@ def test_what_is_refused_has_its_cell_and_a_remedy(row: dict[str, Any], said: st
 
     assert outcome.lines is None
     assert said in refusal(outcome)
+
+
+def test_an_unknown_product_line_is_paid_with_a_warning() -> None:
+    outcome = read({"Product Line": " cygnus"}, {"Product Line": "Consultng"}, {})
+
+    assert outcome.lines is not None
+    (problem,) = outcome.problems
+    assert (problem.severity, problem.row, problem.column) == ("warning", 3, "Product Line")
+    assert "No product line is called Consultng; the adjustment is paid" in problem.problem
+    assert problem.remedy == "Did you mean Consulting? Correct the name, or leave the cell blank."
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
