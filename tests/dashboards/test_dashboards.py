@@ -312,8 +312,8 @@ def test_every_card_answers_with_and_without_filters(
         for card in dashboard.cards:
             rows = answers(people[audience], dashboard.key, card.key)
             answers(people[audience], dashboard.key, card.key, **chosen)
-            # A rep need not have a sale line of every source; no file is rejected, nothing is held, no sale is
-            # in two, and nothing was ever closed, so that nothing changed afterwards.
+            # A rep need not have a sale line of every source; no file is rejected, nothing is held, no sale
+            # is in two files, and nothing was ever closed, so that nothing changed afterwards.
             may_be_silent = audience == "rep" and card.key.startswith("lines_of_")
             if not rows and not may_be_silent and card.key not in SILENT:
                 silent.append(card.key)
