@@ -90,17 +90,8 @@ def look(settings: Settings) -> State:
     Raises:
         ShsError: a database that cannot be reached.
     """
-    from shs_pipeline.database.address import place
-    from shs_pipeline.database.databases import prepare
     from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
-    from shs_pipeline.ingest.current_copies import unwritten_now
-    from shs_pipeline.ingest.holding import held_now
-    from shs_pipeline.ingest.job import open_job
-    from shs_pipeline.ingest.overview import nothing_yet, read_overview
-    from shs_pipeline.marts.due import last_publication, pending_state
-    from shs_pipeline.marts.restated import nobodys
-    from shs_pipeline.notices.outbox import recent
-    from shs_pipeline.system.automation import switched_off
+    from shs_pipeline.ingest.overview import nothing_yet
     from shs_pipeline.system.running import running_system
 
     running = running_system(settings)
@@ -109,6 +100,22 @@ def look(settings: Settings) -> State:
     if settings.database_url is None and server.status().state == "not made yet":
         waiting, trouble = _folders_lying(settings)
         return State(ui, settings.landing, "not made yet", False, nothing_yet(today()), waiting, trouble)
+    return _look_into(settings, ui)
+
+
+def _look_into(settings: Settings, ui: str | None) -> State:
+    """Return the state of a system with a database."""
+    from shs_pipeline.database.address import place
+    from shs_pipeline.database.databases import prepare
+    from shs_pipeline.ingest.current_copies import unwritten_now
+    from shs_pipeline.ingest.holding import held_now
+    from shs_pipeline.ingest.job import open_job
+    from shs_pipeline.ingest.overview import read_overview
+    from shs_pipeline.marts.due import last_publication, pending_state
+    from shs_pipeline.marts.restated import nobodys
+    from shs_pipeline.notices.outbox import recent
+    from shs_pipeline.system.automation import switched_off
+
     job = open_job(settings, "status", _PATIENCE_SECONDS)
     waiting, trouble = _waiting(job)
     return State(

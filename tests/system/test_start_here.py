@@ -24,7 +24,7 @@ from shs_pipeline.landing.zone import Landing, RefusedError
 from shs_pipeline.marts.build import build_marts
 from shs_pipeline.reference.seal import is_sealed
 from shs_pipeline.samples.workbook import write_workbook
-from shs_pipeline.system.start_here.book import SHEETS
+from shs_pipeline.system.start_here.pages import SHEETS
 from shs_pipeline.system.start_here.writing import tell
 from tests.helpers.libreoffice import SOFFICE, pages_of
 

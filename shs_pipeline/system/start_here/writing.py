@@ -85,7 +85,8 @@ def tell(connection: psycopg.Connection, landing: Landing, day: date, due_day: i
 
 
 def _write(connection: psycopg.Connection, landing: Landing, facts: Facts) -> None:
-    from shs_pipeline.system.start_here.book import pages, workbook
+    from shs_pipeline.system.start_here.book import workbook
+    from shs_pipeline.system.start_here.pages import pages
     from shs_pipeline.system.start_here.to_do import tasks
 
     make_month_folders(landing, facts)
