@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from shs_pipeline.dashboards.model import render_sql
+from shs_pipeline.dashboards.reading import dashboards_for
 from tests.conftest import _fresh_database
 from tests.engine.worlds import Change, Refuse, Withdraw
 from tests.helpers.closed_house import (
@@ -283,3 +287,26 @@ def test_the_example_in_the_docs_is_what_the_system_computes(house: House) -> No
         assert row in page
     house.do(Withdraw("incoming/cygnus/2025-01/sales.xlsx"))
     assert f"February would come to {house.statement('P-ANN', FEBRUARY)['due']}" in page
+
+
+def test_the_page_of_a_statement_says_why_an_earlier_month_came_out_differently(house: House) -> None:
+    house.do(month_file(FEBRUARY, "300"))
+    house.do(month_file(JANUARY, "1100"))
+    (page,) = (one for one in dashboards_for("admin") if one.key == "my_statement")
+    (card,) = (one for one in page.cards if one.key == "reasons")
+
+    def reasons(month: str) -> list[dict[str, Any]]:
+        statement, values = render_sql(card, {"month": month, "rep": "Ann Gray"})
+        rows = house.connection.execute(statement.encode(), values).fetchall()
+        house.connection.rollback()
+        return [dict(zip(card.columns, row, strict=True)) for row in rows]
+
+    (why,) = reasons("2025-02")
+    assert (why["earned_month"], why["product_line"], why["amount"]) == (JANUARY, "Cygnus", Decimal("30.00"))
+    assert why["words"] == "1 line with a corrected amount"
+
+    house.ask(closed(JANUARY), closed(FEBRUARY))
+    house.do(month_file(JANUARY, "1200"), month_file(MARCH, "100"))
+    assert [row["amount"] for row in reasons("2025-02")] == [Decimal("30.00")]
+    assert [row["amount"] for row in reasons("2025-03")] == [Decimal("30.00")]
+    assert reasons("2025-01") == []

@@ -201,7 +201,8 @@ def snapshot(connection: psycopg.Connection) -> dict[str, list[str]]:
     """Every row of every relation of the marts as text, but the books of the publications."""
     names = connection.execute(
         "select relname from pg_class where relnamespace = 'marts'::regnamespace"
-        " and relkind in ('r', 'p', 'v', 'm') and relname <> 'publications' order by relname"
+        " and relkind in ('r', 'p', 'v', 'm') and relname not in ('publications', 'payout_changes')"
+        " order by relname"
     ).fetchall()
     found = {}
     for (name,) in names:

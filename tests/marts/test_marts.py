@@ -67,7 +67,7 @@ def marts(connection: psycopg.Connection) -> dict[str, list[tuple[str, ...]]]:
     """Every row of every mart but the list of publications, as text."""
     names = connection.execute(
         "select relname from pg_class where relnamespace = 'marts'::regnamespace and relkind in ('r', 'v')"
-        " and relname <> 'publications'"
+        " and relname not in ('publications', 'payout_changes')"
     ).fetchall()
     return {
         name: sorted(connection.execute(f"select m::text from marts.{name} as m").fetchall())
