@@ -167,5 +167,5 @@ def test_a_mart_that_nothing_reads_is_named(manifest: Node) -> None:
 
     assert unread(marts_of(manifest), without) == {
         "upload_detail", "upload_files", "rejected_files", "repeated_lines", "reference_findings",
-        "rows_to_add", "payout_changes", "holds", "logins",
+        "rows_to_add", "holds", "logins",
     }  # fmt: skip
