@@ -186,7 +186,9 @@ def _keys(names: Sequence[str] | frozenset[str]) -> set[str]:
 
 
 def _filled(lines: pd.DataFrame, header: str) -> Iterator[tuple[str, int, str]]:
-    """Yield sheet, row and text of the cells of a column that hold text."""
+    """Yield sheet, row and text of the cells of a column that hold text; of one that may be left out, none."""
+    if header not in lines:
+        return
     cells: Iterator[tuple[str, int, Cell]] = zip(lines[SHEET], lines[ROW], lines[header], strict=True)
     for sheet, row, cell in cells:
         if isinstance(cell, str) and not is_blank(cell):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -41,9 +42,11 @@ KNOWN = {
 }
 
 
-def read(*rows: dict[str, Any], month: date = MARCH, **more: Any) -> FileOutcome:
-    cells = [[{**GOOD, **row}.get(name) for name in HEADER] for row in rows]
-    content = write_workbook({"March": [list(HEADER), *cells]})
+def read(
+    *rows: dict[str, Any], month: date = MARCH, header: Sequence[str] = HEADER, **more: Any
+) -> FileOutcome:
+    cells = [[{**GOOD, **row}.get(name) for name in header] for row in rows]
+    content = write_workbook({"March": [list(header), *cells]})
     file = SourceFile("march.xlsx", content, known=KNOWN, commission_month=month)
     return read_file(ADJUSTMENT_FILES, replace(file, **more), 1 << 20)
 
@@ -120,6 +123,14 @@ def test_an_unknown_product_line_is_paid_with_a_warning() -> None:
     assert (problem.severity, problem.row, problem.column) == ("warning", 3, "Product Line")
     assert "No product line is called Consultng; the adjustment is paid" in problem.problem
     assert problem.remedy == "Did you mean Consulting? Correct the name, or leave the cell blank."
+
+
+def test_the_columns_that_need_not_be_filled_need_not_be_there() -> None:
+    outcome = read({}, header=tuple(GOOD))
+
+    assert outcome.problems == []
+    assert outcome.lines is not None
+    assert len(outcome.lines) == 1
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
