@@ -186,7 +186,7 @@ def _keys(names: Sequence[str] | frozenset[str]) -> set[str]:
 
 
 def _filled(lines: pd.DataFrame, header: str) -> Iterator[tuple[str, int, str]]:
-    """Yield sheet, row and text of the cells of a column that hold text; of one that may be left out, none."""
+    """Yield sheet, row and text of the cells of a column that hold text; none of one that is left out."""
     if header not in lines:
         return
     cells: Iterator[tuple[str, int, Cell]] = zip(lines[SHEET], lines[ROW], lines[header], strict=True)

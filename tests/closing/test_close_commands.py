@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +22,7 @@ from typer.testing import CliRunner
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.cli.main import _code_of, build_app
 from shs_pipeline.closing.workbook import Wish, put_wish
+from shs_pipeline.landing.zone import Landing
 from shs_pipeline.marts.guard import HeldBuildError
 from shs_pipeline.people.access import drop_logins
 from shs_pipeline.settings.secret_store import secret_store
@@ -243,3 +246,28 @@ def test_an_adjustment_is_shown_written_loaded_and_stated(company: Zone) -> None
     assert "250.00 is from incoming/adjustments/2025-02/adjustment 1.xlsx, Adjustments, row 2." in statement
     assert zone.query("select adjustments, due from marts.statements where rep_name = %s"
                       " and pay_period = '2025-02-01'", rep) == [(200, due + 200)]  # fmt: skip
+
+
+def test_of_two_who_close_different_months_at_once_no_row_is_lost(
+    company: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Landing.write
+
+    def slowly(self: Landing, path: str, content: bytes) -> str:
+        time.sleep(0.5)
+        return write(self, path, content)
+
+    monkeypatch.setattr(Landing, "write", slowly)
+
+    def ask(month: date) -> str:
+        try:
+            put_wish(company.job(), Wish(month, "Harriet Lindqvist", None, None))
+        except ShsError as error:
+            return str(error)
+        return "written"
+
+    with ThreadPoolExecutor() as threads:
+        said = sorted(threads.map(ask, (date(2025, 1, 1), date(2025, 2, 1))))
+
+    assert said[0].startswith("reference/pay_periods.xlsx was changed and is not in force yet"), said
+    assert said[1] == "written"
