@@ -267,3 +267,23 @@ def cells_of(content: bytes) -> dict[str, list[tuple[object, ...]]]:
 
     book = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
     return {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book}
+
+
+def test_the_same_adjustment_in_two_files_holds_up_the_close(house: House) -> None:
+    bonus = Adjustment("Ann Gray", Decimal("80.00"), reason="Trade fair")
+    house.do(
+        adjustments_file(FEBRUARY, bonus, name="fair.xlsx"),
+        adjustments_file(FEBRUARY, bonus, Adjustment("Bo Marsh", Decimal("1.00")), name="fair (1).xlsx"),
+    )
+    house.ask(closed(JANUARY), closed(FEBRUARY))
+
+    assert house.states()["Feb"] == "open"
+    (said,) = house.holding()
+    assert said.startswith(
+        "Ann Gray is paid 80.00 2 times for the same reason (Trade fair): incoming/adjustments/"
+    )
+    assert "fair (1).xlsx, row 2; incoming/adjustments/2025-02/fair.xlsx, row 2." in said
+
+    house.ask(closed(JANUARY), closed(FEBRUARY, note="Two fairs."))
+    assert house.states()["Feb"] == "closed"
+    assert amounts(house, "P-ANN")["Feb"]["adjustments"] == "160.00"

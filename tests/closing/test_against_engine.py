@@ -168,6 +168,15 @@ def held_months(connection: psycopg.Connection, rows: Sequence[PayPeriod], admin
     ((doubtful,),) = connection.execute(
         "select exists (select from marts.reference_findings where amount > 0 and not is_silenced)"
     ).fetchall()
+    twice = {
+        month
+        for (month,) in connection.execute(
+            "select lines.commission_month from raw.adjustments as lines"
+            " inner join ops.files using (file_id) where files.status = 'loaded'"
+            " group by lines.commission_month, lower(sales_rep_name), lower(product_line), kind, amount,"
+            " lower(reason), reference having count(*) > 1"
+        )
+    }
     held = set()
     for row in rows:
         month = row.commission_month
@@ -175,7 +184,7 @@ def held_months(connection: psycopg.Connection, rows: Sequence[PayPeriod], admin
         rejected = any((when, status) == (month, "rejected") for _, when, status in files)
         lacks = {source for source, first in firsts.items() if first <= month} - there
         if (row.approved_by or "").casefold() not in admins or (
-            not row.note and (lacks or rejected or doubtful)
+            not row.note and (lacks or rejected or doubtful or month in twice)
         ):
             held.add(month)
     return held

@@ -166,6 +166,29 @@ found as (
 
     union all
 
+    -- A corrected copy in a second file pays again; so may two bonuses, which a reference tells apart.
+    select
+        adjustments.pay_period,
+        'adjustment twice',
+        min(adjustments.source_file || ', row ' || adjustments.source_row),
+        min(adjustments.rep_in_file) || ' is paid ' || {{ dollars('adjustments.amount') }} || ' ' || count(*)
+        || ' times for the same reason (' || min(adjustments.reason) || '): '
+        || string_agg(
+            adjustments.source_file || ', row ' || adjustments.source_row, '; '
+            order by adjustments.source_file collate "C", adjustments.source_row
+        ) || '.',
+        'Take one of them out, or give each a Reference of its own.',
+        true
+
+    from adjustments
+    where adjustments.payee_id is not null
+    group by
+        adjustments.pay_period, adjustments.payee_id, adjustments.product_line_id, adjustments.kind,
+        adjustments.amount, ops.match_key(adjustments.reason), coalesce(adjustments.reference, '')
+    having count(*) > 1
+
+    union all
+
     select
         adjustments.pay_period,
         'adjustment of nobody',
