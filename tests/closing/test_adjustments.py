@@ -282,7 +282,7 @@ def test_the_same_adjustment_in_two_files_holds_up_the_close(house: House) -> No
     assert said.startswith(
         "Ann Gray is paid 80.00 2 times for the same reason (Trade fair): incoming/adjustments/"
     )
-    assert "fair (1).xlsx, row 2; incoming/adjustments/2025-02/fair.xlsx, row 2." in said
+    assert "fair (1).xlsx, row 5; incoming/adjustments/2025-02/fair.xlsx, row 5." in said
 
     house.ask(closed(JANUARY), closed(FEBRUARY, note="Two fairs."))
     assert house.states()["Feb"] == "closed"
