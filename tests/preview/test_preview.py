@@ -849,6 +849,21 @@ def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site]) -> None:
         assert set(names) <= {REP}
 
 
+@pytest.mark.slow
+def test_a_printed_page_has_its_figures_and_nothing_to_click(sites: dict[Audience, Site]) -> None:
+    with browser_page(800) as page:
+        page.goto(f"{sites['rep'].server.url}d/my_statement")
+        page.emulate_media(media="print")
+
+        assert page.locator("#card-paid .big").is_visible()
+        for part in ("header", ".filters", ".files"):
+            assert not page.locator(part).is_visible()
+        # All rows, not those that fit into a window.
+        assert page.evaluate(
+            "[...document.querySelectorAll('.scroll')].every(box => box.scrollHeight <= box.clientHeight + 1)"
+        )
+
+
 def keep(page: Page, name: str, height: int = 2_100) -> None:
     """Keep a picture of the page where `SHS_SCREENSHOTS` says, in few colours: it is a document."""
     if folder := os.environ.get("SHS_SCREENSHOTS"):
