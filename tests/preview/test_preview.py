@@ -26,7 +26,7 @@ from decimal import Decimal
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
 import pytest
@@ -40,6 +40,7 @@ from shs_pipeline.database.faults import older_tables
 from shs_pipeline.landing.names import SOURCE_NAMES
 from shs_pipeline.landing.zone import Landing
 from shs_pipeline.people.access import drop_logins, sync_logins
+from shs_pipeline.preview.links import question
 from shs_pipeline.preview.server import PreviewServer
 from shs_pipeline.preview.values import change_shown, shown
 from shs_pipeline.preview.viewer import Viewer, ask, find_viewer
@@ -847,6 +848,19 @@ def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site]) -> None:
         assert page.locator('.tabs a[aria-current="page"]').inner_text() == "Novo"
         names = page.locator("#card-lines_of_novo tbody tr td:first-child").all_inner_texts()
         assert set(names) <= {REP}
+
+
+def test_a_question_begins_a_mail_to_the_admins_that_says_what_it_is_about() -> None:
+    viewer = Viewer("Zoë & Co", "zoe", "rep", "", ("ada@example.com", "cy@example.com"))
+
+    address, _, query = (question(viewer, "October 2026, Cygnus, invoice 7 & 8") or "").partition("?")
+
+    assert address == "mailto:ada@example.com,cy@example.com"
+    said = dict(parse_qsl(query))
+    assert said["subject"] == "A question about my statement"
+    assert said["body"].splitlines()[:2] == ["Payee: Zoë & Co", "About: October 2026, Cygnus, invoice 7 & 8"]
+    assert "+" not in query  # mail programs show it as it is
+    assert question(replace(viewer, write_to=()), "anything") is None
 
 
 @pytest.mark.slow
