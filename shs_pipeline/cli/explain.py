@@ -178,7 +178,7 @@ def _show_gone(console: Console, payouts: Sequence[Payout], settled: Settlements
 def _show_basis(console: Console, basis: Basis) -> None:
     """Print the rows of the reference workbooks that the payout rests on, and what is missing."""
     from shs_pipeline.cli.terminal import say
-    from shs_pipeline.marts.explain_basis import owner_in_words, rate_in_words
+    from shs_pipeline.marts.explain_basis import alias_in_words, owner_in_words, rate_in_words
 
     for row in basis.rates:
         say(console, f"  Rate: {rate_in_words(row)}")
@@ -187,6 +187,8 @@ def _show_basis(console: Console, basis: Basis) -> None:
     if len(basis.owners) > _OWNERS_SHOWN:
         more = len(basis.owners) - _OWNERS_SHOWN
         say(console, f"  … and {more} more customers; --json names them all", "dim")
+    for alias in basis.aliases[:_OWNERS_SHOWN]:
+        say(console, f"  Alias: {alias_in_words(alias)}", "dim")
     for sentence in basis.missing:
         say(console, f"  Missing: {sentence}", "yellow")
 

@@ -56,6 +56,20 @@ class OwnerRow:
 
 
 @dataclass(frozen=True)
+class AliasRow:
+    """A row of aliases by which lines of a payout, or parts of them, are the rep's."""
+
+    path: str
+    source_sheet: str
+    source_row: int
+    name_in_file: str
+    means: str
+    valid_from: date | None
+    valid_until: date | None
+    lines: int
+
+
+@dataclass(frozen=True)
 class NobodysLine:
     """A line that is credited to nobody in the month (USD)."""
 
@@ -77,12 +91,18 @@ class Basis:
 
     rates: Sequence[RateRow]
     owners: Sequence[OwnerRow]
+    aliases: Sequence[AliasRow]
     missing: Sequence[str]
 
 
 def basis_of(connection: psycopg.Connection, payout: Payout) -> Basis:
     """Return the rows of reference workbooks that a payout follows from, and what they lack."""
-    return Basis(_rates(connection, payout), _owners(connection, payout), missing_in_words(payout))
+    return Basis(
+        _rates(connection, payout),
+        _owners(connection, payout),
+        _aliases(connection, payout),
+        missing_in_words(payout),
+    )
 
 
 def missing_in_words(payout: Payout) -> list[str]:
@@ -158,8 +178,16 @@ def owner_in_words(row: OwnerRow) -> str:
     return f"{row.territory} {period}: {row.path}, row {row.source_row} ({lines})"
 
 
-def _period(first: date, until: date | None) -> str:
-    return f"from {first}" if until is None else f"from {first} until {until}"
+def alias_in_words(row: AliasRow) -> str:
+    """Return what a name means with the row that says so."""
+    lines = count_of(row.lines, "line")
+    period = f" {_period(row.valid_from, row.valid_until)}" if row.valid_from or row.valid_until else ""
+    return f"{row.name_in_file} means {row.means}{period}: {row.path}, row {row.source_row} ({lines})"
+
+
+def _period(first: date | None, until: date | None) -> str:
+    parts = [f"from {first}" if first else "", f"until {until}" if until else ""]
+    return " ".join(filter(None, parts))
 
 
 def _rates(connection: psycopg.Connection, payout: Payout) -> list[RateRow]:
@@ -214,4 +242,29 @@ def _owners(connection: psycopg.Connection, payout: Payout) -> list[OwnerRow]:
             " group by path, rows.source_sheet, rows.source_row, rows.source, valid_from, valid_until"
             " order by rows.source_row",
             {"table": "territories", "lines": [line.credit_id for line in payout.lines]},
+        ).fetchall()
+
+
+def _aliases(connection: psycopg.Connection, payout: Payout) -> list[AliasRow]:
+    with connection.cursor(row_factory=class_row(AliasRow)) as cursor:
+        return cursor.execute(
+            "select path, source_sheet, source_row, name_in_file, means, valid_from, valid_until,"  # noqa: S608 - fixed text
+            " count(*) as lines"
+            # A row for the source goes before one for all.
+            " from (select distinct on (lines.credit_id) files.path, rows.*"
+            "  from marts.harmonised_sales as lines"
+            "  inner join reference.aliases as rows on rows.kind = 'rep'"
+            "   and ops.match_key(rows.name_in_file) = ops.match_key(lines.rep_named)"
+            "   and coalesce(rows.source = lines.source, true)"
+            "   and coalesce(rows.valid_from <= lines.revenue_date, true)"
+            "   and coalesce(rows.valid_until > lines.revenue_month, true)"
+            "  inner join ops.files on files.file_id = rows.file_id"
+            "  inner join reference.payee_names as payees on payees.name_key = ops.match_key(rows.means)"
+            "   and payees.payee_id = lines.payee_id"
+            f"  where rows.file_id = {_PUBLISHED} and lines.rep_meant is not null"
+            "   and lines.credit_id = any(%(lines)s)"
+            "  order by lines.credit_id, rows.source is null, rows.source_row) as of_lines"
+            " group by path, source_sheet, source_row, name_in_file, means, valid_from, valid_until"
+            " order by source_row",
+            {"table": "aliases", "lines": [line.credit_id for line in payout.lines]},
         ).fetchall()

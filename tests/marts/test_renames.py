@@ -14,6 +14,8 @@ import psycopg
 import pytest
 
 from shs_pipeline.marts.build import build_marts
+from shs_pipeline.marts.explain import explain_payouts
+from shs_pipeline.marts.explain_basis import alias_in_words, basis_of
 from shs_pipeline.marts.payout_diff import compare_payouts
 from shs_pipeline.marts.publications import state_at
 from tests.conftest import _fresh_database
@@ -190,6 +192,19 @@ def test_an_alias_credits_old_files_without_their_being_dropped_again(house: Hou
     assert sorted(house.rows(parts), key=str) == [
         ("Ann Gray", Decimal("0.6"), Decimal("42.00")), (None, Decimal("0.4"), Decimal("28.00")),
     ]  # fmt: skip
+
+    ((month, line),) = house.rows(
+        "select commission_month, product_line from marts.harmonised_sales"
+        " where rep_meant is not null and rep_name = 'Ann Gray'"
+    )
+    payouts = explain_payouts(house.connection, "Ann Gray", month)
+    (basis,) = (basis_of(house.connection, one) for one in payouts if one.product_line == line)
+    house.connection.rollback()
+    (said,) = map(alias_in_words, basis.aliases)
+    assert said == (
+        "Bo Marsh means Ann Gray from 2025-02-01: reference/aliases.xlsx, "
+        f"row {basis.aliases[0].source_row} (1 line)"
+    )
 
     house.change("listed", Change("sales_reps", (ANN, BO, SalesRep("Cy New", None, "cy@example.com"))))
     assert [row[0] for row in sorted(house.rows(parts), key=str)] == ["Ann Gray", "Cy New"]
