@@ -187,7 +187,7 @@ def _show_basis(console: Console, basis: Basis) -> None:
     if len(basis.owners) > _OWNERS_SHOWN:
         more = len(basis.owners) - _OWNERS_SHOWN
         say(console, f"  … and {more} more customers; --json names them all", "dim")
-    for alias in basis.aliases[:_OWNERS_SHOWN]:
+    for alias in basis.aliases:
         say(console, f"  Alias: {alias_in_words(alias)}", "dim")
     for sentence in basis.missing:
         say(console, f"  Missing: {sentence}", "yellow")

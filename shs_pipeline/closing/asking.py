@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, LiteralString
 
+from psycopg import sql
+
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
+from shs_pipeline.closing.closes import LAST_WORDS
 
 if TYPE_CHECKING:
     import psycopg
@@ -20,7 +23,7 @@ _FIRM: LiteralString = """
         and (kind = 'closed already' or (pay_period = %s and kind not in ('approver', 'order')))
     order by kind = 'closed already' desc, kind, subject limit 1
 """
-_EARLIER: LiteralString = """
+_EARLIER = sql.SQL("""
     select min(months.pay_period) from marts.pay_periods as months
     where months.state = 'open' and months.pay_period < %s
         and (
@@ -30,11 +33,9 @@ _EARLIER: LiteralString = """
                 where items.pay_period = months.pay_period and items.kind in ('adjustment', 'draw')
             )
         )
-"""
-_OPENED_AGAIN: LiteralString = """
-    select min(pay_period) from (
-        select distinct on (pay_period) pay_period, kind from ledger.closes order by pay_period, close_no desc
-    ) as last_words
+""")
+_OPENED_AGAIN = sql.SQL("""
+    select min(pay_period) from ({}) as last_words
     where kind = 'reopened' and pay_period < %s
         and exists (
             select from reference.pay_periods as listed
@@ -42,7 +43,7 @@ _OPENED_AGAIN: LiteralString = """
             where files.status = 'loaded' and listed.state = 'open'
                 and listed.commission_month = last_words.pay_period
         )
-"""
+""").format(LAST_WORDS)
 
 
 def check_close(connection: psycopg.Connection, found: Checklist, pay_date: date | None) -> None:

@@ -41,14 +41,15 @@ class Close:
     carried_forward: Decimal
 
 
-IN_FORCE = sql.SQL("""
-    select close_no, pay_period
-    from (
-        select distinct on (pay_period) close_no, pay_period, kind from ledger.closes
-        order by pay_period, close_no desc
-    ) as last_words
-    where kind = 'closed'
+LAST_WORDS = sql.SQL("""
+    select distinct on (pay_period) close_no, pay_period, kind from ledger.closes
+    order by pay_period, close_no desc
 """)
+"""The last thing that was done with each month that was ever closed."""
+
+IN_FORCE = sql.SQL("select close_no, pay_period from ({}) as last_words where kind = 'closed'").format(
+    LAST_WORDS
+)
 """The closes on which the closed months stand: those that nothing has taken back."""
 
 _CLOSES: LiteralString = """

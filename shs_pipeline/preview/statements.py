@@ -14,6 +14,7 @@ from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
 from shs_pipeline.closing.handing_out import folder_of
 from shs_pipeline.closing.reading import NO_PLACES, open_statements
+from shs_pipeline.closing.statement import Statement
 from shs_pipeline.dashboards.model import Value
 from shs_pipeline.landing.zone import Landing
 from shs_pipeline.preview.viewer import Viewer
@@ -90,7 +91,7 @@ def _handed_out(landing: Landing, head: Mapping[str, Any], ending: str) -> bytes
     return content
 
 
-def _made(statement: Any, ending: str) -> bytes:
+def _made(statement: Statement, ending: str) -> bytes:
     if ending == "pdf":
         from shs_pipeline.closing.statement_pdf import statement_pdf
 

@@ -16,6 +16,7 @@ from shs_pipeline.dashboards.model import Audience, Card, Value, render_sql
 from shs_pipeline.database.faults import older_tables
 
 if TYPE_CHECKING:
+    from shs_pipeline.people.listing import Access
     from shs_pipeline.people.logins import Login
     from shs_pipeline.settings.secret_store import SecretStore
 
@@ -49,7 +50,7 @@ class Viewer:
 
     Attributes:
         url: connection URL of the person's role; never shown.
-        write_to: addresses of the admins, for questions.
+        write_to: addresses of the admins who may log in, for questions.
     """
 
     name: str
@@ -101,30 +102,24 @@ def find_viewer(
     Raises:
         ShsError: nobody of that name may log in, or the password is not in the store.
     """
-    login = _login(owner, secrets, person)
+    from shs_pipeline.people.passwords import login_url
+
+    able = _able_to_log_in(owner, secrets)
+    login = _login(owner, able, person)
     secret = secrets.get(login.secret_name) if login.secret_name else None
     if secret is None:
         raise ShsError(
             f"The password of {login.rep_name} is not in the store that SHS_SECRETS names.",
             "Correct SHS_SECRETS, or create a new password with shs access sync.",
         )
-    from shs_pipeline.people.passwords import login_url
-
     audience: Audience = "admin" if login.permission == "admin" else "rep"
     url = login_url(database_url, login.role_name, secret)
-    return Viewer(login.rep_name, login.role_name, audience, url, _admins(owner, secrets))
+    admins = tuple(one.email for one in able if one.permission == "admin" and one.email)
+    return Viewer(login.rep_name, login.role_name, audience, url, admins)
 
 
-def _admins(owner: psycopg.Connection, secrets: SecretStore) -> tuple[str, ...]:
+def _able_to_log_in(owner: psycopg.Connection, secrets: SecretStore) -> list[Access]:
     from shs_pipeline.people.listing import list_access
-
-    listed = list_access(owner, secrets)
-    return tuple(one.email for one in listed if one.permission == "admin" and one.role_name and one.email)
-
-
-def _login(owner: psycopg.Connection, secrets: SecretStore, person: str | None) -> Login:
-    from shs_pipeline.people.listing import list_access
-    from shs_pipeline.people.logins import find_login
 
     listed = list_access(owner, secrets)
     able = [access for access in listed if access.role_name and access.state == "may log in"]
@@ -133,6 +128,12 @@ def _login(owner: psycopg.Connection, secrets: SecretStore, person: str | None) 
             "Nobody may log in to the database yet.",
             "Run shs access sync; if that creates no login, drop a sales_reps workbook and run shs run.",
         )
+    return able
+
+
+def _login(owner: psycopg.Connection, able: Sequence[Access], person: str | None) -> Login:
+    from shs_pipeline.people.logins import find_login
+
     if person is not None:
         return find_login(owner, person)
     admins = [access.rep_name for access in able if access.permission == "admin"]

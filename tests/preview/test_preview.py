@@ -863,6 +863,19 @@ def test_a_question_begins_a_mail_to_the_admins_that_says_what_it_is_about() -> 
     assert question(replace(viewer, write_to=()), "anything") is None
 
 
+def test_questions_go_to_the_admins_who_may_log_in(
+    built: Zone, sites: dict[Audience, Site], secrets: FileSecrets
+) -> None:
+    asked = sites["rep"].viewer.write_to
+    assert len(asked) > 1
+    with psycopg.connect(built.database_url) as owner:
+        owner.execute("update marts.people set is_active = false where email = %s", [asked[0]])
+
+        assert find_viewer(owner, secrets, built.database_url, REP).write_to == asked[1:]
+
+        owner.rollback()
+
+
 @pytest.mark.slow
 def test_a_printed_page_has_its_figures_and_nothing_to_click(sites: dict[Audience, Site]) -> None:
     with browser_page(800) as page:
