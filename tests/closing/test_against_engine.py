@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from psycopg.rows import dict_row
 
 from shs_pipeline.ingest.warehouse import ensure_tables
@@ -44,7 +44,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mass_changes_are_accept
 MANY = int(os.environ.get("SHS_TEST_HISTORIES", "12"))
 over_histories = settings(
     deadline=None,
-    derandomize=True,
     database=None,
     phases=[Phase.generate],
     verbosity=Verbosity.quiet,
@@ -73,7 +72,7 @@ def ask(draw: random.Random, closing: Closing) -> tuple[PayPeriod, ...]:
     closed = [close.month for close in closing.closes]
     later = [month for month in COMMISSION_MONTHS if not closed or month > closed[-1]]
     rows = [PayPeriod(month, "closed", HEAD.sales_rep_name) for month in closed]
-    kinds = [*["next"] * 6, "two", draw.choice(["skip", "nobody", "missing"]), "none"]
+    kinds = [*["next"] * 4, *["two"] * 4, draw.choice(["skip", "nobody", "missing"]), "none"]
     kind = draw.choice([*kinds, *["reopen"] * (3 if closed else 0)])
     note = draw.choice([*["Agreed."] * 5, None])
     start = 0 if closed else draw.choice([0, 1])
@@ -151,7 +150,7 @@ def opening_balances(draw: random.Random, batch: Batch) -> tuple[OpeningBalance,
             for row in action.rows]  # fmt: skip
     if not reps:
         return ()
-    month = draw.choice([*[date(2024, 12, 1)] * 3, COMMISSION_MONTHS[0]])
+    month = draw.choice([*[date(2024, 10, 1)] * 3, COMMISSION_MONTHS[0]])
     paid = Decimal(draw.randrange(-5000, 90000)) / 100
     return (OpeningBalance(draw.choice(reps).sales_rep_name, draw.choice(["Cygnus", "Novo"]), month, paid),)
 
@@ -341,7 +340,9 @@ def test_statements_and_ledger_equal_the_engine_after_each_step(database: str, c
     with psycopg.connect(database) as connection:
         warehouse = WarehouseRows(connection)
 
-        # The first history is the simplest there is, and has nothing to offer.
+        # The first history is the simplest there is, and has nothing to offer. A seed of its own:
+        # that of `derandomize` is made from this text, and every edit would bring other histories.
+        @seed(13)
         @settings(over_histories, max_examples=count + 1)
         @given(histories(batches=7, most=3))
         def check(history: History) -> None:
@@ -362,6 +363,9 @@ def test_statements_and_ledger_equal_the_engine_after_each_step(database: str, c
                 if step == 0:
                     rows_before = opening_balances(random.Random(f"opening {example}"), batch)
                     batch = (*batch, Change("opening_balances", rows_before))
+                elif step == 2 and not closing.closes:
+                    # The admin sees what holds up the first close, and puts it right.
+                    batch = (*batch, Change("opening_balances", ()))
                 batch = (*batch, *adjust(draw, after_batch(warehouse.state, batch), closing))
                 before = frozen(connection)
                 warehouse.apply(with_head(batch), run_id)
