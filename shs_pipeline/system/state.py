@@ -184,7 +184,7 @@ def concerns(state: State) -> Iterator[Concern]:
     from shs_pipeline.system.automation import how_to_start, told
 
     if state.trouble is not None:
-        yield Concern(str(state.trouble), "shs doctor")
+        yield Concern(str(state.trouble), "")
     if state.held is not None:
         yield Concern(str(state.held), "")
     if state.held_build is not None:

@@ -772,17 +772,26 @@ def test_every_dashboard_stands_in_a_browser(
     with browser_page(width) as page:
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: asked.add(request.url))
-        for dashboard in dashboards_for(audience):
-            page.goto(f"{site.server.url}d/{dashboard.key}")
+        shown = [
+            (dashboard, tab.key if tab else None)
+            for dashboard in dashboards_for(audience)
+            for tab in dashboard.tabs[:3] or (None,)
+        ]
+        for dashboard, tab in shown:
+            page.goto(f"{site.server.url}d/{dashboard.key}{f'?tab={tab}' if tab else ''}")
             assert page.locator("h1").inner_text() == dashboard.title
+            assert page.locator("section.card").count() > 1
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert page.evaluate(_CUT) == []
+            assert width > 600 or page.evaluate(_TOO_SMALL_FOR_A_FINGER) == []
             # Contrast, names for screen readers, order of headings: WCAG 2 A and AA, and best practices.
             assert Axe().run(page).response["violations"] == []
             for image in page.locator("section img").all():
                 assert image.evaluate("image => image.complete && image.naturalWidth > 100")
                 # A chart that is shrunk to a third has labels that nobody can read.
                 assert image.evaluate("image => image.clientWidth > 0.8 * image.naturalWidth")
+            if dashboard.tabs and tab != dashboard.tabs[0].key:
+                continue
             if width > 600:
                 keep(page, f"preview-{dashboard.key}-{audience}")
             elif (dashboard.key, audience) in PHONE_PICTURES:
@@ -800,6 +809,13 @@ _CUT = """
         // On a phone a table has no columns that could be out of sight.
         window.innerWidth < 600 && part.clientWidth && part.scrollWidth > part.clientWidth + 1
     )).map(part => part.outerHTML.slice(0, 100))
+"""
+
+_TOO_SMALL_FOR_A_FINGER = """
+    [...document.querySelectorAll("a:not(.skip), button, select, input, summary")].filter(part => {
+        const { width, height } = part.getBoundingClientRect();
+        return width && height && height < 44;
+    }).map(part => part.outerHTML.slice(0, 100))
 """
 
 
