@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shs_pipeline.notices.outbox import Shown
     from shs_pipeline.settings.settings import Settings
     from shs_pipeline.system.dagster_books import DagsterBooks
+    from shs_pipeline.system.printed_totals import DifferingTotal
 
 _PATIENCE_SECONDS = 5
 _NOTICES_SHOWN = 5
@@ -52,6 +53,7 @@ class State:
         period: which month is open and which is closed last; None where none was ever closed.
         unwritten: why START HERE.xlsx and the copies of reference workbooks could not be written.
         paid: what is said of files under `paid/` that do not belong there, or of a ledger to be read back.
+        differing: files whose printed totals differ from their lines.
     """
 
     ui: str | None
@@ -74,6 +76,7 @@ class State:
     paid: Sequence[str] = ()
     held_build: HeldBuild | None = None
     unwritten: ShsError | None = None
+    differing: Sequence[DifferingTotal] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def _look_into(settings: Settings, ui: str | None) -> State:
     from shs_pipeline.marts.restated import nobodys
     from shs_pipeline.notices.outbox import recent
     from shs_pipeline.system.automation import switched_off
+    from shs_pipeline.system.printed_totals import differing_totals
 
     job = open_job(settings, "status", _PATIENCE_SECONDS)
     waiting, trouble = _waiting(job)
@@ -139,6 +143,7 @@ def _look_into(settings: Settings, ui: str | None) -> State:
         _paid(job) if trouble is None else (),
         _held_build(job),
         job.query(unwritten_now),
+        job.query(differing_totals),
     )
 
 
@@ -245,6 +250,9 @@ def _of_files(state: State) -> Iterator[Concern]:
     ]
     if missing:
         yield Concern(f"{count_of(len(missing), 'month')} missing: {_named(missing)}", "shs drop FILE")
+    if state.differing:
+        files = f"{count_of(len(state.differing), 'file')} whose printed totals differ from the lines"
+        yield Concern(f"{files}: {_named([found.path for found in state.differing])}", "shs check FILE")
     if state.waiting:
         by = "the running system ingests them" if state.ui else "shs run ingests what changed"
         folders = count_of(len(state.waiting), "folder")
@@ -326,6 +334,7 @@ def as_json(settings: Settings, state: State) -> dict[str, Any]:
         "held": str(state.held) if state.held else None,
         "unwritten": str(state.unwritten) if state.unwritten else None,
         "paid": list(state.paid),
+        "printed_totals": [{"path": found.path, "problem": found.words} for found in state.differing],
         "held_build": state.held_build.problem if state.held_build else None,
         "pay_periods": _period_as_json(state.period) if state.period else None,
         "held_closes": [{"month": month, "problem": problem} for month, problem in state.held_closes],
