@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from shs_pipeline.closing.checklist import edited_now
 from shs_pipeline.closing.reading import read_statements
 from shs_pipeline.dashboards.model import render_sql
 from shs_pipeline.dashboards.reading import dashboards_for
@@ -199,6 +201,46 @@ def test_a_closed_month_is_not_opened_without_a_note_or_by_leaving_it_out(house:
     house.ask(closed(FEBRUARY))
     assert house.states() == {"Jan": "closed", "Feb": "open"}
     assert house.holding() == [said]
+
+
+def test_an_edit_to_the_row_of_a_closed_month_changes_nothing_and_is_told(house: House) -> None:
+    def told() -> Sequence[tuple[Any, ...]]:
+        return house.rows("select kind, problem, remedy, is_holding from marts.close_checklist"
+                          " where kind = 'closed otherwise'")  # fmt: skip
+
+    was, paid = house.statement("P-ANN", JANUARY), date(2025, 2, 15)
+    ada = replace(HEAD, sales_rep_name="Ada Head-Moss")
+    house.do(
+        Change("sales_reps", (ada, ANN, BO)),
+        Change("pay_periods", (closed(JANUARY, by=" ada  HEAD-moss", paid=paid, note="  "),)),
+    )
+    assert told() == []
+
+    house.ask(closed(JANUARY, by="Bo Marsh", paid=date(2025, 2, 20), note="Paid\nlate."))
+    sentence = (
+        "Row 2 of pay_periods says something else than 2025-01 was closed with (Approved By Bo Marsh "
+        "instead of Ada Head; Pay Date 02/20/2025 instead of 02/15/2025; Note Paid late. instead of "
+        "(blank)), and a closed month keeps what it was closed with."
+    )
+    remedy = (
+        "Put the row back as it was. Or open the month again, if it is the last closed one, and close it "
+        "with what the row says."
+    )
+    assert told() == [("closed otherwise", sentence, remedy, False)]
+    assert [found.problem for found in edited_now(house.connection)] == [sentence]
+    house.connection.rollback()
+    assert house.rows(
+        "select problem, column_name, amount, is_silenced from marts.reference_findings where rule = 'closed'"
+    ) == [(sentence, "Approved By", 0, False)]
+    assert house.statement("P-ANN", JANUARY) == was
+    # It holds nothing up.
+    house.ask(closed(JANUARY), closed(FEBRUARY, by=ada.sales_rep_name))
+    assert house.states()["Feb"] == "closed"
+    ((problem,),) = house.rows("select problem from marts.close_checklist where kind = 'closed otherwise'")
+    assert "(Pay Date (blank) instead of 02/15/2025)" in problem
+
+    house.ask(closed(JANUARY, paid=paid), closed(FEBRUARY, by=ada.sales_rep_name))
+    assert told() == []
 
 
 def test_months_close_in_order_and_with_an_admin(house: House) -> None:
