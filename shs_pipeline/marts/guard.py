@@ -141,7 +141,7 @@ def verdict_of(connection: psycopg.Connection, plan: Plan, withdrawn_by: str) ->
     moved = _moved(connection)
     causes = causes_of(connection, plan, [one.commission_month for one in moved])
     unsaid = [one for one in moved if one.is_by_workbook and causes.are_unsaid(one.payee_id)]
-    lost = _lost(connection, withdrawn_by)
+    lost = _lost(connection, withdrawn_by) if plan.last is not None else []
     too_much = _too_much(connection, [one for one in moved if not _is_said(one, causes)])
     reasons = [*_of_payees(too_much, moved), *_of_workbooks(unsaid, causes), *_of_lines(lost)]
     if not reasons:
