@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, LiteralString
 
-from psycopg import sql
 from psycopg.rows import class_row
 
 from shs_pipeline.base.wording import count_of
 from shs_pipeline.marts.payout_diff import Part, PayoutChange, changed_payouts, part_for_payee
-from shs_pipeline.marts.payout_states import Key, Line, PayoutRow, Upcoming, columns_of, has_history
 from shs_pipeline.marts.publications import Published
+from shs_pipeline.marts.upcoming import upcoming_of
 
 if TYPE_CHECKING:
     import psycopg
 
     from shs_pipeline.marts.due import Plan
+    from shs_pipeline.marts.payout_states import Key
 
 SHOWN = 5
 """How many reasons an item gives, those that move most."""
@@ -35,29 +35,6 @@ _ITEMS: LiteralString = """
     cross join intermediate.close_bounds as bounds
     where items.kind in ('restated', 'reclassified') and items.pay_period > bounds.closed_until
         and bounds.settled_by is not null
-"""
-# The part of a mart that a build computes; all of it in a full refresh.
-_COMPUTED: Mapping[str, LiteralString] = {
-    "harmonised_sales": """exists (
-        select from intermediate.changed_slices as scope
-        where scope.source = mart.source and scope.commission_month = mart.commission_month
-    )""",
-    "commission_payouts": """exists (
-        select from intermediate.touched_years as scope
-        where scope.payee_id = mart.payee_id and scope.product_line_id = mart.product_line_id
-            and scope.commission_year = date_trunc('year', mart.commission_month)
-    )""",
-}
-_UPCOMING: LiteralString = """
-    (
-        select {columns}, 'removed' as change from marts.{mart} as mart where {computed}
-        except all select {columns}, 'removed' from candidate.{mart}
-    )
-    union all
-    (
-        select {columns}, 'added' from candidate.{mart}
-        except all select {columns}, 'added' from marts.{mart} as mart where {computed}
-    )
 """
 
 
@@ -152,14 +129,9 @@ def _changes(
     connection: psycopg.Connection, plan: Plan, items: Sequence[_Restated]
 ) -> Mapping[Key, PayoutChange]:
     """Return how the restated payouts differ from the last close; nothing if that is no longer known."""
-    settled = _publication(connection, items[0].settled_by)
-    if settled is None or plan.last is None or not _are_comparable(connection):
+    settled, upcoming = _publication(connection, items[0].settled_by), upcoming_of(connection, plan)
+    if settled is None or upcoming is None:
         return {}
-    upcoming = Upcoming(
-        Published(plan.last.publication_id + 1, "", datetime.now(UTC)),
-        _upcoming("harmonised_sales", Line, plan),
-        _upcoming("commission_payouts", PayoutRow, plan),
-    )
     wanted = {item.key for item in items}
     return changed_payouts(connection, settled, upcoming.state, wanted.__contains__, upcoming)
 
@@ -174,34 +146,3 @@ def _publication(connection: psycopg.Connection, publication_id: int) -> Publish
             "select publication_id, run_id, published_at from marts.publications where publication_id = %s",
             [publication_id],
         ).fetchone()
-
-
-def _are_comparable(connection: psycopg.Connection) -> bool:
-    """Whether the marts and their history have what is compared: an older version's may not."""
-    if not has_history(connection):
-        return False
-    row = connection.execute(
-        "select bool_and(exists (select from pg_attribute where not attisdropped"
-        "  and attrelid = to_regclass(wanted.schema || '.' || wanted.mart) and attname = wanted.name))"
-        " from (select * from unnest(%s::text[], %s::text[]) as of_mart (mart, name)"
-        "  cross join (values ('marts'), ('history')) as schemas (schema)) as wanted",
-        [
-            [mart for mart, row_type in _COMPARED for _ in row_type.__dataclass_fields__],
-            [name for _, row_type in _COMPARED for name in row_type.__dataclass_fields__],
-        ],
-    ).fetchone()
-    return bool(row and row[0])
-
-
-_COMPARED: Sequence[tuple[str, type[Line | PayoutRow]]] = (
-    ("harmonised_sales", Line),
-    ("commission_payouts", PayoutRow),
-)
-
-
-def _upcoming(mart: str, row_type: type[Line | PayoutRow], plan: Plan) -> sql.Composed:
-    return sql.SQL(_UPCOMING).format(
-        columns=columns_of(row_type),
-        mart=sql.Identifier(mart),
-        computed=sql.SQL("true" if plan.is_full_refresh else _COMPUTED[mart]),
-    )

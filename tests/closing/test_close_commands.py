@@ -172,6 +172,11 @@ def test_a_month_is_checked_closed_and_stated(
     assert {one["commission_month"] for one in shown["payouts"]} == {"2025-01-01"}
     assert all(Decimal(one["difference"]) for one in shown["payouts"])
     assert f"{Decimal(shown['payouts'][0]['difference']):+,.2f}" in said("diff", "held")
+    (part,) = shown["payouts"][0]["parts"]
+    lines = said("diff", "held", "--lines", "1")
+    assert part["words"] in lines
+    assert "/cygnus/2025-01/" in lines.partition(part["words"])[2]
+    assert (f"… {part['line_count'] - 1} more" in lines) == (part["line_count"] > 1)
     one = shown["payouts"][0]["rep_name"]
     of_one = json.loads(said("diff", "held", "--rep", one.upper(), "--month", "2025-01", "--json"))
     assert of_one["payouts"] == [each for each in shown["payouts"] if each["rep_name"] == one]
