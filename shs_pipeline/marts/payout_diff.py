@@ -173,10 +173,10 @@ def changed_payouts(
         upcoming: what the build that will be the second state does; None where both are published.
     """
     before, after = (payouts_at(connection, state, first, second, upcoming) for state in (first, second))
-    removed, added = changed_lines(connection, first, second, upcoming)
     changed = [
         key for key in {*before, *after} if _paid(before.get(key)) != _paid(after.get(key)) and is_wanted(key)
     ]
+    removed, added = changed_lines(connection, first, second, {key[2] for key in changed}, upcoming)
     years = (Years(before.values()), Years(after.values()))
     held = {key for key in changed if is_held_in_both(key, years)}
     effects = effects_on(pair_lines(removed, added), set(changed), held)

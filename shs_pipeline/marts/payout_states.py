@@ -5,7 +5,7 @@ A past state is today's rows, without what later publications added, with what t
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -211,11 +211,18 @@ def payouts_at(
 
 
 def changed_lines(
-    connection: psycopg.Connection, first: Published, second: Published, upcoming: Upcoming | None = None
+    connection: psycopg.Connection,
+    first: Published,
+    second: Published,
+    months: Collection[date],
+    upcoming: Upcoming | None = None,
 ) -> tuple[list[Line], list[Line]]:
     """Return the lines that only the first state has, and those that only the second has.
 
     What was added and removed again in between cancels out.
+
+    Args:
+        months: commission months; no line stands for one of another.
     """
     query = sql.SQL("""
         select {columns}
@@ -225,16 +232,21 @@ def changed_lines(
             union all
             select {columns}, change from ({upcoming}) as upcoming
         ) as changes
+        where commission_month = any(%(months)s)
         group by {columns}
         having sum(case change when 'added' then 1 else -1 end) * %(sign)s > 0
         order by source_file, source_sheet, source_row, credit_id
     """).format(
         columns=columns_of(Line), upcoming=upcoming.lines if upcoming else _none("harmonised_sales", Line)
     )
-    ids = {"first": first.publication_id, "second": second.publication_id}
+    values = {
+        "first": first.publication_id,
+        "second": second.publication_id,
+        "months": list(months),
+    }
     with connection.cursor(row_factory=class_row(Line)) as cursor:
-        removed = cursor.execute(query, {**ids, "sign": -1}).fetchall()
-        added = cursor.execute(query, {**ids, "sign": 1}).fetchall()
+        removed = cursor.execute(query, {**values, "sign": -1}).fetchall()
+        added = cursor.execute(query, {**values, "sign": 1}).fetchall()
     return removed, added
 
 
