@@ -13,6 +13,7 @@ from shs_pipeline.base.months import month_text
 from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.marts.identities import read_payees
 from shs_pipeline.notices import happenings
+from shs_pipeline.notices.all_well import all_well
 from shs_pipeline.notices.happenings import Mark
 from shs_pipeline.notices.texts import FailedRun, Notice, one_line
 
@@ -110,6 +111,17 @@ def record(
     if waiting is not None:
         log.warning("SHS-EVENT not_published since=%s", waiting.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ"))
     return count
+
+
+def record_all_well(connection: psycopg.Connection, last: date, address: str) -> int:
+    """Record that all went well on a day, once for each; return how many notices are new.
+
+    Args:
+        last: the last day that may be told.
+        address: of the dashboards; may be empty.
+    """
+    with connection.transaction():
+        return _put(connection, all_well(connection, last, address))
 
 
 def _put(connection: psycopg.Connection, notices: Sequence[Notice]) -> int:

@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,7 @@ def tell(
     *,
     seconds: float | None = None,
     at_once: bool = False,
+    is_done: bool = False,
     today: date | None = None,
 ) -> Told:
     """Record what happened and send notices: by mail, or in the log if there is no mail server.
@@ -85,6 +86,7 @@ def tell(
         runs: runs that failed.
         seconds: begin no further mail after so long; the rest waits for the next time.
         at_once: do not wait for the pause after a mail or after a failure.
+        is_done: a run has just loaded and published all there is, so that today may be told as well.
         today: the day it is (UTC).
 
     Raises:
@@ -97,6 +99,9 @@ def tell(
     told.recorded = job.query(
         lambda c: outbox.record(c, day, settings.due_day, address, runs, warnings, settings.restate_notice)
     )
+    if settings.notice_ok:
+        last = day if is_done else day - timedelta(days=1)
+        told.recorded += job.query(lambda c: outbox.record_all_well(c, last, address))
     server = mail_server(settings)
     if server is None:
         told.logged = job.query(outbox.log_instead)

@@ -38,6 +38,7 @@ SECRETS = ("database_url", "database_password", "metabase_password", "metabase_a
 
 # Their values, which hold or may hold a password, are in no message.
 _UNSHOWN = (*SECRETS, "metabase_url", "metabase_public_url")
+_KINDS = {"decimal_parsing": "an amount", "bool_parsing": "on or off"}
 _HOST_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 
 # Set by shs itself for the Dagster processes it starts; no settings of a person.
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
         smtp_tls: `starttls`, `tls` from the first byte, or `none`.
         smtp_sender: whom the mail is from, an address or `Name <address>`.
         restate_notice: USD by which a payee's payouts of a closed month must move for admins to be told.
+        notice_ok: tell the admins also, once a day at most, that all went well.
         mail_minutes: at most one mail to one person in so many minutes.
     """
 
@@ -128,6 +130,7 @@ class Settings(BaseSettings):
     smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
     smtp_sender: str = ""
     restate_notice: Decimal = Field(default=Decimal("1.00"), ge=0)
+    notice_ok: bool = False
     mail_minutes: int = Field(default=15, ge=0, le=1440)
 
     _places: dict[str, SecretPlace] = PrivateAttr(default_factory=dict)
@@ -385,8 +388,8 @@ def _what_is_wrong(detail: Any) -> str:
             return f"is less than {limits['ge']}"
         case "less_than_equal":
             return f"is more than {limits['le']}"
-        case "int_parsing" | "int_type" | "int_from_float" | "decimal_parsing" as kind:
-            return f"is not {'an amount' if kind == 'decimal_parsing' else 'a whole number'}"
+        case "int_parsing" | "int_type" | "int_from_float" | "decimal_parsing" | "bool_parsing" as kind:
+            return f"is not {_KINDS.get(kind, 'a whole number')}"
         case "value_error":
             return str(limits["error"])
         case "shs_settings_together":

@@ -84,6 +84,7 @@ def test_nothing_has_to_be_set(project: Path) -> None:
         ("SHS_SMTP_SENDER", "sales", "not an address"),
         ("SHS_SMTP_SENDER", "a@example.com\nBcc: b@example.com", "line break"),
         ("SHS_MAIL_MINUTES", "-1", "less than 0"),
+        ("SHS_NOTICE_OK", "sometimes", "not on or off"),
         ("SHS_RESTATE_NOTICE", "-0.01", "less than 0"),
         ("SHS_RESTATE_NOTICE", "some", "not an amount"),
         ("SHS_DATABASE_PASSWORD", "hush", "SHS_DATABASE_URL is not"),
