@@ -16,6 +16,7 @@ from shs_pipeline.notices import happenings
 from shs_pipeline.notices.all_well import all_well
 from shs_pipeline.notices.happenings import Mark
 from shs_pipeline.notices.texts import FailedRun, Notice, one_line
+from shs_pipeline.reference.sales_reps import HOUSE
 
 if TYPE_CHECKING:
     import psycopg
@@ -157,7 +158,10 @@ def people(connection: psycopg.Connection) -> list[Person]:
     rows = connection.execute(
         "select sales_rep_name, lower(btrim(email)), permission = 'admin'"
         " from reference.sales_reps inner join reference.versions using (file_id)"
-        " where in_force_until is null and active and btrim(email) <> '' order by source_row"
+        " where in_force_until is null and active and btrim(email) <> ''"
+        # Nobody reads what a house account is told.
+        " and ops.match_key(coalesce(rep_category, '')) <> ops.match_key(%s) order by source_row",
+        [HOUSE],
     )
     return [Person(name, email, is_admin, ids.get(match_key(name))) for name, email, is_admin in rows]
 
