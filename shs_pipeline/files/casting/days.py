@@ -22,7 +22,7 @@ from typing import ClassVar
 
 from dateutil.parser import parserinfo  # type: ignore[import-untyped]
 
-from shs_pipeline.files.casting.cells import CastError, Cell, squeeze
+from shs_pipeline.files.casting.cells import CastError, Cell, squeeze, squeeze_value
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 
@@ -78,7 +78,8 @@ def day_of(cell: Cell) -> date | None:
     if isinstance(cell, date):
         return cell
     if isinstance(cell, str):
-        return _day_from_text(squeeze(cell)) if squeeze(cell) else None
+        text = squeeze_value(cell)
+        return _day_from_text(text) if text else None
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         if is_day_number(cell):
             return _EXCEL_EPOCH + timedelta(days=int(cell))
