@@ -31,7 +31,7 @@ from shs_pipeline.files.casting.cells import (
     squeeze,
     squeeze_value,
 )
-from shs_pipeline.files.casting.days import FIRST_DAY, LAST_DAY, day_of, unreadable
+from shs_pipeline.files.casting.days import FIRST_DAY, LAST_DAY, day_number, day_of, unreadable
 
 Kind = Literal["text", "identifier", "zip", "amount", "quantity", "rate", "share", "whole", "day", "flag"]
 
@@ -164,7 +164,8 @@ def cast_day(cell: Cell) -> date | None:
     Raises:
         CastError: no such day, or outside 2000 to 2099.
     """
-    day = day_of(cell)
+    number = day_number(cell) if isinstance(cell, str) else None
+    day = day_of(cell if number is None else number)
     if day is not None and not FIRST_DAY <= day <= LAST_DAY:
         raise unreadable(f": it is not between {FIRST_DAY:%Y} and {LAST_DAY:%Y}")
     return day
