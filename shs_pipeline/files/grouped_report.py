@@ -176,7 +176,7 @@ def reading_of(
     rows = with_amounts(table.lines, amounts)
     is_fed_by = is_line if is_fed_by is None else is_fed_by
     among = (is_line | is_fed_by) & ~is_total if may_be_remark is None else may_be_remark
-    lone = lone_texts(rows, model, among, amounts)
+    lone = lone_texts(rows, model, among, amounts, lines=is_line, is_grouped=bool(written_once))
     stands_alone = _at(rows, lone)
     is_line = is_line & ~stands_alone
     is_covered = None if is_covered is None else is_covered & ~stands_alone

@@ -322,11 +322,12 @@ class _Proof:
             header: self._running(header)[row.position] for header in self._amounts if header in row.numbers
         }
         wrong = [header for header, above in sums.items() if above != row.numbers[header]]
-        if not wrong or not any(row.numbers.values()) or not self._count[row.position]:
+        empty = [column for column in row.lacks if column not in row.labels]
+        if not empty or not wrong or not any(row.numbers.values()) or not self._count[row.position]:
             return
         header, above, printed = wrong[0], sums[wrong[0]], row.numbers[wrong[0]]
         kinds = self._report.kinds
-        column = next((column for column in row.lacks if kinds[column] == "day"), row.lacks[0])
+        column = next((column for column in empty if kinds[column] == "day"), empty[0])
         yield Problem(
             problem=f"{column} is empty, so this is no sale line; and it is no total of the lines above, "
             f"whose {header} add up to {dollars(above)} and not to {dollars(printed)}.",
@@ -334,7 +335,6 @@ class _Proof:
             sheet=str(rows[SHEET].iat[row.position]),
             row=int(rows[ROW].iat[row.position]),
             column=column,
-            value=row.labels.get(column),
         )
 
     def _starts_for(self, row: _Bare) -> Iterator[int]:
