@@ -100,25 +100,36 @@ def proven_totals(
     """
     masks = [is_line] if is_covered is None else [is_covered, is_line]
     bare = _bare_rows(rows, model, is_total, masks[0] | is_line, amounts, written_once)
+    known: set[str] = set()
     for _ in range(_MOST_PASSES):
         found = ProvenTotals()
         if not bare:
             return found
-        report = _Report(rows, model, written_once, is_line, is_total, bare)
+        report = _Report(rows, model, written_once, is_line, is_total, bare, known)
         proofs = [_Proof(report, mask, is_total, amounts) for mask in masks]
-        for row in bare:
-            if any(proof.holds_for(row) for proof in proofs):
-                found.positions.add(row.position)
-                for proof in proofs:
-                    insort(proof.starts, row.position + 1)
-            elif row.lacks and is_line.iat[row.position] and len(row.labels) < _MOST_TEXTS:
-                found.problems += proofs[-1].problems_of(row, rows)
+        counts = {row.position: _judged(row, proofs) for row in bare}
+        found.positions.update(position for position, count in counts.items() if count)
+        left = [row for row in bare if not counts[row.position]]
         # What is no total after all may be a line, and then later totals cover it.
-        lines = {row.position for row in bare if row.is_counted and not row.lacks} - found.positions
-        if not lines:
+        lines = {row.position for row in left if row.is_counted and not row.lacks}
+        sure = {row.key for row in bare if counts[row.position] > 1}
+        if not lines and not any(row.key in sure - known for row in left):
+            for row in left:
+                if row.lacks and is_line.iat[row.position] and len(row.labels) < _MOST_TEXTS:
+                    found.problems += proofs[-1].problems_of(row, rows)
             return found
+        known = sure
         bare = [row for row in bare if row.position not in lines]
     return ProvenTotals()
+
+
+def _judged(row: _Bare, proofs: Sequence[_Proof]) -> int:
+    """Return of how many lines a row is proven to be the total; lines of later totals may begin below it."""
+    count = max(proof.lines_of(row) for proof in proofs)
+    if count:
+        for proof in proofs:
+            insort(proof.starts, row.position + 1)
+    return count
 
 
 def _bare_rows(
@@ -205,7 +216,7 @@ def _labels_and_numbers(
 
 
 class _Report:
-    """The rows that proofs look at: what names a line, and where groups begin."""
+    """The rows that proofs look at: what names a line, where groups begin, and texts of proven totals."""
 
     def __init__(
         self,
@@ -215,14 +226,17 @@ class _Report:
         is_line: pd.Series,
         is_total: pd.Series,
         bare: Sequence[_Bare],
+        known: Collection[str],
     ) -> None:
-        self.rows = rows
+        self.rows, self.known = rows, known
         self.kinds = {column.header: column.kind for column in columns_of(model)}
         self.written_once = written_once
         is_own = is_line.to_numpy(dtype=bool).copy()
         is_own[[row.position for row in bare]] = False
         self.lines = is_own.nonzero()[0]
         self.bare = {row.position for row in bare}
+        # No line: a total, or a reason to refuse the file.
+        self.after_others = {row.position + 1 for row in bare if row.lacks}
         self.texts = Counter(row.key for row in bare)
         self._is_total = is_total.to_numpy(dtype=bool)
 
@@ -310,11 +324,12 @@ class _Proof:
         self._sums: dict[str, list[Decimal]] = {}
         self._marks: dict[tuple[str, ...], _Marks] = {}
         after_totals = (is_total.to_numpy(dtype=bool).nonzero()[0] + 1).tolist()
-        self.starts = sorted({0, *after_totals, *report.begins})
+        self.starts = sorted({0, *after_totals, *report.after_others, *report.begins})
 
-    def holds_for(self, row: _Bare) -> bool:
-        """Whether a row is proven to be a total."""
-        return any(self._is_total_of(row, start) for start in self._starts_for(row))
+    def lines_of(self, row: _Bare) -> int:
+        """Return of how many lines a row is proven to be the total."""
+        starts = (start for start in self._starts_for(row) if self._is_total_of(row, start))
+        return max((self._count[row.position] - self._count[start] for start in starts), default=0)
 
     def problems_of(self, row: _Bare, rows: pd.DataFrame) -> Iterator[Problem]:
         """Yield the error of a row that looks like a total, where there are lines above it."""
@@ -352,22 +367,26 @@ class _Proof:
     def _is_total_of(self, row: _Bare, start: int) -> bool:
         """Whether each number of a row is the sum of the lines from a start on, and that proves something."""
         count = self._count[row.position] - self._count[start]
-        if not count:
+        if not count or not self._adds_up(row, start, has_rates=count > 1):
             return False
-        for header, number in row.numbers.items():
-            if self._report.kinds.get(header) in _RATES:
-                if count == 1:
-                    return False
-                continue
-            running = self._running(header)
-            if running[row.position] - running[start] != number:
-                return False
         line = self._line_above(row.position) - 1
         if self._report.named_in(row, line):
             return True
-        if self._report.is_other_line(row, line) or (count == 1 and not self._is_plain_word(row)):
+        is_known = row.key in self._report.known
+        is_sure = count > 1 or is_known or self._is_plain_word(row)
+        if not is_sure or self._report.is_other_line(row, line):
             return False
-        return self._report.texts[row.key] > 1 or not self._report.may_be_heading(row)
+        return is_known or self._report.texts[row.key] > 1 or not self._report.may_be_heading(row)
+
+    def _adds_up(self, row: _Bare, start: int, *, has_rates: bool) -> bool:
+        """Whether the numbers of a row are the sums of the lines from a start on; rates are none."""
+        for header, number in row.numbers.items():
+            if self._report.kinds.get(header) in _RATES:
+                if not has_rates:
+                    return False
+            elif self._running(header)[row.position] - self._running(header)[start] != number:
+                return False
+        return True
 
     def _is_plain_word(self, row: _Bare) -> bool:
         """Whether a row has one text, without digits, which is no value of its column."""

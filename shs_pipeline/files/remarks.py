@@ -187,7 +187,9 @@ class _FewCells:
         says_total = any("total" in text.casefold() for text in texts)
         if any(self._is_data(header, cell, says_total=says_total) for header, cell in filled.items()):
             return None
-        return " ".join(dict.fromkeys(squeeze(show(cell)) for cell in filled.values()))
+        # What makes it a remark is its text, so that it is no heading either.
+        joined = " ".join(dict.fromkeys(squeeze(show(cell)) for cell in filled.values()))
+        return next(filter(says_remark, texts), joined)
 
     def _is_data(self, header: str, cell: Any, *, says_total: bool) -> bool:
         """Whether a cell is a day, a number in its column, money, or what identifies a line."""

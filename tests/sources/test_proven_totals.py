@@ -139,3 +139,17 @@ def test_money_in_padding_is_counted() -> None:
     assert read("sunoptic", [*lines_of("sunoptic"), padding, {"Line Amount": 0}]).left_out == {
         "nothing but amounts": 1
     }
+
+
+@pytest.mark.parametrize("source", ["novo", "chemence", "sunoptic"])
+def test_subtotals_without_a_text_prove_those_of_single_lines(source: str) -> None:
+    first, second, third = lines_of(source)
+    label = {"sunoptic": "Bill Name"}.get(source)
+    empty = total(source, None, 130, 10, column=label), total(source, None, 45, 2, column=label)
+
+    printed = read(source, [third, empty[1], first, second, empty[0]])
+    alone = read(source, [third, empty[1]])
+
+    assert printed.lines is not None, printed.errors
+    assert len(printed.lines) == 3
+    assert alone.lines is None or source == "sunoptic"  # its rows without a text are padding

@@ -390,3 +390,14 @@ def test_a_row_of_zeros_is_no_line(source: str) -> None:
         zeros = {"Sales Total": 0, "Commission": 0}
 
     assert values(read(source, [*rows[:2], zeros, *rows[2:], zeros])) == values(read(source, rows))
+
+
+def test_a_page_heading_of_two_cells_is_never_the_client_of_the_lines_below() -> None:
+    """Ternio prints its clients on rows of their own, so a text in that column might be one."""
+    rows = lines_of("ternio")
+    heading = few_cells("ternio", ("User: jsmith", "Page 2 of 3"))
+
+    outcome = read("ternio", [*rows[:2], heading, {**rows[0], CLIENT: None}, rows[1], *rows[2:]])
+
+    assert outcome.lines is not None, outcome.errors
+    assert outcome.lines["client_name"].tolist() == ["Mercy", "Mercy", "Oak"]
