@@ -57,6 +57,8 @@ _PRINT = r"""
     | (for\ )?internal\ use\ only\b.*
     | (\(c\)|©|copyright|all\ rights\ reserved)(\W.*)?
     | end\ of\ (report|statement|page|file|list|document)\b.*
+    | (total\ |number\ of\ )?[0-9][0-9,]*\ (records?|rows?|entries|transactions?)
+      (\ (exported|found|listed|printed|returned|selected|in\ total))?
 """
 _ALONE = r"""
     [\W_]+
