@@ -265,8 +265,17 @@ class _Report:
                 continue
             at = int(self._printed_above[column][line]) if column in self.written_once else line
             cell = self.rows[column].iat[at] if at >= 0 else None
-            if not is_blank(cell) and not isinstance(cell, date):
-                yield column, match_key(show(cell))
+            if name := self._name(column, cell):
+                yield column, name
+
+    def _name(self, column: str, cell: Any) -> str:
+        """Return how a cell's name is compared: 10045.0 and `'10045` are one identifier."""
+        if is_blank(cell) or isinstance(cell, date):
+            return ""
+        try:
+            return match_key(CASTS[self.kinds.get(column, "text")](cell) or "")
+        except CastError:
+            return match_key(show(cell))
 
     def named_in(self, row: _Bare, line: int) -> list[str]:
         """Return the columns whose name of a line some text of a row holds, and more than that."""
@@ -291,9 +300,9 @@ class _Report:
     def begin_of(self, column: str, line: int) -> int:
         """Return the first of the lines up to this one that have its name in a column."""
         cells, first = self.rows[column], line
-        name = match_key(show(cells.iat[line]))
+        name = self._name(column, cells.iat[line])
         for at in self.lines[: bisect_left(self.lines, line)][::-1].tolist():
-            if is_blank(cells.iat[at]) or match_key(show(cells.iat[at])) != name:
+            if self._name(column, cells.iat[at]) != name:
                 break
             first = at
         return first

@@ -153,3 +153,15 @@ def test_subtotals_without_a_text_prove_those_of_single_lines(source: str) -> No
     assert printed.lines is not None, printed.errors
     assert len(printed.lines) == 3
     assert alone.lines is None or source == "sunoptic"  # its rows without a text are padding
+
+
+def test_a_total_names_its_lines_in_whatever_form_their_identifier_is() -> None:
+    forms = zip(lines_of("chemence"), ("'10045", "10045.0"), strict=False)
+    first, second = ({**row, "Account Number": cell} for row, cell in forms)
+    other = {**lines_of("chemence")[2], "Account Number": 10362.0}
+    rows = [other, first, second, total("chemence", "10045 Summe", 130, 10)]
+
+    outcome = read("chemence", rows)
+
+    assert outcome.lines is not None, outcome.errors
+    assert outcome.lines["account_number"].tolist() == ["10362", "10045", "10045"]
