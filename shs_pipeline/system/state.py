@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shs_pipeline.notices.outbox import Shown
     from shs_pipeline.settings.settings import Settings
     from shs_pipeline.system.dagster_books import DagsterBooks
+    from shs_pipeline.system.printed_totals import DifferingTotal
 
 _PATIENCE_SECONDS = 5
 _NOTICES_SHOWN = 5
@@ -53,6 +54,7 @@ class State:
         period: which month is open and which is closed last; None where none was ever closed.
         unwritten: why START HERE.xlsx and the copies of reference workbooks could not be written.
         paid: what is said of files under `paid/` that do not belong there, or of a ledger to be read back.
+        differing: files whose printed totals differ from their lines.
     """
 
     ui: str | None
@@ -76,6 +78,7 @@ class State:
     held_build: HeldBuild | None = None
     unwritten: ShsError | None = None
     edited_closes: Sequence[tuple[str, str]] = ()
+    differing: Sequence[DifferingTotal] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def _look_into(settings: Settings, ui: str | None) -> State:
     from shs_pipeline.marts.restated import nobodys
     from shs_pipeline.notices.outbox import recent
     from shs_pipeline.system.automation import switched_off
+    from shs_pipeline.system.printed_totals import differing_totals
 
     job = open_job(settings, "status", _PATIENCE_SECONDS)
     waiting, trouble = _waiting(job)
@@ -142,6 +146,7 @@ def _look_into(settings: Settings, ui: str | None) -> State:
         _held_build(job),
         job.query(unwritten_now),
         job.query(_edited_closes),
+        job.query(differing_totals),
     )
 
 
@@ -187,7 +192,7 @@ def concerns(state: State) -> Iterator[Concern]:
     from shs_pipeline.system.automation import how_to_start, told
 
     if state.trouble is not None:
-        yield Concern(str(state.trouble), "shs doctor")
+        yield Concern(str(state.trouble), "")
     if state.held is not None:
         yield Concern(str(state.held), "")
     if state.held_build is not None:
@@ -250,6 +255,9 @@ def _of_files(state: State) -> Iterator[Concern]:
     ]
     if missing:
         yield Concern(f"{count_of(len(missing), 'month')} missing: {_named(missing)}", "shs drop FILE")
+    if state.differing:
+        files = f"{count_of(len(state.differing), 'file')} whose printed totals differ from the lines"
+        yield Concern(f"{files}: {_named([found.path for found in state.differing])}", "shs check FILE")
     if state.waiting:
         by = "the running system ingests them" if state.ui else "shs run ingests what changed"
         folders = count_of(len(state.waiting), "folder")
@@ -338,6 +346,7 @@ def as_json(settings: Settings, state: State) -> dict[str, Any]:
         "held": str(state.held) if state.held else None,
         "unwritten": str(state.unwritten) if state.unwritten else None,
         "paid": list(state.paid),
+        "printed_totals": [{"path": found.path, "problem": found.words} for found in state.differing],
         "held_build": state.held_build.problem if state.held_build else None,
         "pay_periods": _period_as_json(state.period) if state.period else None,
         "held_closes": [{"month": month, "problem": problem} for month, problem in state.held_closes],
