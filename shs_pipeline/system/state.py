@@ -77,8 +77,8 @@ class State:
     paid: Sequence[str] = ()
     held_build: HeldBuild | None = None
     unwritten: ShsError | None = None
-    edited_closes: Sequence[tuple[str, str]] = ()
     differing: Sequence[DifferingTotal] = ()
+    edited_closes: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def _look_into(settings: Settings, ui: str | None) -> State:
         _paid(job) if trouble is None else (),
         _held_build(job),
         job.query(unwritten_now),
-        job.query(_edited_closes),
         job.query(differing_totals),
+        job.query(_edited_closes),
     )
 
 
