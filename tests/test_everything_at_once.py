@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from shs_pipeline.samples.plan import SampleFile
     from tests.conftest import Zone
 
-pytestmark = pytest.mark.slow
+# Each of its kinds is proven alone, where it belongs.
+pytestmark = pytest.mark.soak
 EXIT_REJECTED = 3
 REP = "Dana Whitfield"
 SHS = str(Path(sys.executable).with_name("shs"))

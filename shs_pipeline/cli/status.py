@@ -79,8 +79,8 @@ def _show_concerns(console: Console, state: State) -> None:
     if found:
         say(console, "Needs attention:", "bold")
         for concern in found:
-            end = f": {concern.command}" if concern.command else ""
-            say(console, f"  {concern.what}{end}", "yellow")
+            said = f"{concern.what.removesuffix('.')}: {concern.command}" if concern.command else concern.what
+            say(console, f"  {said}", "yellow")
         if state.held_build is not None:
             show_changes(console, state.held_build)
     elif state.has_run:

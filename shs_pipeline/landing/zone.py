@@ -71,6 +71,11 @@ _S3_ANSWERS = (
     ("InvalidAccessKeyId", "The store at {url} does not know the access key.", _CREDENTIALS),
     ("SignatureDoesNotMatch", "The store at {url} rejects the secret key.", _CREDENTIALS),
     ("AccessDenied", "The store at {url} denies access to these credentials.", _CREDENTIALS),
+    (
+        "builder error",
+        "The store at {url} is not asked, since AWS_ENDPOINT_URL is no address, or one without encryption.",
+        "Correct it; if http:// is meant, as for a store on this machine, set AWS_ALLOW_HTTP=true.",
+    ),
 )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shs_pipeline.notices.outbox import Shown
     from shs_pipeline.settings.settings import Settings
     from shs_pipeline.system.dagster_books import DagsterBooks
+    from shs_pipeline.system.printed_totals import DifferingTotal
 
 _PATIENCE_SECONDS = 5
 _NOTICES_SHOWN = 5
@@ -48,10 +49,12 @@ class State:
         held_build: the build that is held, and what it would change.
         books: what Dagster has written down; None where it never ran.
         held_closes: months that pay_periods closes and that are held up, each with the reason.
+        edited_closes: closed months of which pay_periods says something else, each with what differs.
         findings: how much in the reference workbooks looks odd, and the USD that hang on it.
         period: which month is open and which is closed last; None where none was ever closed.
         unwritten: why START HERE.xlsx and the copies of reference workbooks could not be written.
         paid: what is said of files under `paid/` that do not belong there, or of a ledger to be read back.
+        differing: files whose printed totals differ from their lines.
     """
 
     ui: str | None
@@ -74,6 +77,8 @@ class State:
     paid: Sequence[str] = ()
     held_build: HeldBuild | None = None
     unwritten: ShsError | None = None
+    differing: Sequence[DifferingTotal] = ()
+    edited_closes: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ def _look_into(settings: Settings, ui: str | None) -> State:
     from shs_pipeline.marts.restated import nobodys
     from shs_pipeline.notices.outbox import recent
     from shs_pipeline.system.automation import switched_off
+    from shs_pipeline.system.printed_totals import differing_totals
 
     job = open_job(settings, "status", _PATIENCE_SECONDS)
     waiting, trouble = _waiting(job)
@@ -139,6 +145,8 @@ def _look_into(settings: Settings, ui: str | None) -> State:
         _paid(job) if trouble is None else (),
         _held_build(job),
         job.query(unwritten_now),
+        job.query(differing_totals),
+        job.query(_edited_closes),
     )
 
 
@@ -184,7 +192,7 @@ def concerns(state: State) -> Iterator[Concern]:
     from shs_pipeline.system.automation import how_to_start, told
 
     if state.trouble is not None:
-        yield Concern(str(state.trouble), "shs doctor")
+        yield Concern(str(state.trouble), "")
     if state.held is not None:
         yield Concern(str(state.held), "")
     if state.held_build is not None:
@@ -206,6 +214,8 @@ def concerns(state: State) -> Iterator[Concern]:
 def _of_closes(state: State) -> Iterator[Concern]:
     for month, problem in state.held_closes:
         yield Concern(f"{month} is not closed: {problem}", f"shs close {month} --check")
+    for month, problem in state.edited_closes:
+        yield Concern(problem, f"shs close {month} --check")
     for found in state.paid[:_NAMED]:
         yield Concern(found, "")
     if len(state.paid) > _NAMED:
@@ -245,6 +255,9 @@ def _of_files(state: State) -> Iterator[Concern]:
     ]
     if missing:
         yield Concern(f"{count_of(len(missing), 'month')} missing: {_named(missing)}", "shs drop FILE")
+    if state.differing:
+        files = f"{count_of(len(state.differing), 'file')} whose printed totals differ from the lines"
+        yield Concern(f"{files}: {_named([found.path for found in state.differing])}", "shs check FILE")
     if state.waiting:
         by = "the running system ingests them" if state.ui else "shs run ingests what changed"
         folders = count_of(len(state.waiting), "folder")
@@ -267,6 +280,13 @@ def _held_closes(connection: psycopg.Connection) -> list[tuple[str, str]]:
     from shs_pipeline.closing.checklist import holding_now
 
     return [(month_text(found.pay_period), found.problem) for found in holding_now(connection)]
+
+
+def _edited_closes(connection: psycopg.Connection) -> list[tuple[str, str]]:
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.closing.checklist import edited_now
+
+    return [(month_text(found.pay_period), found.problem) for found in edited_now(connection)]
 
 
 def _paid(job: Ingestion) -> Sequence[str]:
@@ -326,9 +346,11 @@ def as_json(settings: Settings, state: State) -> dict[str, Any]:
         "held": str(state.held) if state.held else None,
         "unwritten": str(state.unwritten) if state.unwritten else None,
         "paid": list(state.paid),
+        "printed_totals": [{"path": found.path, "problem": found.words} for found in state.differing],
         "held_build": state.held_build.problem if state.held_build else None,
         "pay_periods": _period_as_json(state.period) if state.period else None,
         "held_closes": [{"month": month, "problem": problem} for month, problem in state.held_closes],
+        "edited_closes": [{"month": month, "problem": problem} for month, problem in state.edited_closes],
         "dagster_books": asdict(state.books) if state.books else None,
     }
 

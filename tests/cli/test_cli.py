@@ -923,6 +923,7 @@ def test_a_demo_never_writes_over_the_files_of_somebody(system: System) -> None:
 # --- as a program, with the embedded server ----------------------------------------------
 
 
+@pytest.mark.soak
 def test_the_program_itself_from_a_demo_to_a_mended_file(tmp_path: Path) -> None:
     home = tmp_path / "home"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SHS_")}

@@ -167,7 +167,7 @@ def test_the_margin_takes_revenue_and_commission_of_the_same_complete_months(unf
 def test_an_unfinished_month_is_drawn_apart_from_complete_ones(unfinished: World) -> None:
     rows = {row["month"].month: row for row in unfinished.rows("sales_performance", "sales_by_month_admin")}
 
-    assert [(rows[month]["sales_actual"], rows[month]["still_coming_in"]) for month in (2, 3, 4, 5)] == [
+    assert [(rows[month]["sales_actual"], rows[month]["incomplete"]) for month in (2, 3, 4, 5)] == [
         (220, None), (None, 18), (None, 0), (None, None),
     ]  # fmt: skip
     assert rows[12]["objective"] == 500

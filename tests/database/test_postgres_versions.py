@@ -255,6 +255,7 @@ def test_an_error_tells_nothing_of_the_rows_of_others(published: Server) -> None
             rep.execute(spy.format(REP).encode())
 
 
+@pytest.mark.soak
 def test_one_more_file_is_built_on_top_and_all_anew_gives_the_same(published: Server) -> None:
     sample = make_sample("cygnus", date(2025, 3, 1), lines=20, seed=3)
     published.drop(sample.path, sample.content)
@@ -279,6 +280,7 @@ def test_one_more_file_is_built_on_top_and_all_anew_gives_the_same(published: Se
 # --- who is trusted -------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_doctor_is_content_and_names_the_version(published: Server) -> None:
     done = published.shs("doctor")
 

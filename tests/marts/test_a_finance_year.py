@@ -26,7 +26,7 @@ from tests.conftest import Zone
 from tests.helpers.office import workbook
 
 # Not about the guard: what it would hold is accepted.
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mass_changes_are_accepted")]
+pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("mass_changes_are_accepted")]
 
 ANN, BO = "Ann Gray", "Bo Marsh"
 SINCE = date(2024, 1, 1)

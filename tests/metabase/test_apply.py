@@ -411,6 +411,7 @@ def test_a_stale_revision_is_read_again(house: House) -> None:
     assert house.apply().done == []
 
 
+@pytest.mark.soak
 def test_three_hundred_reps_take_a_bounded_number_of_requests(database: str, tmp_path: Path) -> None:
     with serving(FakeMetabase()) as fake:
         house = House(database, fake, tmp_path)

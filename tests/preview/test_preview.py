@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 
 REP = "Dana Whitfield"
 AUDIENCES: tuple[Audience, ...] = ("rep", "admin")
-PHONE_PICTURES = [("my_statement", "rep"), ("sales_performance", "rep"), ("payout_explained", "rep")]
 SHS = str(Path(sys.executable).with_name("shs"))
 
 
@@ -335,7 +334,7 @@ def test_a_figure_leads_to_what_it_sums_up(sites: dict[Audience, Site], audience
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("audience", AUDIENCES)
+@pytest.mark.parametrize("audience", ["rep", pytest.param("admin", marks=pytest.mark.soak)])
 def test_every_link_leads_to_a_page_and_a_card_of_it(sites: dict[Audience, Site], audience: Audience) -> None:
     # One link of each kind: to the same page and card, with the same filters.
     kinds: dict[str, str] = {}
@@ -772,20 +771,29 @@ def test_every_dashboard_stands_in_a_browser(
     with browser_page(width) as page:
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: asked.add(request.url))
-        for dashboard in dashboards_for(audience):
-            page.goto(f"{site.server.url}d/{dashboard.key}")
+        shown = [
+            (dashboard, tab.key if tab else None)
+            for dashboard in dashboards_for(audience)
+            for tab in dashboard.tabs[:3] or (None,)
+        ]
+        for dashboard, tab in shown:
+            page.goto(f"{site.server.url}d/{dashboard.key}{f'?tab={tab}' if tab else ''}")
             assert page.locator("h1").inner_text() == dashboard.title
+            assert page.locator("section.card").count() > 1
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert page.evaluate(_CUT) == []
+            assert width > 600 or page.evaluate(_TOO_SMALL_FOR_A_FINGER) == []
             # Contrast, names for screen readers, order of headings: WCAG 2 A and AA, and best practices.
             assert Axe().run(page).response["violations"] == []
             for image in page.locator("section img").all():
                 assert image.evaluate("image => image.complete && image.naturalWidth > 100")
                 # A chart that is shrunk to a third has labels that nobody can read.
                 assert image.evaluate("image => image.clientWidth > 0.8 * image.naturalWidth")
+            if dashboard.tabs and tab != dashboard.tabs[0].key:
+                continue
             if width > 600:
                 keep(page, f"preview-{dashboard.key}-{audience}")
-            elif (dashboard.key, audience) in PHONE_PICTURES:
+            else:
                 keep(page, f"preview-{dashboard.key}-{audience}-phone", height=1600)
     assert not said
     assert all(url.startswith((site.server.url, "data:")) for url in asked)
@@ -800,6 +808,13 @@ _CUT = """
         // On a phone a table has no columns that could be out of sight.
         window.innerWidth < 600 && part.clientWidth && part.scrollWidth > part.clientWidth + 1
     )).map(part => part.outerHTML.slice(0, 100))
+"""
+
+_TOO_SMALL_FOR_A_FINGER = """
+    [...document.querySelectorAll("a:not(.skip), button, select, input, summary")].filter(part => {
+        const { width, height } = part.getBoundingClientRect();
+        return width && height && height < 44;
+    }).map(part => part.outerHTML.slice(0, 100))
 """
 
 
@@ -818,6 +833,22 @@ def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Sit
 
         page.get_by_role("link", name="Back to Commission report").click()
         assert page.locator("#card-payout_by_month tbody tr").first.locator("a").first.inner_text() == amount
+
+
+@pytest.mark.slow
+def test_the_month_and_whether_it_may_still_change_stay_in_view(sites: dict[Audience, Site]) -> None:
+    with browser_page(390) as page:
+        page.goto(f"{sites['rep'].server.url}d/my_statement")
+        standing = page.locator(".standing")
+        assert re.fullmatch(
+            r"[A-Z][a-z]{2} 20\d\d · provisional · as of 20\d\d-\d\d-\d\d \d\d:\d\d UTC",
+            standing.inner_text(),
+        )
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+
+        box = standing.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < 10
 
 
 @pytest.mark.slow

@@ -243,7 +243,16 @@ def test_what_was_told_without_a_run_goes_when_a_later_one_tells_it_again(books:
     assert books.count("select count(*) from asset_check_executions") == 1
 
 
-@pytest.mark.parametrize("step", ["_CHECKS_OF_RUNS", "_DELETE_TAGS", "_DELETE_EVENTS", "_WITHOUT_EVENTS"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "_DELETE_EVENTS",
+        *(
+            pytest.param(step, marks=pytest.mark.soak)
+            for step in ("_CHECKS_OF_RUNS", "_DELETE_TAGS", "_WITHOUT_EVENTS")
+        ),
+    ],
+)
 def test_it_may_be_killed_at_any_step_and_goes_on_the_next_time(
     books: Books, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -18,6 +18,7 @@ from shs_pipeline.marts.due import Publication, last_publication
 from shs_pipeline.marts.findings import Finding, published_findings
 from shs_pipeline.marts.guard import HeldBuild, held_build
 from shs_pipeline.marts.proposals import Proposal, proposals
+from shs_pipeline.system.printed_totals import DifferingTotal, differing_totals
 
 if TYPE_CHECKING:
     import psycopg
@@ -90,6 +91,7 @@ class Facts:
     Attributes:
         day: on which they were read (UTC); from it follows what is due.
         totals: what is in force of each source.
+        differing: files whose printed totals differ from their lines.
         withdrawal, build: what is held until somebody confirms it.
         to_close: the month that is to be closed next; None where none is.
         obstacles: what closes have to answer, of all months.
@@ -103,6 +105,7 @@ class Facts:
     totals: Sequence[SourceTotal]
     withdrawal: ShsError | None = None
     build: HeldBuild | None = None
+    differing: Sequence[DifferingTotal] = ()
     publication: Publication | None = None
     proposals: Sequence[Proposal] = ()
     uncredited: Sequence[UncreditedReason] = ()
@@ -136,6 +139,7 @@ def read_facts(connection: psycopg.Connection, landing: str, day: date, due_day:
         source_totals(connection),
         held_now(connection),
         held_build(connection),
+        differing_totals(connection),
         publication,
     )
     if publication is None or not has_closes(connection):

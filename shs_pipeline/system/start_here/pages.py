@@ -136,7 +136,7 @@ def _rejected(facts: Facts) -> Page:
 
 def _rows_to_add(facts: Facts) -> Page:
     parts = [
-        f"{one.reason}: {one.lines:,} {'line' if one.lines == 1 else 'lines'}, ${one.sales:,.2f}"
+        f"{one.reason.replace('_', ' ')}: {count_of(one.lines, 'line')}, ${one.sales:,.2f}"
         for one in facts.uncredited
     ]
     said = f" Lines that pay nobody: {'; '.join(parts)}." if parts else " Every line is credited."

@@ -14,6 +14,7 @@ from shs_pipeline.landing.names import OPTIONAL_NAMES, SOURCE_NAMES
 from shs_pipeline.landing.places import CURRENT, INCOMING, REFERENCE, current_path
 from shs_pipeline.marts.proposals import Proposal
 from shs_pipeline.reference.export import PROPOSED
+from shs_pipeline.system.printed_totals import DifferingTotal
 from shs_pipeline.system.start_here.facts import Facts
 
 MONTHS, REJECTED_FILES, ROWS, PERIODS, ODD, BUILDS = (
@@ -46,6 +47,7 @@ def tasks(facts: Facts) -> list[Task]:
     return [
         *_held(facts),
         *_rejected(facts.overview.rejected),
+        *_differing(facts.differing),
         *_missing(facts),
         *_rows_to_add(facts.proposals),
         *_close(facts),
@@ -97,6 +99,14 @@ def _rejected(files: Sequence[RejectedFile]) -> Iterator[Task]:
             "They are listed with the reason and what to do.",
             REJECTED_FILES,
         )
+
+
+def _differing(files: Sequence[DifferingTotal]) -> Iterator[Task]:
+    how = "Ask the supplier which is right, and drop the corrected file over it."
+    for file in files[:_FILES_NAMED]:
+        yield Task(f"Printed totals of {file.path} differ from its lines", f"{file.words} {how}")
+    if (rest := len(files) - _FILES_NAMED) > 0:
+        yield Task(f"Printed totals of {count_of(rest, 'more file')} differ from their lines", how)
 
 
 def _missing(facts: Facts) -> Iterator[Task]:
