@@ -40,8 +40,8 @@ def status(
     """
     from shs_pipeline.cli.terminal import results
     from shs_pipeline.settings.settings import load_settings
-    from shs_pipeline.system.state import as_json as state_as_json
     from shs_pipeline.system.state import look
+    from shs_pipeline.system.state_json import state_as_json
 
     settings = load_settings()
     state = look(settings)

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
 from shs_pipeline.base.wording import count_of
 from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.marts.build_failures import BuildError
-from shs_pipeline.marts.explain import payee_named
 from shs_pipeline.marts.guard_causes import Causes, causes_of
 from shs_pipeline.marts.held_payouts import ShownPayout, as_json, from_json, parts_of
 
@@ -195,11 +195,16 @@ def payouts_of(
     """
     names = None
     if rep is not None:
-        payee_id = payee_named(connection, rep).payee_id
+        # Not of the marts: after a lost database there are none yet.
         found = connection.execute(
-            "select name_key from reference.payee_names where payee_id = %s", [payee_id]
+            "select name_key from reference.payee_names where payee_id in (select payee_id"
+            " from reference.payee_names where %(typed)s in (name_key, ops.match_key(payee_id)))",
+            {"typed": match_key(rep)},
         )
         names = {name for (name,) in found}
+        if not names:
+            listed = _listed(sorted({one.rep_name for one in held.payouts})) or "none"
+            raise ShsError(f"There is no rep called {rep!r}.", f"Reps whose payouts would change: {listed}.")
     return [
         one
         for one in held.payouts

@@ -22,7 +22,7 @@ from shs_pipeline.closing.statement_pdf import statement_pdf
 from shs_pipeline.closing.statement_workbook import statement_workbook
 from shs_pipeline.closing.verifying import verify
 from shs_pipeline.landing.zone import Landing
-from shs_pipeline.marts.guard import HeldBuildError, held_build
+from shs_pipeline.marts.guard import HeldBuildError, held_build, payouts_of
 from shs_pipeline.notices.closed_months import closes
 from tests.conftest import _fresh_database
 from tests.engine.model import Adjustment, Alias, CommissionTier, SalesRep, Territory
@@ -185,6 +185,11 @@ def test_what_was_paid_is_read_back_and_the_rest_comes_out_the_same(lost: Compan
         "nothing is published, so files and workbooks are compared with what the ledger says was paid"
     ]
     assert house.rows("select to_regclass('marts.statements')") == [(None,)]
+    assert payouts_of(house.connection, held, "CY REED", None) == held.payouts
+    assert payouts_of(house.connection, held, "Ann Gray", None) == []
+    with pytest.raises(ShsError, match=r"no rep called 'Zed'. Reps whose payouts would change: Cy Lee"):
+        payouts_of(house.connection, held, "Zed", None)
+    house.connection.rollback()
     # As it was when it was paid, it goes on by itself; what came since has to be accepted once more.
     house.do(of_cy(FEBRUARY, "10"))
     assert house.rows("select accepted_by, ended_at is not null from ops.holds") == [(None, True)]

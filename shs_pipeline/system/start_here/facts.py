@@ -163,12 +163,7 @@ def read_facts(connection: psycopg.Connection, landing: str, day: date, due_day:
                 "select pay_period, state, pay_date from marts.pay_periods order by pay_period desc limit %s",
                 _PERIODS_SHOWN,
             ),
-            "publications": _rows(
-                connection,
-                PublishedBuild,
-                _PUBLICATIONS,
-                _PUBLICATIONS_SHOWN,
-            ),
+            "publications": _rows(connection, PublishedBuild, _PUBLICATIONS, _PUBLICATIONS_SHOWN),
         }
     )
 
