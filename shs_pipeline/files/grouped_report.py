@@ -179,9 +179,9 @@ def reading_of(
     lone = lone_texts(rows, model, among, amounts, lines=is_line, is_grouped=bool(written_once))
     stands_alone = _at(rows, lone)
     is_line = is_line & ~stands_alone
-    is_covered = None if is_covered is None else is_covered & ~stands_alone
+    covered = is_line if is_covered is None else is_covered & ~stands_alone
     proven = proven_totals(
-        rows, model, is_line, is_total, amounts, written_once=written_once, is_covered=is_covered
+        rows, model, is_line, is_total, amounts, written_once=written_once, is_covered=covered
     )
     is_proven = _at(rows, proven.positions)
     is_line, is_total, is_fed_by = is_line & ~is_proven, is_total | is_proven, is_fed_by & ~is_proven
@@ -202,25 +202,33 @@ def reading_of(
         amounts,
         written_once=written_once,
         is_fed_by=is_fed_by,
-        is_covered=None if is_covered is None else is_covered & ~is_proven,
+        is_covered=covered & ~is_proven,
     )
-    fed, printed_in = fill_down(rows[is_fed_by], written_once)
-    kept = is_line[is_fed_by].to_numpy()
-    lines = fed[kept].reset_index(drop=True)
-    cells_at = {column: CellsAt(column, places[kept]) for column, places in printed_in.items()}
-    counts = {
-        reason: int((rest & ~stands_alone & ~is_proven).sum()) for reason, rest in (left_out or {}).items()
-    }
-    counts[REMARK] = len(headings.remarks)
-    counts = {reason: count for reason, count in counts.items() if count}
+    lines, cells_at = _filled_lines(rows, is_line, is_fed_by, written_once)
     return Reading(
         lines,
-        table.left_out | counts,
+        table.left_out | _counted(left_out or {}, stands_alone | is_proven, len(headings.remarks)),
         agreed(totals, rows, proven.positions),
         [*table.problems, *proven.problems, *headings.problems],
         table.missing,
         cells_at,
     )
+
+
+def _filled_lines(
+    rows: pd.DataFrame, is_line: pd.Series, is_fed_by: pd.Series, written_once: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, CellsAt]]:
+    """Return the lines with what they take from rows above, and where that is printed."""
+    fed, printed_in = fill_down(rows[is_fed_by], written_once)
+    kept = is_line[is_fed_by].to_numpy()
+    cells_at = {column: CellsAt(column, places[kept]) for column, places in printed_in.items()}
+    return fed[kept].reset_index(drop=True), cells_at
+
+
+def _counted(left_out: Mapping[str, pd.Series], is_other: pd.Series, remarks: int) -> dict[str, int]:
+    """Return how many rows are left out for each reason, without those that are remarks or totals."""
+    counts = {reason: int((rest & ~is_other).sum()) for reason, rest in left_out.items()}
+    return {reason: count for reason, count in (counts | {REMARK: remarks}).items() if count}
 
 
 def agreed(totals: Sequence[PrintedTotal], rows: pd.DataFrame, proven: Collection[int]) -> list[PrintedTotal]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -24,21 +24,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shs_pipeline.base.wording import dollars
+from shs_pipeline.files.bare_rows import MOST_TEXTS, NUMBERS, BareRow, bare_rows
 from shs_pipeline.files.casting.cells import CastError, is_blank, match_key, show
 from shs_pipeline.files.casting.columns import blanks, cast_cells
 from shs_pipeline.files.casting.kinds import CASTS, Kind
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET, Problem
-from shs_pipeline.files.sheet_values import merged_range
 
 if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
-_MOST_TEXTS = 2
 _MOST_PASSES = 9
-_TEXTS: tuple[Kind, ...] = ("text", "identifier", "zip")
-_NUMBERS: tuple[Kind, ...] = ("amount", "quantity", "rate", "share", "whole")
 _RATES: tuple[Kind, ...] = ("rate", "share")
 _IDENTIFIERS: tuple[Kind, ...] = ("identifier", "zip")
 _NUMBERED = re.compile(r"\S*[0-9]\S*")
@@ -55,28 +52,6 @@ class ProvenTotals:
 
     positions: set[int] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Bare:
-    """A row without some cell that each line has, and with few texts.
-
-    Attributes:
-        labels: its texts, also those in columns of numbers and days.
-        lacks: columns of which a line must have a cell in its own row.
-        is_counted: whether it is a line, or a row that totals cover, unless it is a total.
-    """
-
-    position: int
-    labels: Mapping[str, str]
-    numbers: Mapping[str, Decimal]
-    lacks: Sequence[str]
-    is_counted: bool
-
-    @property
-    def key(self) -> str:
-        """Its texts as one."""
-        return " ".join(dict.fromkeys(map(match_key, self.labels.values())))
 
 
 def proven_totals(
@@ -98,8 +73,8 @@ def proven_totals(
         written_once: columns that are printed on the first row of a group.
         is_covered: (n,) rows that a total may cover besides the sale lines.
     """
-    masks = [is_line] if is_covered is None else [is_covered, is_line]
-    bare = _bare_rows(rows, model, is_total, masks[0] | is_line, amounts, written_once)
+    masks = [is_line] if is_covered is None or is_covered.equals(is_line) else [is_covered, is_line]
+    bare = bare_rows(rows, model, is_total, masks[0] | is_line, amounts, written_once)
     known: set[str] = set()
     for _ in range(_MOST_PASSES):
         found = ProvenTotals()
@@ -115,7 +90,7 @@ def proven_totals(
         sure = {row.key for row in bare if counts[row.position] > 1}
         if not lines and not any(row.key in sure - known for row in left):
             for row in left:
-                if row.lacks and is_line.iat[row.position] and len(row.labels) < _MOST_TEXTS:
+                if row.lacks and is_line.iat[row.position] and len(row.labels) < MOST_TEXTS:
                     found.problems += proofs[-1].problems_of(row, rows)
             return found
         known = sure
@@ -123,96 +98,13 @@ def proven_totals(
     return ProvenTotals()
 
 
-def _judged(row: _Bare, proofs: Sequence[_Proof]) -> int:
+def _judged(row: BareRow, proofs: Sequence[_Proof]) -> int:
     """Return of how many lines a row is proven to be the total; lines of later totals may begin below it."""
     count = max(proof.lines_of(row) for proof in proofs)
     if count:
         for proof in proofs:
             insort(proof.starts, row.position + 1)
     return count
-
-
-def _bare_rows(
-    rows: pd.DataFrame,
-    model: type[pa.DataFrameModel],
-    is_total: pd.Series,
-    is_counted: pd.Series,
-    amounts: Sequence[str],
-    written_once: Sequence[str],
-) -> list[_Bare]:
-    columns = {column.header: column for column in columns_of(model)}
-    own = [header for header in rows.columns if header not in (SHEET, ROW, *amounts, *written_once)]
-    needed = [header for header in own if header in columns and columns[header].is_required]
-    kinds: dict[str, Kind] = {
-        header: columns[header].kind if header in columns else "text" for header in rows.columns
-    }
-    at = _with_few_texts(rows, (~is_total).to_numpy(dtype=bool).nonzero()[0], kinds, needed)
-    if not len(at):
-        return []
-    others = is_counted.to_numpy(dtype=bool).copy()
-    others[at] = False
-    usual = [
-        header for header in own if others.any() and not _blank_at(rows, header, others.nonzero()[0]).any()
-    ]
-    is_short = np.zeros(len(at), dtype=bool)
-    for header in {*needed, *usual}:
-        is_short |= _blank_at(rows, header, at)
-        if kinds[header] not in _TEXTS:
-            is_short |= np.array([isinstance(cell, str) for cell in rows[header].to_numpy()[at]], dtype=bool)
-    at = at[is_short]
-    headers = [header for header in rows.columns if header not in (SHEET, ROW)]
-    found = []
-    for position, cells in zip(
-        at.tolist(), rows[headers].iloc[at].to_numpy(dtype=object).tolist(), strict=True
-    ):
-        labels, numbers = _labels_and_numbers(dict(zip(headers, cells, strict=True)), kinds)
-        has_amount = any(header in numbers for header in amounts)
-        if has_amount and len(set(labels.values())) <= _MOST_TEXTS:
-            values = {*numbers, *(header for header in labels if kinds[header] in _TEXTS)}
-            if not values.issuperset((*needed, *usual)):
-                lacks = [header for header in needed if header not in values]
-                found.append(_Bare(position, labels, numbers, lacks, bool(is_counted.iat[position])))
-    return found
-
-
-def _with_few_texts(
-    rows: pd.DataFrame, at: np.ndarray, kinds: Mapping[str, Kind], needed: Sequence[str]
-) -> np.ndarray:
-    """Return those of some positions whose rows have few texts and days."""
-    texts = np.zeros(len(at), dtype=np.int64)
-    words = [header for header in kinds if header not in (SHEET, ROW) and kinds[header] not in _NUMBERS]
-    for header in sorted(words, key=lambda header: header not in needed):
-        cells = rows[header].to_numpy(dtype=object)[at].tolist()
-        is_copy = np.fromiter((bool(merged_range(cell)) for cell in cells), dtype=bool, count=len(cells))
-        texts += ~blanks(cells) & ~is_copy
-        at, texts = at[texts <= _MOST_TEXTS], texts[texts <= _MOST_TEXTS]
-    return at
-
-
-def _blank_at(rows: pd.DataFrame, header: str, at: np.ndarray) -> np.ndarray:
-    return blanks(rows[header].to_numpy(dtype=object)[at])
-
-
-def _labels_and_numbers(
-    cells: Mapping[str, Any], kinds: Mapping[str, Kind]
-) -> tuple[dict[str, str], dict[str, Decimal]]:
-    """Return the texts and the numbers of a row; neither if it holds anything else, such as a day."""
-    labels: dict[str, str] = {}
-    numbers: dict[str, Decimal] = {}
-    for header, cell in cells.items():
-        if is_blank(cell) or (isinstance(cell, str) and merged_range(cell)):
-            continue
-        try:
-            value = None if kinds[header] in _TEXTS else CASTS[kinds[header]](cell)
-        except CastError:
-            value = None
-        if isinstance(value, (Decimal, int)) and kinds[header] in _NUMBERS:
-            numbers[header] = Decimal(value)
-        elif value is None and isinstance(cell, str):
-            labels[header] = cell
-        else:
-            return {}, {}
-    return labels, numbers
 
 
 class _Report:
@@ -225,7 +117,7 @@ class _Report:
         written_once: Sequence[str],
         is_line: pd.Series,
         is_total: pd.Series,
-        bare: Sequence[_Bare],
+        bare: Sequence[BareRow],
         known: Collection[str],
     ) -> None:
         self.rows, self.known = rows, known
@@ -261,7 +153,7 @@ class _Report:
     def names_of(self, line: int) -> Iterator[tuple[str, str]]:
         """Yield column and text of what names a line: its own cells and those that it inherits."""
         for column in self.rows.columns:
-            if column in (SHEET, ROW) or self.kinds.get(column, "text") in (*_NUMBERS, "day", "flag"):
+            if column in (SHEET, ROW) or self.kinds.get(column, "text") in (*NUMBERS, "day", "flag"):
                 continue
             at = int(self._printed_above[column][line]) if column in self.written_once else line
             cell = self.rows[column].iat[at] if at >= 0 else None
@@ -277,7 +169,7 @@ class _Report:
         except CastError:
             return match_key(show(cell))
 
-    def named_in(self, row: _Bare, line: int) -> list[str]:
+    def named_in(self, row: BareRow, line: int) -> list[str]:
         """Return the columns whose name of a line some text of a row holds, and more than that."""
         texts = set(map(match_key, row.labels.values()))
         return [
@@ -287,7 +179,7 @@ class _Report:
             and any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) for text in texts)
         ]
 
-    def is_other_line(self, row: _Bare, line: int) -> bool:
+    def is_other_line(self, row: BareRow, line: int) -> bool:
         """Whether a text identifies something else than a line, as that of a line with empty cells would."""
         own = dict(self.names_of(line))
         return any(
@@ -307,7 +199,7 @@ class _Report:
             first = at
         return first
 
-    def may_be_heading(self, row: _Bare) -> bool:
+    def may_be_heading(self, row: BareRow) -> bool:
         """Whether the lines below take something from a row that is no total."""
         place = bisect_left(self.lines, row.position)
         if place == len(self.lines):
@@ -335,12 +227,12 @@ class _Proof:
         after_totals = (is_total.to_numpy(dtype=bool).nonzero()[0] + 1).tolist()
         self.starts = sorted({0, *after_totals, *report.after_others, *report.begins})
 
-    def lines_of(self, row: _Bare) -> int:
+    def lines_of(self, row: BareRow) -> int:
         """Return of how many lines a row is proven to be the total."""
         starts = (start for start in self._starts_for(row) if self._is_total_of(row, start))
         return max((self._count[row.position] - self._count[start] for start in starts), default=0)
 
-    def problems_of(self, row: _Bare, rows: pd.DataFrame) -> Iterator[Problem]:
+    def problems_of(self, row: BareRow, rows: pd.DataFrame) -> Iterator[Problem]:
         """Yield the error of a row that looks like a total, where there are lines above it."""
         sums = {
             header: self._running(header)[row.position] for header in self._amounts if header in row.numbers
@@ -361,7 +253,7 @@ class _Proof:
             column=column,
         )
 
-    def _starts_for(self, row: _Bare) -> Iterator[int]:
+    def _starts_for(self, row: BareRow) -> Iterator[int]:
         pattern = tuple(header for header in self._amounts if header in row.numbers)
         if pattern not in self._marks:
             self._marks[pattern] = _Marks([self._running(header) for header in pattern])
@@ -373,7 +265,7 @@ class _Proof:
                 if column not in self._report.written_once:
                     yield self._report.begin_of(column, line - 1)
 
-    def _is_total_of(self, row: _Bare, start: int) -> bool:
+    def _is_total_of(self, row: BareRow, start: int) -> bool:
         """Whether each number of a row is the sum of the lines from a start on, and that proves something."""
         count = self._count[row.position] - self._count[start]
         if not count or not self._adds_up(row, start, has_rates=count > 1):
@@ -387,7 +279,7 @@ class _Proof:
             return False
         return is_known or self._report.texts[row.key] > 1 or not self._report.may_be_heading(row)
 
-    def _adds_up(self, row: _Bare, start: int, *, has_rates: bool) -> bool:
+    def _adds_up(self, row: BareRow, start: int, *, has_rates: bool) -> bool:
         """Whether the numbers of a row are the sums of the lines from a start on; rates are none."""
         for header, number in row.numbers.items():
             if self._report.kinds.get(header) in _RATES:
@@ -397,7 +289,7 @@ class _Proof:
                 return False
         return True
 
-    def _is_plain_word(self, row: _Bare) -> bool:
+    def _is_plain_word(self, row: BareRow) -> bool:
         """Whether a row has one text, without digits, which is no value of its column."""
         if len(set(row.labels.values())) != 1 or any(mark.isdigit() for mark in row.key):
             return False

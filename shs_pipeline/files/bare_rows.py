@@ -1,0 +1,139 @@
+"""Rows that cannot be lines: they lack some cell that each line has, and have few texts and no day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shs_pipeline.files.casting.cells import CastError, is_blank, match_key
+from shs_pipeline.files.casting.columns import blanks
+from shs_pipeline.files.casting.kinds import CASTS, Kind
+from shs_pipeline.files.contract import columns_of
+from shs_pipeline.files.reading import ROW, SHEET
+from shs_pipeline.files.sheet_values import merged_range
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
+
+MOST_TEXTS = 2
+NUMBERS: tuple[Kind, ...] = ("amount", "quantity", "rate", "share", "whole")
+_TEXTS: tuple[Kind, ...] = ("text", "identifier", "zip")
+
+
+@dataclass(frozen=True)
+class BareRow:
+    """A row without some cell that each line has, and with few texts.
+
+    Attributes:
+        labels: its texts, also those in columns of numbers and days.
+        lacks: columns of which a line must have a cell in its own row.
+        is_counted: whether it is a line, or a row that totals cover, unless it is a total.
+    """
+
+    position: int
+    labels: Mapping[str, str]
+    numbers: Mapping[str, Decimal]
+    lacks: Sequence[str]
+    is_counted: bool
+
+    @property
+    def key(self) -> str:
+        """Its texts as one."""
+        return " ".join(dict.fromkeys(map(match_key, self.labels.values())))
+
+
+def bare_rows(
+    rows: pd.DataFrame,
+    model: type[pa.DataFrameModel],
+    is_total: pd.Series,
+    is_counted: pd.Series,
+    amounts: Sequence[str],
+    written_once: Sequence[str],
+) -> list[BareRow]:
+    """Return the rows with an amount that cannot be lines, or hardly.
+
+    Args:
+        rows: with amounts cast.
+        is_total: (n,) which rows are totals by what they say.
+        is_counted: (n,) which rows are lines, or covered by totals, as far as is known.
+        amounts: columns with amounts.
+        written_once: columns that are printed on the first row of a group.
+    """
+    columns = {column.header: column for column in columns_of(model)}
+    own = [header for header in rows.columns if header not in (SHEET, ROW, *amounts, *written_once)]
+    needed = [header for header in own if header in columns and columns[header].is_required]
+    kinds: dict[str, Kind] = {
+        header: columns[header].kind if header in columns else "text" for header in rows.columns
+    }
+    at = _with_few_texts(rows, (~is_total).to_numpy(dtype=bool).nonzero()[0], kinds, needed)
+    if not len(at):
+        return []
+    others = is_counted.to_numpy(dtype=bool).copy()
+    others[at] = False
+    usual = [
+        header for header in own if others.any() and not _blank_at(rows, header, others.nonzero()[0]).any()
+    ]
+    is_short = np.zeros(len(at), dtype=bool)
+    for header in {*needed, *usual}:
+        is_short |= _blank_at(rows, header, at)
+        if kinds[header] not in _TEXTS:
+            is_short |= np.array([isinstance(cell, str) for cell in rows[header].to_numpy()[at]], dtype=bool)
+    at = at[is_short]
+    headers = [header for header in rows.columns if header not in (SHEET, ROW)]
+    found = []
+    for position, cells in zip(
+        at.tolist(), rows[headers].iloc[at].to_numpy(dtype=object).tolist(), strict=True
+    ):
+        labels, numbers = _labels_and_numbers(dict(zip(headers, cells, strict=True)), kinds)
+        has_amount = any(header in numbers for header in amounts)
+        if has_amount and len(set(labels.values())) <= MOST_TEXTS:
+            values = {*numbers, *(header for header in labels if kinds[header] in _TEXTS)}
+            if not values.issuperset((*needed, *usual)):
+                lacks = [header for header in needed if header not in values]
+                found.append(BareRow(position, labels, numbers, lacks, bool(is_counted.iat[position])))
+    return found
+
+
+def _with_few_texts(
+    rows: pd.DataFrame, at: np.ndarray, kinds: Mapping[str, Kind], needed: Sequence[str]
+) -> np.ndarray:
+    """Return those of some positions whose rows have few texts and days."""
+    texts = np.zeros(len(at), dtype=np.int64)
+    words = [header for header in kinds if header not in (SHEET, ROW) and kinds[header] not in NUMBERS]
+    for header in sorted(words, key=lambda header: header not in needed):
+        cells = rows[header].to_numpy(dtype=object)[at].tolist()
+        is_copy = np.fromiter((bool(merged_range(cell)) for cell in cells), dtype=bool, count=len(cells))
+        texts += ~blanks(cells) & ~is_copy
+        at, texts = at[texts <= MOST_TEXTS], texts[texts <= MOST_TEXTS]
+    return at
+
+
+def _blank_at(rows: pd.DataFrame, header: str, at: np.ndarray) -> np.ndarray:
+    return blanks(rows[header].to_numpy(dtype=object)[at])
+
+
+def _labels_and_numbers(
+    cells: Mapping[str, Any], kinds: Mapping[str, Kind]
+) -> tuple[dict[str, str], dict[str, Decimal]]:
+    """Return the texts and the numbers of a row; neither if it holds anything else, such as a day."""
+    labels: dict[str, str] = {}
+    numbers: dict[str, Decimal] = {}
+    for header, cell in cells.items():
+        if is_blank(cell) or (isinstance(cell, str) and merged_range(cell)):
+            continue
+        try:
+            value = None if kinds[header] in _TEXTS else CASTS[kinds[header]](cell)
+        except CastError:
+            value = None
+        if isinstance(value, (Decimal, int)) and kinds[header] in NUMBERS:
+            numbers[header] = Decimal(value)
+        elif value is None and isinstance(cell, str):
+            labels[header] = cell
+        else:
+            return {}, {}
+    return labels, numbers
