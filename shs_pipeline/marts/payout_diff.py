@@ -167,7 +167,7 @@ def part_in_words(part: Part) -> str:
     return f"{count_of(len(part.lines), 'line')} {part.words}" if part.lines else part.words
 
 
-_RULES = ("commission_tiers", "tier_thresholds", "business_objectives")
+_RULES = ("commission_tiers", "tier_thresholds", "business_objectives", "opening_balances")
 
 
 def _rules(
@@ -199,7 +199,8 @@ def _concerns(
     row = change.after or change.before or {}
     if payee_id is not None and payees.get(match_key(str(row["sales_rep_name"]))) != payee_id:
         return False
-    year = row.get("year")
+    month = row.get("commission_month")
+    year = month.year if isinstance(month, date) else row.get("year")
     return months is None or not isinstance(year, int) or months[0].year <= year <= months[1].year
 
 

@@ -9,7 +9,7 @@ bounds as (
 
 rows as (
 
-    select * from {{ ref('stg_opening_balances') }}
+    select * from {{ ref('stg_opening_balances') }} where state = 'now'
 
 ),
 
