@@ -6,14 +6,18 @@ import dagster as dg
 
 from assets.closes import CLOSES_KEY
 from assets.ingested import UNKNOWN_KEY, reference_key, source_key
-from assets.metadata import check_result
+from assets.metadata import check_result, error_workbooks
 from assets.warehouse import Warehouse, said_in_a_sentence
 from shs_pipeline.base.months import today
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.closing.checks import CLOSE_CHECKS, check_closes
 from shs_pipeline.ingest import checks
 from shs_pipeline.ingest.ingestion import Ingestion
 from shs_pipeline.landing.names import INCOMING_NAMES, REFERENCE_NAMES
 
+REJECTED = "rejected_files"
+"""In the metadata of a step's failure: it failed for these, of which admins have been told already."""
+_NAMED = 5
 # Takes what looks into the warehouse, and the day of the month on which files are due.
 Question = Callable[[Ingestion, int], Sequence[checks.CheckOutcome]]
 
@@ -63,8 +67,34 @@ def _checks(key: dg.AssetKey, texts: Mapping[str, str], question: Question) -> d
     def ask(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
         with said_in_a_sentence():
             due_day = warehouse.settings().due_day
-            outcomes = question(warehouse.ingestion(context.run.run_id), due_day)
+            job = warehouse.ingestion(context.run.run_id)
+            outcomes = question(job, due_day)
+            rejected = _rejected_by(job, key)
         for outcome in outcomes:
             yield check_result(outcome, key)
+        if rejected:
+            # Nothing is built behind the step of a check, so this stops nothing.
+            raise _failure(rejected)
 
     return ask
+
+
+def _rejected_by(job: Ingestion, key: dg.AssetKey) -> Sequence[tuple[str, str]]:
+    """Return the files of an asset that the run of a job rejected, each with its error workbook."""
+    if key == CLOSES_KEY:
+        return ()
+    name = None if key == UNKNOWN_KEY else key.path[-1]
+    return job.query(lambda connection: checks.rejected_by(connection, name, job.run_id))
+
+
+def _failure(rejected: Sequence[tuple[str, str]]) -> dg.Failure:
+    """Return what lets a run that rejected files end red (ADR 0071)."""
+    paths, workbooks = [path for path, _ in rejected], [uri for _, uri in rejected if uri]
+    more = " and more" if len(paths) > _NAMED else ""
+    return dg.Failure(
+        f"{count_of(len(paths), 'file')} rejected: {', '.join(paths[:_NAMED])}{more}. This holds nothing up: "
+        "other files are loaded and the marts are built. Correct what the check contract_holds says, and "
+        "drop the file again under the same name.",
+        metadata={REJECTED: dg.MetadataValue.int(len(paths)), **error_workbooks(workbooks)},
+        allow_retries=False,
+    )

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.catalogue import OWNERS
 from assets.marts import PUBLICATIONS_KEY
 from assets.metadata import Metadata
 from assets.partitions import COMMISSION_MONTHS
@@ -26,6 +27,7 @@ def closes_asset() -> dg.AssetsDefinition:
         key=CLOSES_KEY,
         group_name="ledger",
         kinds={"postgres"},
+        owners=OWNERS,
         deps=[dg.AssetKey(["marts", "statements"]), PUBLICATIONS_KEY],
         partitions_def=COMMISSION_MONTHS,
         backfill_policy=dg.BackfillPolicy.single_run(),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets.catalogue import OWNERS
 from assets.metadata import metadata_of
 from assets.partitions import COMMISSION_MONTHS
 from assets.warehouse import Warehouse, said_in_a_sentence
@@ -34,6 +35,8 @@ def bucket_asset() -> dg.AssetSpec:
     return dg.AssetSpec(
         BUCKET_KEY,
         group_name="landing",
+        kinds={"excel", "pdf"},
+        owners=OWNERS,
         description="The landing zone: the files that admins dropped, unchanged.",
     )
 
@@ -50,6 +53,7 @@ def source_asset(source: MonthlyFiles) -> dg.AssetsDefinition:
         key=key,
         group_name="sources",
         kinds={"excel", "postgres"},
+        owners=OWNERS,
         deps=[BUCKET_KEY, *(reference_key(name) for name in source.needs)],
         partitions_def=COMMISSION_MONTHS,
         # A range of months is one run, however many months it has.
@@ -73,6 +77,7 @@ def reference_asset(table: ReferenceTable) -> dg.AssetsDefinition:
         key=key,
         group_name="reference",
         kinds={"excel", "postgres"},
+        owners=OWNERS,
         deps=[BUCKET_KEY],
         description=_description(table),
         metadata={**_columns(table), "dagster/table_name": f"reference.{table.name}"},
@@ -89,6 +94,8 @@ def unknown_places_asset() -> dg.AssetsDefinition:
     @dg.asset(
         key=UNKNOWN_KEY,
         group_name="landing",
+        kinds={"excel"},
+        owners=OWNERS,
         deps=[BUCKET_KEY],
         description="Files in folders that are not read: each is rejected with a note on where it belongs.",
     )

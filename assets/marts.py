@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from assets.catalogue import OWNERS
 from assets.ingested import ACCEPT_TAG
 from assets.warehouse import Warehouse, said_in_a_sentence
 from shs_pipeline.base.whole_files import write_whole
@@ -80,12 +81,30 @@ def marts_assets(project: Path) -> dg.AssetsDefinition:
     return build
 
 
+def books_assets(project: Path) -> list[dg.AssetSpec]:
+    """Return the tables of the books and the ledger that models read and no asset makes.
+
+    Args:
+        project: as `marts_assets` takes it.
+    """
+    return [
+        dg.AssetSpec(
+            dg.AssetKey(table["key"]),
+            group_name="books",
+            kinds={"postgres"},
+            owners=OWNERS,
+            description=table["description"],
+        )
+        for table in _graph_of(project)["books"]
+    ]
+
+
 def _graph_of(project: Path) -> Mapping[str, Any]:
     """Return what dagster-dbt makes of the models, made once beside the manifest.
 
     It imports most of dbt, which would double the time that every run's process takes to start.
     """
-    path = project / "dagster_graph.json"
+    path = project / "asset_graph.json"
     if not path.is_file():
         write_whole(path, json.dumps(_graph_by_dagster_dbt(project / "manifest.json")))
     graph: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -112,8 +131,15 @@ def _graph_by_dagster_dbt(manifest: Path) -> dict[str, Any]:
     def models():  # type: ignore[no-untyped-def]  # Dagster reads a return annotation as outputs
         ...
 
-    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
+    parsed = json.loads(manifest.read_text(encoding="utf-8"))
+    nodes, tables = parsed["nodes"], parsed["sources"].values()
     return {
+        "books": [
+            {"key": list(Translator().get_asset_key(table).path), "description": table["description"]}
+            for table in tables
+            # The others are assets of their own.
+            if table["description"]
+        ],
         "models": [
             {
                 "id": (unique_id := spec.metadata["dagster_dbt/unique_id"]),
@@ -147,6 +173,7 @@ def _spec(model: Mapping[str, Any]) -> dg.AssetSpec:
         group_name=schema,
         description=model["description"],
         kinds={"dbt", "postgres"},
+        owners=OWNERS,
         metadata={
             "dagster/table_name": f"{schema}.{name}",
             "dagster/column_schema": dg.TableSchema(columns=columns),
@@ -162,6 +189,7 @@ def logins_asset() -> dg.AssetsDefinition:
         group_name="access",
         deps=[dg.AssetKey(["marts", "people"]), PUBLICATIONS_KEY],
         kinds={"postgres"},
+        owners=OWNERS,
         description="The login roles of reps and admins, according to the accepted sales_reps workbook.",
     )
     def sync(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.catalogue import OWNERS
 from assets.marts import LOGINS_KEY
 from assets.warehouse import Warehouse, said_in_a_sentence
 
@@ -16,6 +17,7 @@ def metabase_asset() -> dg.AssetsDefinition:
         group_name="metabase",
         deps=[LOGINS_KEY],
         kinds={"metabase"},
+        owners=OWNERS,
         description="Connections, people, permissions and dashboards of the Metabase at SHS_METABASE_URL.",
     )
     def apply(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:

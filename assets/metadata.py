@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from shs_pipeline.ingest.checks import CheckOutcome
+from shs_pipeline.base.wording import shown_address
+from shs_pipeline.ingest.checks import ERROR_WORKBOOK, CheckOutcome
 from shs_pipeline.ingest.folder_report import FileReport, FolderReport
+from shs_pipeline.landing.addresses import console_url
 
 _SHOWN = 50
 
@@ -14,7 +16,7 @@ Metadata = Mapping[str, dg.MetadataValue]
 
 def metadata_of(report: FolderReport) -> Metadata:
     """Return files, lines, sums, rows left out and errors of one ingested folder."""
-    shown = {
+    shown: dict[str, dg.MetadataValue] = {
         "files": dg.MetadataValue.int(len(report.files)),
         "files_rejected": dg.MetadataValue.int(len(report.rejected)),
         "lines": dg.MetadataValue.int(report.rows_in_force),
@@ -27,16 +29,27 @@ def metadata_of(report: FolderReport) -> Metadata:
     for name, value in report.sums.items():
         shown[f"sum_of_{name}"] = dg.MetadataValue.text(f"{value:,f}")
     workbooks = [file.error_workbook for file in report.rejected if file.error_workbook]
+    shown |= error_workbooks(workbooks)
     if workbooks:
-        shown["error_workbooks"] = dg.MetadataValue.md("\n".join(f"- `{uri}`" for uri in workbooks))
         shown["errors"] = dg.MetadataValue.md(_errors(report.rejected))
     return shown
+
+
+def error_workbooks(uris: Sequence[str]) -> Metadata:
+    """Return where error workbooks are: links that a browser follows, or paths to be copied."""
+    if not uris:
+        return {}
+    if len(uris) == 1:
+        url = console_url(uris[0])
+        found = dg.MetadataValue.url(url) if url else dg.MetadataValue.path(shown_address(uris[0]))
+        return {"error_workbook": found}
+    return {"error_workbooks": dg.MetadataValue.md("\n".join(f"- {_place(uri)}" for uri in uris))}
 
 
 def check_result(outcome: CheckOutcome, asset_key: dg.AssetKey) -> dg.AssetCheckResult:
     """Return a check's answer as Dagster shows it."""
     severity = dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN
-    metadata = {"details": dg.MetadataValue.md(_table(outcome.rows))} if outcome.rows else {}
+    metadata = {"details": dg.MetadataValue.md(_table(outcome.rows, ERROR_WORKBOOK))} if outcome.rows else {}
     return dg.AssetCheckResult(
         asset_key=asset_key,
         check_name=outcome.name,
@@ -80,10 +93,29 @@ def _errors(files: Sequence[FileReport]) -> str:
     return _table(rows[: _SHOWN + 1]) + more
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as a Markdown table, the first as its header."""
-    lines = ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
+def _table(rows: Sequence[Sequence[str]], places: str = "") -> str:
+    """Return rows as a Markdown table, the first as its header.
+
+    Args:
+        places: name of the column with addresses of files.
+    """
+    at = list(rows[0]).index(places) if places in rows[0] else None
+
+    def shown(row: Sequence[str]) -> list[str]:
+        return [_place(cell) if number == at else _cell(cell) for number, cell in enumerate(row)]
+
+    body = [shown(row) for row in rows[1:]]
+    lines = [f"| {' | '.join(row)} |" for row in [[_cell(name) for name in rows[0]], *body]]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+def _place(uri: str) -> str:
+    """Return the address of a file: a link to S3's console, else what can be copied."""
+    url = console_url(uri)
+    if url is None:
+        return f"`{shown_address(uri).replace('`', '').replace('|', chr(92) + '|')}`" if uri else ""
+    name = _cell(uri.rpartition("/")[2]).replace("[", "(").replace("]", ")")
+    return f"[{name}]({url})"
 
 
 def _cell(text: str) -> str:

@@ -4,6 +4,7 @@ import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from assets.warehouse import Warehouse
+from sensors.failures import failures_of
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.notices.logs import log_to_stderr
 from shs_pipeline.notices.texts import FailedRun
@@ -12,7 +13,6 @@ EVERY_SECONDS = 30
 # A look at a sensor may take a minute, and the other sensors wait for it.
 _SENDING_SECONDS = 25.0
 _RUNS_AT_ONCE = 50
-_WHY = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 
 
 def notices_sensor() -> dg.SensorDefinition:
@@ -38,7 +38,9 @@ def notices_sensor() -> dg.SensorDefinition:
         ).records
         found = [context.instance.get_run_record_by_id(change.run_id) for change in changes]
         failed = [
-            _failed_run(context.instance, record) for record in found if record and not _is_retried(record)
+            run
+            for record in found
+            if record and not _is_retried(record) and (run := _failed_run(context.instance, record))
         ]
         try:
             told = warehouse.tell(failed, _SENDING_SECONDS)
@@ -65,28 +67,19 @@ def _is_retried(record: dg.RunRecord) -> bool:
     return record.dagster_run.tags.get(WILL_RETRY_TAG) == "true"
 
 
-def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
+def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun | None:
+    """Return what to tell of a failed run; None where rejected files made it fail, which are told as such."""
     run = record.dagster_run
+    failures = failures_of(instance, run.run_id)
+    if failures.is_of_rejections_alone:
+        return None
     keys = sorted(key.to_user_string() for key in run.asset_selection or ())
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     what = f"{', '.join(keys[:3])}{more}" if keys else run.job_name
     if month := run.tags.get("dagster/partition"):
         what = f"{what} of {month}"
-    return FailedRun(run.run_id, what, _why(instance, run.run_id), record.update_timestamp.date())
-
-
-def _why(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Return the sentence that a step failed with, else what Dagster says of the run."""
-    said = ""
-    for entry in instance.all_logs(run_id, of_type=_WHY):
-        event = entry.dagster_event
-        if event is not None and event.is_step_failure:
-            data = event.step_failure_data
-            described = data.user_failure_data.description if data.user_failure_data else None
-            return described or (data.error.message if data.error else "") or event.message or ""
-        if event is not None:
-            said = event.message or said
-    return said or "Dagster does not say why."
+    why = next(iter(failures.reasons), failures.of_run) or "Dagster does not say why."
+    return FailedRun(run.run_id, what, why, record.update_timestamp.date())
 
 
 def _said(recorded: int, mailed: int, trouble: list[ShsError]) -> str:

@@ -19,6 +19,7 @@ from assets.ingested import UNKNOWN_KEY, reference_key, source_key
 from assets.marts import LOGINS_KEY
 from assets.metadata import check_result, metadata_of
 from assets.warehouse import Warehouse
+from sensors.failures import failures_of
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
 from shs_pipeline.closing.closes import Close, closes_since
@@ -78,8 +79,11 @@ class _Runs:
         return status is not None and status not in _ENDED
 
     def has_told(self, run_id: str) -> bool:
-        """Whether the run ended well: one that failed may have told nothing of what it loaded."""
-        return self._status(run_id) == dg.DagsterRunStatus.SUCCESS
+        """Whether the run did all it had to do: one that failed may have told nothing of what it loaded."""
+        status = self._status(run_id)
+        if status == dg.DagsterRunStatus.FAILURE:
+            return failures_of(self._instance, run_id).is_of_rejections_alone
+        return status == dg.DagsterRunStatus.SUCCESS
 
     def _status(self, run_id: str) -> dg.DagsterRunStatus | None:
         if run_id not in self._seen:

@@ -8,7 +8,7 @@ import dagster as dg
 from assets.checks import all_checks
 from assets.closes import closes_asset
 from assets.ingested import bucket_asset, reference_asset, source_asset, unknown_places_asset
-from assets.marts import LOGINS_KEY, logins_asset, marts_assets
+from assets.marts import LOGINS_KEY, books_assets, logins_asset, marts_assets
 from assets.metabase import metabase_asset
 from assets.warehouse import Warehouse
 from sensors.due_months import due_months_schedule
@@ -28,7 +28,8 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill_policy; pinned by the lock file
     log_plainly()
     settings = load_settings()
-    models = marts_assets(prepare_manifest())
+    project = prepare_manifest()
+    models = marts_assets(project)
     # Without a Metabase there is nothing to set up.
     metabase = [metabase_asset()] if settings.metabase_url else []
     behind = [*models.keys, LOGINS_KEY, *(asset.key for asset in metabase)]
@@ -38,6 +39,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             *(reference_asset(table) for table in all_tables()),
             unknown_places_asset(),
             bucket_asset(),
+            *books_assets(project),
             models,
             logins_asset(),
             closes_asset(),

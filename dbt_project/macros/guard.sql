@@ -10,7 +10,8 @@
 
 
 {#- Nothing that moves closed months or takes lines away is published before somebody has judged it
-    (`shs_pipeline/marts/guard.py`), who then asks for this model alone. -#}
+    (`shs_pipeline/marts/guard.py`), and no restatement before its reason was noted
+    (`shs_pipeline/marts/restatement_reasons.py`). Then this model is asked for once more. -#}
 {% macro assert_judged() -%}
 {%- if not var('is_judged') -%}
 do $judge$
@@ -18,6 +19,29 @@ begin
     if exists (select from intermediate.closed_changes) or (
         select sum(lines_before - lines_now) * {{ var('held_share') }} > max(lines_published)
         from intermediate.lines_taken_away
+    ) or exists (
+        select from candidate.statement_items as items
+        cross join intermediate.close_bounds as bounds
+        where
+            items.kind in ('restated', 'reclassified')
+            and items.pay_period > bounds.closed_until
+            and bounds.settled_by is not null
+            and (
+                not exists (
+                    select from ops.restatement_reasons as reasons
+                    where
+                        reasons.payee_id = items.payee_id
+                        and reasons.product_line_id = items.product_line_id
+                        and reasons.earned_month = items.earned_month
+                        and reasons.settled_by = bounds.settled_by
+                        and reasons.amount = items.amount
+                )
+                -- The same amount for another reason.
+                or exists (
+                    select from intermediate.changed_slices as slices
+                    where slices.commission_month <= bounds.closed_until
+                )
+            )
     ) then
         raise exception 'shs: to be judged';
     end if;

@@ -1,14 +1,15 @@
 {#- A table holds the rows of one build. What a build needs is small, so the table is emptied and
     filled again; a full refresh finds no tables (`shs_pipeline/marts/build.py` drops them) and makes all anew,
     with the contract checked and the indexes that the mart will have. So nothing has to be asked about what
-    is there. -#}
+    is there. Once a build was judged, what is made once more is there. -#}
 {% materialization table, adapter='postgres' %}
 
     {%- set target = this.incorporate(type='table') -%}
+    {%- set is_new = flags.FULL_REFRESH and not var('is_judged') -%}
 
     {% call statement('main') -%}
         {{ assert_build_lock() }}
-        {%- if flags.FULL_REFRESH -%}
+        {%- if is_new -%}
             {{ get_create_table_as_sql(False, target, sql) }}
         {%- elif config.get('contract').enforced -%}
             truncate {{ target }};
@@ -18,7 +19,7 @@
             truncate {{ target }};
             insert into {{ target }} ({{ sql }});
         {%- endif %}
-        {%- if flags.FULL_REFRESH and config.get('meta', {}).get('readers') == 'rep' %}
+        {%- if is_new and config.get('meta', {}).get('readers') == 'rep' %}
             {#- Without statistics an EXPLAIN cannot tell a rep how many lines others have. #}
             {% for column in model.columns -%}
             alter table {{ target }} alter column {{ column }} set statistics 0;
@@ -27,7 +28,7 @@
         analyze {{ target }}
     {%- endcall %}
 
-    {%- if flags.FULL_REFRESH -%}
+    {%- if is_new -%}
         {% do create_indexes(target) %}
     {%- endif -%}
 

@@ -20,3 +20,18 @@ to_char({{ amount }}, 'FM9,999,999,999,990.00')
 case when {{ amount }} < 0 then '-' else '' end
 || regexp_replace(to_char(abs({{ amount }}), 'FM$9,999,999,999,990.00'), '[.]00$', '')
 {%- endmacro %}
+
+
+{#- The beginning of a text of whatever length, in one line. -#}
+{% macro in_short(text) -%}
+coalesce(
+    left(regexp_replace({{ text }}, '\s+', ' ', 'g'), 60) || case when length({{ text }}) > 60 then '…' else '' end,
+    '(blank)'
+)
+{%- endmacro %}
+
+
+{#- What is the same for two texts that differ in white space and letter case alone. -#}
+{% macro loosely(text) -%}
+ops.match_key(btrim(regexp_replace({{ text }}, '\s+', ' ', 'g')))
+{%- endmacro %}

@@ -48,6 +48,8 @@ KEYS = frozenset(
         "alarm_mail",
         "mail_domain",
         "mail_sender",
+        "notice_ok",
+        "statement_links",
         "metabase_version",
         "connection_arn",
         "repository",
@@ -94,6 +96,7 @@ class Config:
 
     Attributes:
         allowed_networks: CIDR blocks that reach the load balancer, `0.0.0.0/0` alone for everywhere.
+        statement_links: hours for which the mailed links to a statement work, 0 for no links.
         keep_years: how long overwritten and deleted files are kept.
         backup_region: where backups and secrets are copied to; empty for nowhere.
         dagster_group: None where nobody reaches Dagster's UI by the load balancer, or where the provider
@@ -119,6 +122,8 @@ class Config:
     certificate_arns: tuple[str, ...] = ()
     zone: Zone | None = None
     mail: Mail | None = None
+    notice_ok: bool = False
+    statement_links: int = 0
     repository: Repository | None = None
     needs_approval: bool = False
     docker_hub_secret: str = ""
@@ -190,6 +195,8 @@ def load_config(get: Callable[[str], Any], folder: Path = ENVIRONMENTS) -> Confi
         certificate_arns=_certificates(context),
         zone=_zone(context),
         mail=_mail(context),
+        notice_ok=flag(context, "notice_ok"),
+        statement_links=_statement_links(context),
         repository=_repository(context),
         needs_approval=flag(context, "approval"),
         docker_hub_secret=str(context.get("docker_hub_secret", "")),
@@ -291,6 +298,18 @@ def _mail(context: Mapping[str, Any]) -> Mail | None:
             f"mail_sender {address} is not an address of mail_domain {domain}. Correct one of them."
         )
     return Mail(domain, sender)
+
+
+def _statement_links(context: Mapping[str, Any]) -> int:
+    """Return for how many hours links work; a task's role signs them, and its session lasts six at most."""
+    found = matching("statement_links", str(context.get("statement_links", "off")), "off|[1-6]h")
+    if found == "off":
+        return 0
+    if "mail_domain" not in context:
+        raise ConfigError(
+            "statement_links is set, and mail_domain is not: nobody would get them. Set both, or neither."
+        )
+    return int(found.rstrip("h"))
 
 
 def address_of(sender: str) -> str:

@@ -22,6 +22,7 @@ EXAMPLES: Mapping[str, str] = {
     "zones": "us-east-1a,us-east-1b",
     "max_runs": "4 (1 to 999)",
     "due_day": "20 (1 to 28)",
+    "statement_links": "2h (1h to 6h, or off)",
     "keep_years": "10 (1 to 99)",
     "backup_region": "eu-west-1",
     "metabase_version": "v0.58.39",

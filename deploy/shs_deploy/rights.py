@@ -10,18 +10,40 @@ from shs_deploy.data import LANDING, Data
 from shs_deploy.right import Right, by_service, of_prefix
 
 _ANY_FILE = "Files of any name are in this folder, and nothing else is."
+_ANY_STATEMENT = "Each month has its folder of statements."
 _ANY_RUN = "Each run is its own task, whose name is not known in advance."
 _ALL_ONLY = "AWS knows this right for everything only; it tells names and changes nothing."
 
 
-def read_landing(data: Data) -> list[Right]:
-    """Return the rights to list the landing zone and read what lies in it, error workbooks included."""
+def read_landing(data: Data, link_hours: int = 0) -> list[Right]:
+    """Return the rights to list the landing zone and read what lies in it, error workbooks included.
+
+    Whoever signs a link lends out a right of their own. So what is read here is read by the task itself, and
+    a link opens nothing but a statement, and no longer than it may.
+
+    Args:
+        link_hours: how long a link to a statement works; 0: none is signed.
+    """
     below = of_prefix("", LANDING, f"{LANDING}/*")
-    return [
+    found = [
         Right(["s3:ListBucket"], [data.landing_arn], conditions=below),
-        Right(["s3:GetObject"], [f"{data.landing_arn}/{LANDING}/*"], _ANY_FILE),
+        Right(
+            ["s3:GetObject"],
+            [f"{data.landing_arn}/{LANDING}/*"],
+            _ANY_FILE,
+            {"StringEquals": {"s3:authType": "REST-HEADER"}},
+        ),
         Right(["kms:Decrypt"], [data.key.key_arn], conditions=by_service("s3")),
     ]
+    if link_hours:
+        of_links = {
+            "StringEquals": {"s3:authType": "REST-QUERY-STRING"},
+            # In milliseconds.
+            "NumericLessThanEquals": {"s3:signatureAge": str(link_hours * 3_600_000)},
+        }
+        statements = f"{data.landing_arn}/{LANDING}/paid/*/statements/*"
+        found.append(Right(["s3:GetObject"], [statements], _ANY_STATEMENT, of_links))
+    return found
 
 
 def write_landing(data: Data) -> list[Right]:

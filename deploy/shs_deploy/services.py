@@ -218,6 +218,10 @@ class Services(Stack):
                 "SHS_SMTP_TLS": "starttls",
                 "SHS_SMTP_SENDER": self._config.mail.sender,
             }
+        if self._config.notice_ok:
+            found["SHS_NOTICE_OK"] = "on"
+        if self._config.statement_links:
+            found["SHS_STATEMENT_LINKS"] = f"{self._config.statement_links}h"
         return found
 
     def _secrets(self, *, has_mail: bool = False) -> dict[str, ecs.Secret]:
@@ -254,7 +258,7 @@ class Services(Stack):
             name,
             self._config.size.run,
             [
-                *rights.read_landing(data),
+                *rights.read_landing(data, self._config.statement_links),
                 *rights.write_landing(data),
                 *rights.keep_people(data),
                 *rights.write_run_logs(data),
@@ -288,7 +292,11 @@ class Services(Stack):
             "code",
             repository,
             size.code,
-            [*rights.read_landing(data), *rights.drain_arrivals(data), *rights.know_run_task()],
+            [
+                *rights.read_landing(data, self._config.statement_links),
+                *rights.drain_arrivals(data),
+                *rights.know_run_task(),
+            ],
             {
                 **self._environment_of_work(),
                 "SHS_ARRIVALS_QUEUE": data.arrivals.queue_url,

@@ -68,6 +68,8 @@ CONTEXTS: dict[str, dict[str, object]] = {
         "zones": "us-east-1a,us-east-1b",
         "approval": "true",
         "docker_hub_secret": "docker-hub",
+        "notice_ok": True,
+        "statement_links": "2h",
         "connection_arn": CONNECTION,
         "repository": "example-company/sales-tracker",
     },

@@ -221,6 +221,28 @@ def test_what_was_paid_is_written_by_runs_alone_and_read_by_nothing_that_reps_us
     assert those_who("s3:GetObject") <= {"run", "setup", "code"}
 
 
+def test_a_link_that_a_task_signs_opens_statements_alone_and_only_where_links_are_sent(
+    small: Written, large: Written
+) -> None:
+    for written, links in ((small, set()), (large, {"landing/paid/*/statements/*"})):
+        for name in ("CodeRole", "RunRole"):
+            opened = set()
+            for statement in may(written.statements(name), "s3:GetObject"):
+                place = text(statement["Resource"]).partition("/")[2]
+                if not place.startswith("landing/"):
+                    continue  # the logs of runs
+                kind = statement["Condition"]["StringEquals"]["s3:authType"]
+                assert kind in ("REST-HEADER", "REST-QUERY-STRING")
+                if kind == "REST-QUERY-STRING":
+                    opened.add(place)
+                    age = statement["Condition"]["NumericLessThanEquals"]["s3:signatureAge"]
+                    assert age == str(2 * 3600 * 1000)
+            assert opened == links
+    assert large.environment("code")["SHS_STATEMENT_LINKS"] == "2h"
+    assert large.environment("run")["SHS_NOTICE_OK"] == "on"
+    assert not {"SHS_STATEMENT_LINKS", "SHS_NOTICE_OK"} & set(small.environment("code"))
+
+
 def test_a_run_keeps_peoples_secrets_and_touches_no_others(each: Written) -> None:
     statements = each.statements("RunRole")
     for action in ("GetSecretValue", "CreateSecret", "PutSecretValue", "DeleteSecret"):

@@ -55,6 +55,8 @@ def test_what_is_needed_and_missing_is_named_with_where_to_set_it(key: str) -> N
         ({"multi_az": "yes"}, "multi_az is 'yes'. Set it to true or false"),
         ({"mail_domain": "example.com"}, "mail_sender is not"),
         ({**MAIL, "mail_sender": "me@example.org"}, "is not an address of mail_domain"),
+        ({**MAIL, "statement_links": "3d"}, "statement_links is '3d'"),
+        ({"statement_links": "2h"}, "mail_domain is not: nobody would get them"),
         ({"connection_arn": CONNECTION}, "repository is not"),
         ({"dagster_host": "dagster.example.com"}, "would be open to everybody"),
         ({**OIDC, "dagster_host": None}, "dagster_group is set, and dagster_host is not"),

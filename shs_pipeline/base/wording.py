@@ -14,6 +14,12 @@ def dollars(amount: Decimal) -> str:
     return f"{amount:,.2f}"
 
 
+def thousands(amount: Decimal) -> str:
+    """Return about how much an amount is: `$612k`, or `$85` below a thousand."""
+    sign, size = ("-" if amount < 0 else ""), abs(amount)
+    return f"{sign}${size:,.0f}" if size < 1000 else f"{sign}${size / 1000:,.0f}k"
+
+
 def count_of(count: int, noun: str) -> str:
     """Return `1 file`, `2 files`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from shs_pipeline.marts.line_changes import LineChange
     from shs_pipeline.marts.payout_diff import Comparison, PayoutChange
-    from shs_pipeline.marts.payout_states import Line
 
 PANEL = "Data"
 _LINES_SHOWN = 5
@@ -66,7 +64,7 @@ def diff(
 
     months = months_typed(month, "--month") if month is not None else None
     if first.strip().casefold() == "held":
-        show_held(rep, months, as_json)
+        show_held(rep, months, lines, as_json)
         return
     job = open_published(load_settings(), "diff")
     comparison = job.query(
@@ -150,7 +148,9 @@ def _show_rules(console: Console, comparison: Comparison) -> None:
 def _show_change(console: Console, change: PayoutChange, most: int) -> None:
     from shs_pipeline.base.months import month_text
     from shs_pipeline.base.wording import dollars
+    from shs_pipeline.cli.reasons import show_reason
     from shs_pipeline.cli.terminal import say
+    from shs_pipeline.marts.line_changes import line_in_words
     from shs_pipeline.marts.payout_diff import part_in_words
     from shs_pipeline.marts.settlements import settled_in_words
 
@@ -159,41 +159,10 @@ def _show_change(console: Console, change: PayoutChange, most: int) -> None:
     title = f"{change.rep_name}, {change.product_line}, {month_text(change.commission_month)}"
     say(console, f"\n{title}: {before} before, {after} now, {_signed(change.difference)}", "bold")
     for part in change.parts:
-        amount = _signed(part.amount) if part.amount else ""
-        say(console, f"  {amount:>12}  {part_in_words(part)}")
-        for found in part.lines[:most]:
-            say(console, f"      {_signed(found.amount):>12}  {_line_words(found)}", "dim")
-        rest = part.lines[most:]
-        if rest:
-            more = sum((found.amount for found in rest), start=part.amount * 0)
-            say(console, f"      {_signed(more):>12}  … {len(rest)} more", "dim")
+        lines = [(found.amount, line_in_words(found)) for found in part.lines[:most]]
+        show_reason(console, part.amount, part_in_words(part), lines, len(part.lines))
     for settled in change.settled:
         say(console, f"  {settled_in_words(settled)}")
-
-
-def _line_words(found: LineChange) -> str:
-    from shs_pipeline.cli.explain import place_text
-    from shs_pipeline.marts.explain import exact, rates_in_words
-
-    line = found.shown
-    about = [f"invoice {line.invoice_number}" if line.invoice_number else "", line.customer or ""]
-    revenue = f"revenue {exact(line.rev_actual)} at {rates_in_words(*line.rates)}"
-    if found.before is not None and found.after is not None:
-        revenue += _earlier(found.before, found.after)
-    place = f"{line.source_file}, {place_text(line.source_sheet, line.source_row)}"
-    return ", ".join(part for part in (place, *about, revenue) if part)
-
-
-def _earlier(before: Line, after: Line) -> str:
-    """Return what the amounts were, where they were others."""
-    from shs_pipeline.marts.explain import exact
-
-    said = []
-    if before.rev_actual != after.rev_actual:
-        said.append(f"revenue {exact(before.rev_actual)}")
-    if before.sales_actual != after.sales_actual:
-        said.append(f"sales {exact(before.sales_actual)}, now {exact(after.sales_actual)}")
-    return f" (before: {', '.join(said)})" if said else ""
 
 
 def _signed(amount: Decimal) -> str:

@@ -229,7 +229,7 @@ def _show_file(console: Console, lines: Sequence[PayoutLine], texts: Texts) -> N
     from shs_pipeline.base.wording import dollars
     from shs_pipeline.cli.table import table_of
     from shs_pipeline.cli.terminal import say
-    from shs_pipeline.marts.explain import rates_in_words, rounded_in_words
+    from shs_pipeline.marts.explain import place_text, rates_in_words, rounded_in_words
 
     sheet, row = ("Page", "Line") if lines and _is_page(lines[0]) else ("Sheet", "Row")
     table = table_of(
@@ -283,11 +283,6 @@ def _show_total(console: Console, payouts: Sequence[Payout]) -> None:
         month = month_text(payouts[0].commission_month)
         lines = count_of(len(payouts), "product line")
         say(console, f"\n{payouts[0].rep_name}, {month}, {lines}: {dollars(total)}", "bold")
-
-
-def place_text(sheet: str, row: int) -> str:
-    """Return where a line stands: `Report row 7`, `page 1 line 12`."""
-    return f"{sheet} {'line' if sheet.startswith('page ') else 'row'} {row}"
 
 
 def cells_text(found: Sequence[CellText]) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from shs_pipeline.marts.guard import HeldBuild
+    from shs_pipeline.marts.held_payouts import ShownPayout
 
 _CAUSES_SHOWN = 20
 
@@ -26,8 +27,12 @@ def this_user() -> str:
     return owner_of(os.getuid())
 
 
-def show_changes(console: Console, held: HeldBuild) -> None:
-    """Print what a held build would change: amounts per rep and month, lines, and what causes it."""
+def show_changes(console: Console, held: HeldBuild, lines: int | None = None) -> None:
+    """Print what a held build would change: amounts per rep and month, lines, and what causes it.
+
+    Args:
+        lines: how many lines to show for each reason; None: no reasons, as after a run.
+    """
     from shs_pipeline.base.months import month_text
     from shs_pipeline.base.wording import dollars
     from shs_pipeline.cli.table import table_of
@@ -43,6 +48,9 @@ def show_changes(console: Console, held: HeldBuild) -> None:
         total = sum((one.held - one.published for one in held.payouts), Decimal(0))
         table.add_row("All", "", "", "", "", f"{total:+,.2f}")
         table.show(console)
+    if lines is not None:
+        for one in held.payouts:
+            _show_reasons(console, one, lines)
     for title, found in (("Lines taken away", held.lost), ("What changed since", held.causes)):
         if found:
             say(console, f"{title}:", "bold")
@@ -52,12 +60,28 @@ def show_changes(console: Console, held: HeldBuild) -> None:
             say(console, f"  … and {len(found) - _CAUSES_SHOWN} more.")
 
 
-def show_held(rep: str | None, months: tuple[date, date] | None, as_json: bool) -> None:
+def _show_reasons(console: Console, payout: ShownPayout, most: int) -> None:
+    """Print why a payout would change, as `shs diff` does."""
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.cli.reasons import show_reason
+    from shs_pipeline.cli.terminal import say
+
+    if not payout.parts:
+        return
+    title = f"{payout.rep_name}, {payout.product_line}, {month_text(payout.commission_month)}"
+    say(console, f"\n{title}: {payout.held - payout.published:+,.2f}", "bold")
+    for part in payout.parts:
+        shown = [(found.amount, found.words) for found in part.lines[:most]]
+        show_reason(console, part.amount, part.words, shown, part.line_count)
+
+
+def show_held(rep: str | None, months: tuple[date, date] | None, lines: int, as_json: bool) -> None:
     """Print the build that is held now, for `shs diff held`.
 
     Args:
         rep: the amounts of this rep only.
         months: the amounts of commission months from the first to the second only.
+        lines: how many lines to show for each reason.
     """
     import json
 
@@ -83,21 +107,22 @@ def show_held(rep: str | None, months: tuple[date, date] | None, as_json: bool) 
     say(console, held.problem, "yellow")
     if (rep or months) and not held.payouts:
         say(console, "No closed month that was asked for would change.")
-    show_changes(console, held)
+    show_changes(console, held, lines)
     say(console, held.remedy)
 
 
 def held_as_json(held: HeldBuild | None) -> dict[str, Any] | None:
     """Return a held build for programs; amounts are text."""
+    from shs_pipeline.marts.held_payouts import as_json
+
     if held is None:
         return None
     return {
         "problem": held.problem,
         "remedy": held.remedy,
         "payouts": [
-            {name: str(value) for name, value in vars(one).items()}
-            | {"difference": str(one.held - one.published)}
-            for one in held.payouts
+            shown | {"difference": str(one.held - one.published)}
+            for one, shown in zip(held.payouts, as_json(held.payouts), strict=True)
         ],
         "lost": list(held.lost),
         "causes": list(held.causes),

@@ -93,7 +93,7 @@ def _show_closes(console: Console, job: Ingestion, handed_out: Sequence[HandedOu
     from shs_pipeline.base.months import month_text
     from shs_pipeline.base.wording import count_of
     from shs_pipeline.cli.terminal import say
-    from shs_pipeline.closing.checklist import holding_now
+    from shs_pipeline.closing.checklist import edited_now, holding_now
 
     for one in handed_out:
         statements = count_of(one.statements, "statement")
@@ -101,6 +101,8 @@ def _show_closes(console: Console, job: Ingestion, handed_out: Sequence[HandedOu
     for obstacle in job.query(holding_now):
         month = month_text(obstacle.pay_period)
         say(console, f"{month} is not closed: {obstacle.problem} {obstacle.remedy}", "yellow")
+    for edited in job.query(edited_now):
+        say(console, f"{edited.problem} {edited.remedy}", "yellow")
 
 
 def show_marts(console: Console, job: Ingestion) -> None:

@@ -108,13 +108,17 @@ def test(
     say(results(), f"{settings.smtp_host} accepted the mail to {recipient}. Check the inbox.", "green")
 
 
-def tell_after_run(console: Console, settings: Settings, job: Ingestion) -> None:
-    """Send notices about what `shs run` did; a mail that cannot be sent does not fail the run."""
+def tell_after_run(console: Console, settings: Settings, job: Ingestion, *, is_done: bool = True) -> None:
+    """Send notices about what `shs run` did; a mail that cannot be sent does not fail the run.
+
+    Args:
+        is_done: the run did everything there was to do.
+    """
     from shs_pipeline.cli.log import log_notices
     from shs_pipeline.notices.sending import tell
 
     log_notices()
-    show_told(console, tell(job, settings))
+    show_told(console, tell(job, settings, is_done=is_done))
 
 
 def tell_of_failure(settings: Settings, job: Ingestion, error: Exception) -> None:

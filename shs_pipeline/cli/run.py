@@ -88,7 +88,8 @@ def run(
     if job.failures and trouble is not None:
         tell_of_failure(settings, job, trouble)
     else:
-        tell_after_run(console, settings, job)
+        # A run of some sources has not looked at the others.
+        tell_after_run(console, settings, job, is_done=not names)
     if trouble is not None:
         raise trouble
     if is_rejected:

@@ -144,6 +144,7 @@ def _show_places(console: Console, settings: Settings, state: State) -> None:
     from shs_pipeline.base.wording import shown_address
     from shs_pipeline.cli.terminal import say
     from shs_pipeline.closing.checklist import period_in_words
+    from shs_pipeline.system.running import needs_you
 
     say(console, "")
     say(console, f"Landing zone:  {shown_address(state.landing)}", is_copied=True)
@@ -153,6 +154,8 @@ def _show_places(console: Console, settings: Settings, state: State) -> None:
         is_copied=True,
     )
     say(console, f"Dagster UI:    {state.ui or 'not running (start it with shs up)'}", is_copied=True)
+    if state.ui:
+        say(console, f"What needs you: {needs_you(state.ui)}", is_copied=True)
     say(console, f"State, logs:   {settings.home}", is_copied=True)
     if state.books:
         kept = f"runs are kept for {settings.keep_runs} days"

@@ -150,6 +150,13 @@ def holding_now(connection: psycopg.Connection) -> Sequence[Obstacle]:
     return [obstacle for obstacle in obstacles_now(connection) if obstacle.is_holding]
 
 
+def edited_now(connection: psycopg.Connection) -> Sequence[Obstacle]:
+    """Return where pay_periods says something else of a closed month than it was closed with, by month."""
+    if not has_closes(connection):
+        return []
+    return [obstacle for obstacle in obstacles_now(connection) if obstacle.kind == "closed otherwise"]
+
+
 def month_to_close(connection: psycopg.Connection) -> date | None:
     """Return the month that is to be closed next: the earliest open one after the last that was closed.
 

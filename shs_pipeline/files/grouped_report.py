@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from shs_pipeline.files.printed_totals import (
     printed_totals,
     total_label,
 )
-from shs_pipeline.files.reading import ROW, SHEET, CellsAt, Reading, SourceFile
+from shs_pipeline.files.proven_totals import proven_totals
+from shs_pipeline.files.reading import ROW, SHEET, CellsAt, PrintedTotal, Reading, SourceFile
 from shs_pipeline.files.remarks import REMARK, lone_texts, tell_headings
 from shs_pipeline.files.workbook.table import Table, read_table
 
@@ -174,9 +176,15 @@ def reading_of(
     rows = with_amounts(table.lines, amounts)
     is_fed_by = is_line if is_fed_by is None else is_fed_by
     among = (is_line | is_fed_by) & ~is_total if may_be_remark is None else may_be_remark
-    lone = lone_texts(rows, model, among, amounts)
+    lone = lone_texts(rows, model, among, amounts, lines=is_line, is_grouped=bool(written_once))
     stands_alone = _at(rows, lone)
     is_line = is_line & ~stands_alone
+    is_covered = None if is_covered is None else is_covered & ~stands_alone
+    proven = proven_totals(
+        rows, model, is_line, is_total, amounts, written_once=written_once, is_covered=is_covered
+    )
+    is_proven = _at(rows, proven.positions)
+    is_line, is_total, is_fed_by = is_line & ~is_proven, is_total | is_proven, is_fed_by & ~is_proven
     headings = tell_headings(
         rows,
         lone,
@@ -194,23 +202,34 @@ def reading_of(
         amounts,
         written_once=written_once,
         is_fed_by=is_fed_by,
-        is_covered=None if is_covered is None else is_covered & ~stands_alone,
+        is_covered=None if is_covered is None else is_covered & ~is_proven,
     )
     fed, printed_in = fill_down(rows[is_fed_by], written_once)
     kept = is_line[is_fed_by].to_numpy()
     lines = fed[kept].reset_index(drop=True)
     cells_at = {column: CellsAt(column, places[kept]) for column, places in printed_in.items()}
-    counts = {reason: int((rest & ~stands_alone).sum()) for reason, rest in (left_out or {}).items()}
+    counts = {
+        reason: int((rest & ~stands_alone & ~is_proven).sum()) for reason, rest in (left_out or {}).items()
+    }
     counts[REMARK] = len(headings.remarks)
     counts = {reason: count for reason, count in counts.items() if count}
     return Reading(
         lines,
         table.left_out | counts,
-        totals,
-        [*table.problems, *headings.problems],
+        agreed(totals, rows, proven.positions),
+        [*table.problems, *proven.problems, *headings.problems],
         table.missing,
         cells_at,
     )
+
+
+def agreed(totals: Sequence[PrintedTotal], rows: pd.DataFrame, proven: Collection[int]) -> list[PrintedTotal]:
+    """Return printed totals, of which those that are proven agree with the lines that prove them."""
+    numbers = set(rows[ROW].to_numpy()[list(proven)].tolist())
+    return [
+        replace(total, computed=total.printed, covers="") if total.row in numbers else total
+        for total in totals
+    ]
 
 
 def total_names(rows: pd.DataFrame, is_total: pd.Series) -> dict[int, list[str]]:

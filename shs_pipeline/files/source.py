@@ -265,7 +265,7 @@ def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.
     """Give the days that a workbook of an old Mac holds as plain numbers their usual number."""
     import pandas as pd
 
-    from shs_pipeline.files.casting.days import is_day_number
+    from shs_pipeline.files.casting.days import day_number
     from shs_pipeline.files.contract import columns_of
     from shs_pipeline.files.workbook.table import DAYS_TO_1904, counts_days_from_1904
 
@@ -275,7 +275,9 @@ def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.
         if column.kind == "day" and column.header in lines:
             cells = lines[column.header].tolist()
             # A day written as the number 20250331 counts from nothing.
-            shifted = [cell + DAYS_TO_1904 if is_day_number(cell) else cell for cell in cells]
+            shifted = [
+                cell if (number := day_number(cell)) is None else number + DAYS_TO_1904 for cell in cells
+            ]
             lines[column.header] = pd.Series(shifted, dtype=object, index=lines.index)
 
 

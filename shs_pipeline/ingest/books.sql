@@ -99,6 +99,16 @@ create table if not exists ops.payout_changes (
     primary key (publication_id, change_no)
 );
 
+create table if not exists ops.restatement_reasons (
+    payee_id text not null,
+    product_line_id text not null,
+    earned_month date not null,
+    settled_by bigint not null,
+    amount numeric(15, 2) not null,
+    words text not null,
+    primary key (payee_id, product_line_id, earned_month)
+);
+
 create table if not exists ops.file_errors (
     file_id bigint not null references ops.files on delete cascade,
     error_no integer not null,
@@ -364,6 +374,10 @@ comment on table ops.written is
     'START HERE.xlsx and the copies of reference workbooks that the system writes; never read.';
 comment on table ops.payout_changes is
     'What each of the last publications changed in the payouts, in words, noted right after it.';
+comment on table ops.restatement_reasons is
+    'Why closed months come to something else than the last close settled, in words, noted before a publication.';
+comment on column ops.restatement_reasons.settled_by is 'The publication that was the last close.';
+comment on column ops.restatement_reasons.words is 'For the payee; empty where the reason is not known.';
 comment on table ops.unwritten is 'Why the last run could not write them; empty when it could.';
 comment on column ops.written.made_from is 'Checksum of what the copy follows from.';
 comment on table ops.file_errors is 'Every error and warning found in a dropped file.';

@@ -22,6 +22,8 @@ TOTALS_AGREE = "printed_totals_agree"
 NOTHING_SHRANK = "nothing_shrank"
 NO_MONTH_MISSING = "no_month_missing"
 IN_FORCE = "a_version_is_in_force"
+ERROR_WORKBOOK = "error workbook"
+"""Header of the column with the address of an error workbook."""
 
 SOURCE_CHECKS = {
     CONTRACT_HOLDS: "Every file in the bucket is loaded.",
@@ -90,6 +92,19 @@ def check_unknown_places(connection: psycopg.Connection) -> list[CheckOutcome]:
     return [_contract_holds(connection, None)]
 
 
+def rejected_by(connection: psycopg.Connection, name: str | None, run_id: str) -> list[tuple[str, str]]:
+    """Return the files of a source or table that a run rejected: path and address of the error workbook.
+
+    Args:
+        name: None: of unknown places.
+    """
+    return connection.execute(
+        "select path, coalesce(error_workbook, '') from ops.files"
+        " where source is not distinct from %s and status = 'rejected' and run_id = %s order by path",
+        [name, run_id],
+    ).fetchall()
+
+
 def last_due_month(today: date, due_day: int) -> date:
     """Return the last month whose files should be there: due on a day of the month after."""
     return month_after(today.replace(day=1), -1 if today.day >= due_day else -2)
@@ -112,7 +127,7 @@ def _contract_holds(connection: psycopg.Connection, name: str | None) -> CheckOu
     path, count, problem, remedy, _ = rejected[0]
     more = f" {len(rejected) - 1} more files are rejected." if len(rejected) > 1 else ""
     others = f" (And {count - 1} more in it.)" if count > 1 else ""
-    header = ("file", "errors", "what is wrong", "how to fix it", "error workbook")
+    header = ("file", "errors", "what is wrong", "how to fix it", ERROR_WORKBOOK)
     rows = [header, *([str(cell) for cell in row] for row in rejected)]
     return CheckOutcome(CONTRACT_HOLDS, False, "error", f"{path}: {problem} {remedy}{others}{more}", rows)
 

@@ -39,7 +39,7 @@ from shs_pipeline.landing.places import (
 )
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore
+    from obstore.store import ClientConfig, ObjectStore, S3Store
 
 __all__ = [
     "ERRORS_SUFFIX",
@@ -196,6 +196,19 @@ class Landing:
             return bytes(obstore.get(self._store, key).bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def link(self, path: str, life: timedelta) -> str:
+        """Return a secret: an address by which anybody can fetch this one file of a bucket for a while.
+
+        Nothing is asked of the bucket. The link ends with the session of the credentials, if they have one.
+
+        Raises:
+            LandingError: there are no credentials to sign with.
+        """
+        import obstore
+
+        with _reaching(self.url):
+            return obstore.sign(cast("S3Store", self._store), "GET", path, life)
 
     def write(self, path: str, content: bytes) -> str:
         """Put a file there whole or not at all; return its etag."""

@@ -31,6 +31,7 @@ from shs_pipeline.marts.guard import SHARE, HeldBuildError, held_build, hold, ve
 from shs_pipeline.marts.identities import give_ids
 from shs_pipeline.marts.noted_changes import note_changes
 from shs_pipeline.marts.restated import Nobodys, RestatedMonth, nobodys, restated_months
+from shs_pipeline.marts.restatement_reasons import note_reasons
 
 if TYPE_CHECKING:
     from shs_pipeline.settings.settings import Settings
@@ -189,7 +190,8 @@ def _build(
             if waits(nodes):
                 accepted = _judged(connection, run, plan, nodes)
                 variables |= {"is_judged": True, "accepted_by": _plain(accepted)}
-                arguments = ["build", "--select", "publications", *_full_refresh(plan)]
+                again = ["statement_items"] if note_reasons(connection, plan) else []
+                arguments = ["build", "--select", *again, "publications", *_full_refresh(plan)]
                 published = {
                     node.unique_id: node for node in run_dbt(arguments, database_url, variables, models)
                 }

@@ -349,6 +349,11 @@ def exact(amount: Decimal) -> str:
     return f"{amount:,.{places}f}"
 
 
+def place_text(sheet: str, row: int) -> str:
+    """Return where a line stands: `Report row 7`, `page 1 line 12`."""
+    return f"{sheet} {'line' if sheet.startswith('page ') else 'row'} {row}"
+
+
 def rates_in_words(tier_1: Decimal | None, tier_2: Decimal | None) -> str:
     """Return rates as people say them: `36 % / 46 %`, `36 %` without a tier 2 rate, or `no rate`."""
     if tier_1 is None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
@@ -24,12 +24,14 @@ from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.marts.build_failures import BuildError
 from shs_pipeline.marts.explain import payee_named
 from shs_pipeline.marts.guard_causes import Causes, causes_of
+from shs_pipeline.marts.held_payouts import ShownPayout, as_json, from_json, parts_of
 
 if TYPE_CHECKING:
     import psycopg
 
     from shs_pipeline.marts.dbt_build import NodeResult
     from shs_pipeline.marts.due import Plan
+    from shs_pipeline.marts.payout_states import Key
 
 SHARE = 10
 """More than one in so many is held: of what a payee was paid, and of the lines."""
@@ -64,6 +66,11 @@ class Moved:
     is_by_workbook: bool
 
     @property
+    def key(self) -> Key:
+        """The payout."""
+        return self.payee_id, self.product_line_id, self.commission_month
+
+    @property
     def difference(self) -> Decimal:
         """What it is more than before."""
         return self.payout_now - self.payout_before
@@ -83,17 +90,6 @@ class Lost:
     def lines(self) -> int:
         """How many it loses."""
         return self.lines_before - self.lines_now
-
-
-@dataclass(frozen=True)
-class ShownPayout:
-    """A payout of a closed month as a held build would change it (USD)."""
-
-    rep_name: str
-    product_line: str
-    commission_month: date
-    published: Decimal
-    held: Decimal
 
 
 @dataclass(frozen=True)
@@ -141,11 +137,12 @@ def verdict_of(connection: psycopg.Connection, plan: Plan, withdrawn_by: str) ->
     moved = _moved(connection)
     causes = causes_of(connection, plan, [one.commission_month for one in moved])
     unsaid = [one for one in moved if one.is_by_workbook and causes.are_unsaid(one.payee_id)]
-    lost = _lost(connection, withdrawn_by)
+    lost = _lost(connection, withdrawn_by) if plan.last is not None else []
     too_much = _too_much(connection, [one for one in moved if not _is_said(one, causes)])
     reasons = [*_of_payees(too_much, moved), *_of_workbooks(unsaid, causes), *_of_lines(lost)]
     if not reasons:
         return None
+    parts = parts_of(connection, plan, {one.key for one in moved})
     return HeldBuild(
         f"The build was held and nothing was published: {'; '.join(reasons)}.",
         _REMEDY,
@@ -153,7 +150,12 @@ def verdict_of(connection: psycopg.Connection, plan: Plan, withdrawn_by: str) ->
         plan.made_from,
         [
             ShownPayout(
-                one.rep_name, one.product_line, one.commission_month, one.payout_before, one.payout_now
+                one.rep_name,
+                one.product_line,
+                one.commission_month,
+                one.payout_before,
+                one.payout_now,
+                parts.get(one.key, ()),
             )
             for one in moved
         ],
@@ -175,16 +177,7 @@ def held_build(connection: psycopg.Connection) -> HeldBuild | None:
     if row is None:
         return None
     problem, remedy, fingerprint, made_from, shown = row
-    payouts = [
-        ShownPayout(
-            one["rep_name"],
-            one["product_line"],
-            date.fromisoformat(one["commission_month"]),
-            Decimal(one["published"]),
-            Decimal(one["held"]),
-        )
-        for one in shown["payouts"]
-    ]
+    payouts = from_json(shown["payouts"])
     return HeldBuild(problem, remedy, fingerprint, made_from, payouts, shown["lost"], shown["causes"])
 
 
@@ -217,7 +210,7 @@ def payouts_of(
 
 def hold(connection: psycopg.Connection, held: HeldBuild) -> None:
     """Record a held build; the same one again is the same hold, so that nobody is told twice."""
-    shown = {"payouts": [_as_text(one) for one in held.payouts], "lost": held.lost, "causes": held.causes}
+    shown = {"payouts": as_json(held.payouts), "lost": held.lost, "causes": held.causes}
     with connection.transaction():
         connection.execute(
             "update ops.holds set ended_at = clock_timestamp()"
@@ -231,10 +224,6 @@ def hold(connection: psycopg.Connection, held: HeldBuild) -> None:
             " made_from = excluded.made_from, shown = excluded.shown",
             [held.problem, held.remedy, held.fingerprint, held.made_from, Jsonb(shown)],
         )
-
-
-def _as_text(payout: ShownPayout) -> dict[str, Any]:
-    return {name: str(value) for name, value in asdict(payout).items()}
 
 
 def _moved(connection: psycopg.Connection) -> list[Moved]:

@@ -34,6 +34,9 @@ _TABLES = {
 }
 _TIMES = ("valid_from", "valid_until", "year", "commission_month")
 _FILES_SHOWN = 20
+_NOTHING_PUBLISHED = (
+    "nothing is published, so files and workbooks are compared with what the ledger says was paid"
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def causes_of(connection: psycopg.Connection, plan: Plan, months: Sequence[date]
         months: those that moved; without any, all files that changed are told.
     """
     if plan.last is None:
-        return Causes([], [])
+        return Causes([_NOTHING_PUBLISHED] if months else [], [])
     span = (min(months).replace(month=1), max(months)) if months else (date.min, date.max)
     others = _files(connection, plan.last, *span)
     if plan.definition_hash != plan.last.definition_hash:

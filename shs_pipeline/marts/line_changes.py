@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from shs_pipeline.marts.explain import rates_in_words
+from shs_pipeline.marts.explain import exact, place_text, rates_in_words
 from shs_pipeline.marts.payout_states import ZERO, Key, Line
 
 Reason = Literal[
@@ -141,3 +141,24 @@ def _why_nobody(line: Line) -> str:
         named = line.rep_meant or line.rep_named
         return f"{named} is not in sales_reps" if named else "the file names no rep"
     return "no territory"
+
+
+def line_in_words(found: LineChange) -> str:
+    """Return where a line stands, what it is about, and what its amounts are and were."""
+    line = found.shown
+    about = [f"invoice {line.invoice_number}" if line.invoice_number else "", line.customer or ""]
+    revenue = f"revenue {exact(line.rev_actual)} at {rates_in_words(*line.rates)}"
+    if found.before is not None and found.after is not None:
+        revenue += _earlier(found.before, found.after)
+    place = f"{line.source_file}, {place_text(line.source_sheet, line.source_row)}"
+    return ", ".join(part for part in (place, *about, revenue) if part)
+
+
+def _earlier(before: Line, after: Line) -> str:
+    """Return what the amounts were, where they were others."""
+    said = []
+    if before.rev_actual != after.rev_actual:
+        said.append(f"revenue {exact(before.rev_actual)}")
+    if before.sales_actual != after.sales_actual:
+        said.append(f"sales {exact(before.sales_actual)}, now {exact(after.sales_actual)}")
+    return f" (before: {', '.join(said)})" if said else ""

@@ -6,7 +6,6 @@ process left out, the next build notes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from psycopg import sql
 from psycopg.rows import class_row
 
-from shs_pipeline.marts.payout_diff import Comparison, compare_payouts, part_in_words
+from shs_pipeline.marts.payout_diff import Comparison, compare_payouts, part_for_payee
 from shs_pipeline.marts.payout_states import ZERO
 from shs_pipeline.marts.publications import Published
 from shs_pipeline.marts.reference_history import kind_of, row_in_words
@@ -27,7 +26,6 @@ KEPT = 50
 """Of how many publications it is kept."""
 NOBODY = "(nobody)"
 """The payee of a change that moved no payout: no id can begin like that."""
-_ANOTHER = re.compile(r"(re-credited (?:from|to)) .+")
 _FIRST = "This is the first publication: there is nothing before it to compare with."
 
 
@@ -87,7 +85,7 @@ def _rows(found: Comparison) -> Iterator[_Row]:
                 change.payee_id,
                 change.rep_name,
                 change.product_line,
-                _without_names(part_in_words(part)),
+                part_for_payee(part),
                 change.before,
                 change.after,
                 part.amount,
@@ -99,11 +97,6 @@ def _rows(found: Comparison) -> Iterator[_Row]:
             yield _said(f"{table}, {kind_of(row)}: {row_in_words(table, row)}")
     if not found.changes and not found.rules:
         yield _said("Nothing changed in the payouts.")
-
-
-def _without_names(words: str) -> str:
-    """Return a reason as a payee may read it, who need not know of others."""
-    return _ANOTHER.sub(r"\1 another rep", words)
 
 
 def _said(words: str) -> _Row:

@@ -11,7 +11,8 @@ statements say where the difference was paid or taken back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -25,6 +26,7 @@ from shs_pipeline.marts.payout_states import (
     ZERO,
     Key,
     PayoutRow,
+    Upcoming,
     changed_lines,
     has_history,
     months_at,
@@ -82,6 +84,11 @@ class PayoutChange:
         """What is paid more (USD)."""
         return (self.after or ZERO) - (self.before or ZERO)
 
+    @property
+    def is_explained(self) -> bool:
+        """Whether the parts add up to the difference, as they must."""
+        return sum((part.amount for part in self.parts), ZERO) == self.difference
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -136,35 +143,67 @@ def compare_payouts(
     if first == second or not has_history(connection):
         return Comparison(first, second, ())
     rules = _rules(connection, first, second, payee_id, months)
-    before, after = (payouts_at(connection, state, first, second) for state in (first, second))
-    removed, added = changed_lines(connection, first, second)
-    changed = [
-        key
-        for key in {*before, *after}
-        if _paid(before.get(key)) != _paid(after.get(key))
-        and payee_id in (None, key[0])
-        and (months is None or months[0] <= key[2] <= months[1])
+    found = changed_payouts(
+        connection,
+        first,
+        second,
+        lambda key: payee_id in (None, key[0]) and (months is None or months[0] <= key[2] <= months[1]),
+    )
+    known = months_at(connection, first.publication_id)
+    settled = settled_payouts(connection, {key[2] for key in found})
+    changes = [
+        replace(change, is_new=key[2] not in known, settled=settled.get(key, ()))
+        for key, change in found.items()
     ]
+    assert all(change.is_explained for change in changes), (first, second)
+    changes.sort(key=lambda change: (change.rep_name, change.product_line, change.commission_month))
+    return Comparison(first, second, changes, rules)
+
+
+def changed_payouts(
+    connection: psycopg.Connection,
+    first: Published,
+    second: Published,
+    is_wanted: Callable[[Key], bool],
+    upcoming: Upcoming | None = None,
+) -> dict[Key, PayoutChange]:
+    """Return the wanted payouts that differ between two states, with the reasons.
+
+    Args:
+        upcoming: what the build that will be the second state does; None where both are published.
+    """
+    before, after = (payouts_at(connection, state, first, second, upcoming) for state in (first, second))
+    changed = [
+        key for key in {*before, *after} if _paid(before.get(key)) != _paid(after.get(key)) and is_wanted(key)
+    ]
+    removed, added = changed_lines(connection, first, second, {key[2] for key in changed}, upcoming)
     years = (Years(before.values()), Years(after.values()))
     held = {key for key in changed if is_held_in_both(key, years)}
     effects = effects_on(pair_lines(removed, added), set(changed), held)
-    known = months_at(connection, first.publication_id)
-    settled = settled_payouts(connection, {key[2] for key in changed})
-    changes = [
-        replace(
-            _change(key, before.get(key), after.get(key), effects.get(key, []), years, key in held),
-            is_new=key[2] not in known,
-            settled=settled.get(key, ()),
-        )
+    return {
+        key: _change(key, before.get(key), after.get(key), effects.get(key, []), years, key in held)
         for key in changed
-    ]
-    changes.sort(key=lambda change: (change.rep_name, change.product_line, change.commission_month))
-    return Comparison(first, second, changes, rules)
+    }
 
 
 def part_in_words(part: Part) -> str:
     """Return a reason as it is told: `2 lines re-credited from …`."""
     return f"{count_of(len(part.lines), 'line')} {part.words}" if part.lines else part.words
+
+
+# What a line was credited to before or after, and the name that a file gives, may be another payee's.
+_OTHERS = (
+    (re.compile(r"(re-credited (?:from|to)) .+"), r"\1 another rep"),
+    (re.compile(r"\(.+ is not in sales_reps\)"), "(the name in the file is not in sales_reps)"),
+)
+
+
+def part_for_payee(part: Part) -> str:
+    """Return a reason as a payee may read it, who need not know of others."""
+    words = part_in_words(part)
+    for names, instead in _OTHERS:
+        words = names.sub(instead, words)
+    return words
 
 
 _RULES = ("commission_tiers", "tier_thresholds", "business_objectives", "opening_balances")
@@ -224,7 +263,7 @@ def _change(
         parts.append(Part("tier 2", tier_2_words(key, held, released, years), paid))
     shown = after or before
     assert shown is not None, key
-    change = PayoutChange(
+    return PayoutChange(
         key[0],
         shown.rep_name,
         shown.product_line,
@@ -233,8 +272,6 @@ def _change(
         after.payout if after is not None else None,
         parts,
     )
-    assert sum((part.amount for part in parts), ZERO) == change.difference, key
-    return change
 
 
 def _held(row: PayoutRow | None) -> Decimal:

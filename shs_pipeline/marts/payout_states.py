@@ -5,7 +5,7 @@ A past state is today's rows, without what later publications added, with what t
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -112,6 +112,20 @@ class PayoutRow:
         return self.payee_id, self.product_line_id, self.commission_month
 
 
+@dataclass(frozen=True)
+class Upcoming:
+    """What a build takes out of the marts and puts into them, before it is published.
+
+    Attributes:
+        state: its publication, as it will be.
+        lines, payouts: queries for the columns of `Line` and `PayoutRow`, and `change` as in the history.
+    """
+
+    state: Published
+    lines: sql.Composable
+    payouts: sql.Composable
+
+
 def moved_payouts(connection: psycopg.Connection, publication_id: int) -> list[tuple[date, Decimal]]:
     """Return commission month and difference (USD) of each payout that a publication moved."""
     return connection.execute(
@@ -148,17 +162,27 @@ def months_at(connection: psycopg.Connection, publication_id: int) -> set[date]:
 
 
 def payouts_at(
-    connection: psycopg.Connection, state: Published, first: Published, second: Published
+    connection: psycopg.Connection,
+    state: Published,
+    first: Published,
+    second: Published,
+    upcoming: Upcoming | None = None,
 ) -> dict[Key, PayoutRow]:
     """Return the payouts of a state, of every year in which any differs between the two.
 
-    Today's rows, without what later publications added, with what they removed.
+    Today's rows, without what later publications added, with what they removed; and of one that is upcoming
+    the other way round.
     """
     query = sql.SQL("""
-        with touched as (
+        with upcoming as (
+            {upcoming}
+        ),
+        touched as (
             select distinct payee_id, product_line_id, date_trunc('year', commission_month) as commission_year
             from history.commission_payouts
             where publication_id > %(first)s and publication_id <= %(second)s
+            union
+            select payee_id, product_line_id, date_trunc('year', commission_month) from upcoming
         ),
         versions as (
             select {columns}, 1 as present from marts.commission_payouts
@@ -166,37 +190,75 @@ def payouts_at(
             select {columns}, case change when 'added' then -1 else 1 end
             from history.commission_payouts
             where publication_id > %(state)s
+            union all
+            select {columns}, case change when 'added' then 1 else -1 end
+            from upcoming
+            where %(is_upcoming)s
         )
         select {columns} from versions
         where (payee_id, product_line_id, date_trunc('year', commission_month)) in (select * from touched)
         group by {columns}
         having sum(present) > 0
-    """).format(columns=_names(PayoutRow))
-    ids = {"state": state.publication_id, "first": first.publication_id, "second": second.publication_id}
+    """).format(
+        columns=columns_of(PayoutRow),
+        upcoming=upcoming.payouts if upcoming else _none("commission_payouts", PayoutRow),
+    )
+    ids = {
+        "state": state.publication_id,
+        "first": first.publication_id,
+        "second": second.publication_id,
+        "is_upcoming": upcoming is not None and upcoming.state == state,
+    }
     with connection.cursor(row_factory=class_row(PayoutRow)) as cursor:
         return {row.key: row for row in cursor.execute(query, ids)}
 
 
 def changed_lines(
-    connection: psycopg.Connection, first: Published, second: Published
+    connection: psycopg.Connection,
+    first: Published,
+    second: Published,
+    months: Collection[date],
+    upcoming: Upcoming | None = None,
 ) -> tuple[list[Line], list[Line]]:
     """Return the lines that only the first state has, and those that only the second has.
 
     What was added and removed again in between cancels out.
+
+    Args:
+        months: commission months; no line stands for one of another.
     """
     query = sql.SQL("""
-        select {columns} from history.harmonised_sales
-        where publication_id > %(first)s and publication_id <= %(second)s
+        select {columns}
+        from (
+            select {columns}, change from history.harmonised_sales
+            where publication_id > %(first)s and publication_id <= %(second)s
+            union all
+            select {columns}, change from ({upcoming}) as upcoming
+        ) as changes
+        where commission_month = any(%(months)s)
         group by {columns}
         having sum(case change when 'added' then 1 else -1 end) * %(sign)s > 0
         order by source_file, source_sheet, source_row, credit_id
-    """).format(columns=_names(Line))
-    ids = {"first": first.publication_id, "second": second.publication_id}
+    """).format(
+        columns=columns_of(Line), upcoming=upcoming.lines if upcoming else _none("harmonised_sales", Line)
+    )
+    values = {
+        "first": first.publication_id,
+        "second": second.publication_id,
+        "months": list(months),
+    }
     with connection.cursor(row_factory=class_row(Line)) as cursor:
-        removed = cursor.execute(query, {**ids, "sign": -1}).fetchall()
-        added = cursor.execute(query, {**ids, "sign": 1}).fetchall()
+        removed = cursor.execute(query, {**values, "sign": -1}).fetchall()
+        added = cursor.execute(query, {**values, "sign": 1}).fetchall()
     return removed, added
 
 
-def _names(row_type: type[Line | PayoutRow]) -> sql.Composed:
+def _none(mart: str, row_type: type[Line | PayoutRow]) -> sql.Composed:
+    """Return a relation like what is upcoming of a mart, without rows."""
+    relation = sql.Identifier("marts", mart)
+    return sql.SQL("select {}, '' as change from {} where false").format(columns_of(row_type), relation)
+
+
+def columns_of(row_type: type[Line | PayoutRow]) -> sql.Composed:
+    """Return the columns that are compared, as a select list."""
     return sql.SQL(", ").join(map(sql.Identifier, row_type.__dataclass_fields__))

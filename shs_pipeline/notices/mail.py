@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.policy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
@@ -31,12 +31,13 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Item:
-    """A notice as it appears in a mail; attachment is a path in the landing zone."""
+    """A notice as it appears in a mail; attachment is a path in the landing zone, links are secret."""
 
     kind: str
     subject: str
     body: str
     attachment: str | None = None
+    links: str = field(default="", repr=False)
 
 
 def compose(
@@ -120,6 +121,8 @@ def _subject(items: Sequence[Item]) -> str:
 
 def _section(item: Item, is_attached: bool) -> str:
     lines = [item.subject, "", item.body]
+    if item.links:
+        lines += ["", item.links]
     if item.attachment is not None:
         how = "attached, and in the landing zone" if is_attached else "in the landing zone"
         lines += ["", f"Error workbook ({how}): {one_line(item.attachment)}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 import socket
 import ssl
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 15
 _TOO_LARGE = 552
 _LONGEST_ANSWER = 300
+# A signed link, to the end of the answer: a server may have broken it over several lines.
+_LINK = re.compile(r"\S*x-amz-.*", re.IGNORECASE | re.DOTALL)
 
 
 class MailServerError(ShsError):
@@ -204,6 +207,8 @@ def mail_server(settings: Settings) -> MailServer | None:
 
 def _answer(code: int, said: bytes | str) -> str:
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    # Some servers repeat the link for whose sake they reject a mail, and it opens a statement.
+    text = _LINK.sub("[link]", text)
     return one_line(f"{code} {text}", _LONGEST_ANSWER)
 
 

@@ -13,8 +13,10 @@ from shs_pipeline.base.months import month_text
 from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.marts.identities import read_payees
 from shs_pipeline.notices import happenings
+from shs_pipeline.notices.all_well import all_well
 from shs_pipeline.notices.happenings import Mark
 from shs_pipeline.notices.texts import FailedRun, Notice, one_line
+from shs_pipeline.reference.sales_reps import HOUSE
 
 if TYPE_CHECKING:
     import psycopg
@@ -112,6 +114,17 @@ def record(
     return count
 
 
+def record_all_well(connection: psycopg.Connection, last: date, address: str) -> int:
+    """Record that all went well on a day, once for each; return how many notices are new.
+
+    Args:
+        last: the last day that may be told.
+        address: of the dashboards; may be empty.
+    """
+    with connection.transaction():
+        return _put(connection, all_well(connection, last, address))
+
+
 def _put(connection: psycopg.Connection, notices: Sequence[Notice]) -> int:
     count = 0
     for notice in notices:
@@ -145,7 +158,10 @@ def people(connection: psycopg.Connection) -> list[Person]:
     rows = connection.execute(
         "select sales_rep_name, lower(btrim(email)), permission = 'admin'"
         " from reference.sales_reps inner join reference.versions using (file_id)"
-        " where in_force_until is null and active and btrim(email) <> '' order by source_row"
+        " where in_force_until is null and active and btrim(email) <> ''"
+        # Nobody reads what a house account is told.
+        " and ops.match_key(coalesce(rep_category, '')) <> ops.match_key(%s) order by source_row",
+        [HOUSE],
     )
     return [Person(name, email, is_admin, ids.get(match_key(name))) for name, email, is_admin in rows]
 

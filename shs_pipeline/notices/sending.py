@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,14 @@ from shs_pipeline.notices.mail import Item, compose, compose_test
 from shs_pipeline.notices.mail_server import MailRefusedError, MailServer, MailServerError, mail_server
 from shs_pipeline.notices.metabase_version import version_notices
 from shs_pipeline.notices.outbox import Person
+from shs_pipeline.notices.statement_links import STATEMENT, links_in_words
 from shs_pipeline.notices.texts import FailedRun
 
 if TYPE_CHECKING:
     import psycopg
 
     from shs_pipeline.ingest.ingestion import Ingestion
+    from shs_pipeline.landing.zone import Landing
     from shs_pipeline.settings.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ def tell(
     *,
     seconds: float | None = None,
     at_once: bool = False,
+    is_done: bool = False,
     today: date | None = None,
 ) -> Told:
     """Record what happened and send notices: by mail, or in the log if there is no mail server.
@@ -85,6 +88,7 @@ def tell(
         runs: runs that failed.
         seconds: begin no further mail after so long; the rest waits for the next time.
         at_once: do not wait for the pause after a mail or after a failure.
+        is_done: a run has just loaded and published all there is, so that today may be told as well.
         today: the day it is (UTC).
 
     Raises:
@@ -97,13 +101,16 @@ def tell(
     told.recorded = job.query(
         lambda c: outbox.record(c, day, settings.due_day, address, runs, warnings, settings.restate_notice)
     )
+    if settings.notice_ok:
+        last = day if is_done else day - timedelta(days=1)
+        told.recorded += job.query(lambda c: outbox.record_all_well(c, last, address))
     server = mail_server(settings)
     if server is None:
         told.logged = job.query(outbox.log_instead)
         return told
     deadline = time.monotonic() + seconds if seconds is not None else None
     try:
-        job.query(lambda c: _send_all(c, job, server, settings.mail_minutes, at_once, deadline, told))
+        job.query(lambda c: _send_all(c, job, server, settings, at_once, deadline, told))
     finally:
         server.close()
     return told
@@ -134,7 +141,7 @@ def _send_all(
     connection: psycopg.Connection,
     job: Ingestion,
     server: MailServer,
-    minutes: int,
+    settings: Settings,
     at_once: bool,
     deadline: float | None,
     told: Told,
@@ -144,12 +151,14 @@ def _send_all(
     connection.rollback()
     tried: list[int] = []
     while deadline is None or time.monotonic() < deadline:
-        mail = _claim(connection, server, minutes, at_once, tried)
+        mail = _claim(connection, server, settings, at_once, tried)
         if mail is None:
             return
         tried.append(mail.mail_id)
         try:
-            if _send(connection, job.landing.read, server, mail, everybody.get(mail.recipient)):
+            if _send(
+                connection, job.landing, settings.statement_links, server, mail, everybody.get(mail.recipient)
+            ):
                 told.mailed += 1
         except MailServerError as error:
             _wait_for_server(connection, mail, error)
@@ -162,7 +171,7 @@ def _send_all(
 
 
 def _claim(
-    connection: psycopg.Connection, server: MailServer, minutes: int, at_once: bool, tried: list[int]
+    connection: psycopg.Connection, server: MailServer, settings: Settings, at_once: bool, tried: list[int]
 ) -> _Mail | None:
     """Return a mail that this process alone is to send now: an earlier one again, or a new one."""
     with connection.transaction():
@@ -178,7 +187,7 @@ def _claim(
             [_MOST_UNKNOWN, _CLAIMED_MINUTES],
         )
         mail_id = _open_mail(connection, at_once, tried)
-        mail_id = mail_id or _new_mail(connection, server, minutes, at_once)
+        mail_id = mail_id or _new_mail(connection, server, settings, at_once)
         if mail_id is None:
             return None
         found = connection.execute(
@@ -201,16 +210,23 @@ def _open_mail(connection: psycopg.Connection, at_once: bool, tried: list[int]) 
     return row[0] if row else None
 
 
-def _new_mail(connection: psycopg.Connection, server: MailServer, minutes: int, at_once: bool) -> int | None:
-    """Make one mail of all that waits for a person who got none a moment ago."""
+def _new_mail(
+    connection: psycopg.Connection, server: MailServer, settings: Settings, at_once: bool
+) -> int | None:
+    """Make one mail of all that waits for a person who got none a moment ago.
+
+    With links, a statement is told as soon as it is handed out, a moment after its month was closed.
+    """
     row = connection.execute(
         "select w.recipient, array_agg(n.notice_id order by n.notice_id), array_agg(n.key order by n.key)"
         " from ops.notice_mails as w inner join ops.notices as n using (notice_id)"
         " where w.mail_id is null and n.state = 'addressed' and not exists ("
         " select from ops.mails as m where m.recipient = w.recipient and (m.state in ('sending', 'waiting')"
         " or (not %s and m.claimed_at > clock_timestamp() - make_interval(mins => %s))))"
+        " and (not %s or split_part(n.key, '/', 1) <> %s or exists (select from ledger.receipts"
+        " where close_no::text = split_part(n.key, '/', 2)))"
         " group by w.recipient order by min(n.notice_id) limit 1",
-        [at_once, minutes],
+        [at_once, settings.mail_minutes, settings.statement_links is not None, STATEMENT],
     ).fetchone()
     if row is None:
         return None
@@ -230,7 +246,8 @@ def _new_mail(connection: psycopg.Connection, server: MailServer, minutes: int, 
 
 def _send(
     connection: psycopg.Connection,
-    read: Callable[[str], bytes | None],
+    landing: Landing,
+    link_life: timedelta | None,
     server: MailServer,
     mail: _Mail,
     person: Person | None,
@@ -240,13 +257,13 @@ def _send(
     Raises:
         MailServerError, MailRefusedError: it was not taken.
     """
-    items = _items_for(connection, mail, person)
+    items = _items_for(connection, mail, person, landing, link_life)
     connection.rollback()
     if not items:
         _settle(connection, mail, "given_up", "The person may no longer see this notice.")
         return False
     try:
-        _hand_over(server, mail, items, read)
+        _hand_over(server, mail, items, landing.read)
     except ValueError:
         raise MailRefusedError("The person's address cannot be used in a mail.", is_final=True) from None
     _settle(connection, mail, "sent", None)
@@ -274,7 +291,13 @@ def _hand_over(
         composed(lambda _: None)
 
 
-def _items_for(connection: psycopg.Connection, mail: _Mail, person: Person | None) -> list[Item]:
+def _items_for(
+    connection: psycopg.Connection,
+    mail: _Mail,
+    person: Person | None,
+    landing: Landing,
+    link_life: timedelta | None,
+) -> list[Item]:
     """Return the contents of a mail, without what the person may no longer know.
 
     Between the notice and the mail somebody may have left, or be no admin any longer.
@@ -282,14 +305,18 @@ def _items_for(connection: psycopg.Connection, mail: _Mail, person: Person | Non
     if person is None:
         return []
     rows = connection.execute(
-        "select n.kind, n.subject, n.body, n.attachment, n.rep_name, n.payee_id"
+        "select n.kind, n.subject, n.body, n.attachment, n.key, n.rep_name, n.payee_id"
         " from ops.notices as n"
         " inner join ops.notice_mails as w using (notice_id) where w.mail_id = %s order by n.notice_id",
         [mail.mail_id],
-    )
+    ).fetchall()
+
+    def links(key: str, payee_id: str | None) -> str:
+        return links_in_words(connection, landing, key, payee_id, link_life) if link_life else ""
+
     return [
-        Item(kind, subject, body, attachment)
-        for kind, subject, body, attachment, rep_name, payee_id in rows
+        Item(kind, subject, body, attachment, links(key, payee_id))
+        for kind, subject, body, attachment, key, rep_name, payee_id in rows
         if (person.is_admin if rep_name is None else person.is_meant(rep_name, payee_id))
     ]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from shs_pipeline.base.months import month_after, month_text
 from shs_pipeline.landing.places import errors_path
 from shs_pipeline.metabase.versions import VersionWarning
+from shs_pipeline.notices.statement_links import statement_key
 
 if TYPE_CHECKING:
     from shs_pipeline.closing.closes import Close
@@ -230,7 +231,7 @@ def statement_for_rep(
     body += f"\n\nSee it at {address}" if address else "\n\nSee it in your dashboards."
     return Notice(
         kind="published_month",
-        key=f"statement/{close_no}/{payee_id}",
+        key=statement_key(close_no, payee_id),
         subject=f"Your statement of {month:%B %Y} {what}",
         body=body,
         rep_name=rep_name,

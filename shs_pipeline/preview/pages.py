@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,17 @@ def dashboard_content(viewer: Viewer, dashboard: Dashboard, typed: Typed) -> dic
         "back": way_back(viewer, typed),
         "files": _files(spot) if dashboard.is_statement else (),
         "question": question(viewer, _chosen(spot)) if dashboard.is_statement else None,
+        "standing": _standing(cards) if dashboard.is_statement else "",
     }
+
+
+def _standing(cards: Sequence[Mapping[str, Any]]) -> str:
+    """Return what stays in view of a statement: its month, whether that may still change, and as of when."""
+    contents = [card["content"] for card in cards if card["content"]["kind"] == "facts"]
+    facts = {cell.title: cell.text for content in contents for cell in content["rows"][0].cells}
+    named = [facts.get("Pay period"), facts.get("State")]
+    as_of = f"as of {facts['As of (UTC)']} UTC" if facts.get("As of (UTC)") else None
+    return " · ".join(text for text in (*named, as_of) if text)
 
 
 def _files(spot: Spot) -> list[dict[str, str]]:

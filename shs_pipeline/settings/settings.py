@@ -12,6 +12,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from email.utils import parseaddr
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -28,8 +28,10 @@ from pydantic_settings import (
 )
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.settings.lifetimes import lifetime
 from shs_pipeline.settings.secret_settings import FORMS, SecretPlace, place_of
 from shs_pipeline.settings.urls import LOOPBACK, landing_url, queue_url, secrets_url
+from shs_pipeline.settings.wrong_values import of_setting, what_is_wrong
 
 PREFIX = "SHS_"
 PATHS = ("home", "landing", "secrets", "pg_bin", "dagster_config")
@@ -89,6 +91,8 @@ class Settings(BaseSettings):
         smtp_tls: `starttls`, `tls` from the first byte, or `none`.
         smtp_sender: whom the mail is from, an address or `Name <address>`.
         restate_notice: USD by which a payee's payouts of a closed month must move for admins to be told.
+        statement_links: how long the links to a statement work that its payee is mailed; None sends none.
+        notice_ok: tell the admins also, once a day at most, that all went well.
         mail_minutes: at most one mail to one person in so many minutes.
     """
 
@@ -128,6 +132,8 @@ class Settings(BaseSettings):
     smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
     smtp_sender: str = ""
     restate_notice: Decimal = Field(default=Decimal("1.00"), ge=0)
+    statement_links: timedelta | None = None
+    notice_ok: bool = False
     mail_minutes: int = Field(default=15, ge=0, le=1440)
 
     _places: dict[str, SecretPlace] = PrivateAttr(default_factory=dict)
@@ -231,6 +237,11 @@ class Settings(BaseSettings):
     def _lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("statement_links", mode="before")
+    @classmethod
+    def _lifetime(cls, value: object) -> object:
+        return lifetime(value) if isinstance(value, str) else value
+
     @field_validator("smtp_sender", mode="after")
     @classmethod
     def _one_address(cls, value: str) -> str:
@@ -249,7 +260,15 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _arrivals_of_a_bucket(self) -> Settings:
         if self.arrivals_queue and not self.landing.startswith("s3://"):
-            raise _of_setting("arrivals_queue", "is set, but SHS_LANDING is a folder, which sends no events")
+            raise of_setting("arrivals_queue", "is set, but SHS_LANDING is a folder, which sends no events")
+        return self
+
+    @model_validator(mode="after")
+    def _links_into_a_bucket(self) -> Settings:
+        if self.statement_links and not self.landing.startswith("s3://"):
+            raise of_setting(
+                "statement_links", "is set, but SHS_LANDING is a folder, and only a bucket has links to send"
+            )
         return self
 
     @model_validator(mode="after")
@@ -257,17 +276,17 @@ class Settings(BaseSettings):
         url = self.database_url
         parts = urlsplit(url.get_secret_value() if url else "")
         if self.database_user and url is None:
-            raise _of_setting("database_user", "is set, but SHS_DATABASE_URL is not")
+            raise of_setting("database_user", "is set, but SHS_DATABASE_URL is not")
         if self.database_user and unquote(parts.username or self.database_user) != self.database_user:
-            raise _of_setting("database_user", "is set, but SHS_DATABASE_URL names another user")
+            raise of_setting("database_user", "is set, but SHS_DATABASE_URL names another user")
         if self.database_password is None:
             return self
         if url is None:
-            raise _of_setting("database_password", "is set, but SHS_DATABASE_URL is not")
+            raise of_setting("database_password", "is set, but SHS_DATABASE_URL is not")
         if parts.password:
-            raise _of_setting("database_password", "is set, but SHS_DATABASE_URL contains a password too")
+            raise of_setting("database_password", "is set, but SHS_DATABASE_URL contains a password too")
         if not parts.username and not self.database_user:
-            raise _of_setting("database_url", "names no user for SHS_DATABASE_PASSWORD")
+            raise of_setting("database_url", "names no user for SHS_DATABASE_PASSWORD")
         return self
 
     @model_validator(mode="after")
@@ -275,12 +294,12 @@ class Settings(BaseSettings):
         if not self.smtp_host:
             return self
         if not self.smtp_sender:
-            raise _of_setting("smtp_sender", "is not set, but SHS_SMTP_HOST is: mail needs a sender")
+            raise of_setting("smtp_sender", "is not set, but SHS_SMTP_HOST is: mail needs a sender")
         if bool(self.smtp_user) != bool(self.smtp_password):
             missing = "smtp_password" if self.smtp_user else "smtp_user"
-            raise _of_setting(missing, "is not set: set both user and password, or neither")
+            raise of_setting(missing, "is not set: set both user and password, or neither")
         if self.smtp_tls == "none" and self.smtp_user and self.smtp_host not in LOOPBACK:
-            raise _of_setting("smtp_tls", "is none, which would send SHS_SMTP_PASSWORD unencrypted")
+            raise of_setting("smtp_tls", "is none, which would send SHS_SMTP_PASSWORD unencrypted")
         return self
 
 
@@ -346,11 +365,6 @@ def _secret_places(given: Mapping[str, Any]) -> dict[str, SecretPlace]:
     return {name: place for name, place in places.items() if place is not None}
 
 
-def _of_setting(name: str, wrong: str) -> PydanticCustomError:
-    """Return the error of a setting that does not go with another one."""
-    return PydanticCustomError("shs_settings_together", "{wrong}", {"name": name, "wrong": wrong})
-
-
 def _from_project_root(value: str) -> str:
     is_path = "://" not in value
     return os.path.abspath(project_root() / Path(value).expanduser()) if is_path else value
@@ -363,7 +377,7 @@ def _readable(error: ValidationError) -> ShsError:
         name = str(detail["loc"][0]) if detail["loc"] else str(limits.get("name", "landing"))
         is_unshown = name in _UNSHOWN or "wrong" in limits
         shown = "" if is_unshown else f" is {str(_value_of(name, detail))!r}, which"
-        found.append(f"{PREFIX}{name.upper()}{shown} {_what_is_wrong(detail)}.")
+        found.append(f"{PREFIX}{name.upper()}{shown} {what_is_wrong(detail)}.")
     plural = "them" if len(found) > 1 else "it"
     return ShsError(
         " ".join(found),
@@ -376,20 +390,3 @@ def _value_of(name: str, detail: Any) -> Any:
     if detail["loc"]:
         return detail["input"]
     return os.environ.get(f"{PREFIX}{name.upper()}") or dotenv().get(f"{PREFIX}{name.upper()}")
-
-
-def _what_is_wrong(detail: Any) -> str:
-    limits = detail.get("ctx", {})
-    match detail["type"]:
-        case "greater_than_equal":
-            return f"is less than {limits['ge']}"
-        case "less_than_equal":
-            return f"is more than {limits['le']}"
-        case "int_parsing" | "int_type" | "int_from_float" | "decimal_parsing" as kind:
-            return f"is not {'an amount' if kind == 'decimal_parsing' else 'a whole number'}"
-        case "value_error":
-            return str(limits["error"])
-        case "shs_settings_together":
-            return str(limits["wrong"])
-        case _:
-            return f"cannot be used: {detail['msg']}"

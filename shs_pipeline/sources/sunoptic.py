@@ -8,16 +8,20 @@ fractional.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline.files import contract
 from shs_pipeline.files.casting.cells import is_blank
 from shs_pipeline.files.contract import headers_of
-from shs_pipeline.files.grouped_report import is_total_row, reading_of
+from shs_pipeline.files.grouped_report import is_total_row, reading_of, with_amounts
 from shs_pipeline.files.reading import Reading, SourceFile
 from shs_pipeline.files.source import Source
 from shs_pipeline.files.workbook.table import read_table
 
+AMOUNTS = ("Line Amount", "Commission $")
 BLANK_IN_PADDING = 15
 
 
@@ -70,9 +74,16 @@ def read_sunoptic(file: SourceFile) -> Reading:
         SunopticRows,
         ~is_padding & ~is_total,
         is_total=is_total,
-        amounts=("Line Amount", "Commission $"),
+        amounts=AMOUNTS,
+        left_out={"nothing but amounts": is_padding & _has_money(rows)},
         may_be_remark=~is_total,
     )
+
+
+def _has_money(rows: pd.DataFrame) -> pd.Series:
+    """Return (n,) booleans: rows with an amount that is not 0, as formulas leave below the lines."""
+    amounts = with_amounts(rows, AMOUNTS)[list(AMOUNTS)]
+    return amounts.map(lambda cell: isinstance(cell, Decimal) and cell != 0).any(axis="columns")
 
 
 SOURCE = Source(

@@ -16,6 +16,7 @@ import pandera.pandas as pa
 from shs_pipeline.files import contract
 from shs_pipeline.files.casting.cells import match_key, show
 from shs_pipeline.files.grouped_report import (
+    agreed,
     fill_down,
     is_empty_in,
     is_total_of_group,
@@ -23,6 +24,7 @@ from shs_pipeline.files.grouped_report import (
     with_amounts,
 )
 from shs_pipeline.files.printed_totals import printed_totals
+from shs_pipeline.files.proven_totals import proven_totals
 from shs_pipeline.files.reading import ROW, SHEET, CellsAt, Problem, Reading, SourceFile
 from shs_pipeline.files.remarks import REMARK, lone_texts, tell_headings
 from shs_pipeline.files.source import Source
@@ -66,8 +68,12 @@ def read_ternio(file: SourceFile) -> Reading:
     rows = with_amounts(table.lines, AMOUNTS)
     is_total = _is_total(rows)
     kinds = rows["Transaction Type"].map(lambda cell: match_key(show(cell or "")))
-    lone = lone_texts(rows, TernioRows, ~is_total & ~kinds.isin(["payment", "invoice"]), AMOUNTS)
+    is_of_pair = kinds.isin(["payment", "invoice"])
+    lone = lone_texts(rows, TernioRows, ~is_total & ~is_of_pair, AMOUNTS, lines=~is_total, is_grouped=True)
     is_line = ~is_total & ~is_empty_in(rows, HEADER) & ~rows.index.isin(list(lone))
+    proven = proven_totals(rows, TernioRows, is_line, is_total, AMOUNTS, written_once=[CLIENT])
+    is_proven = rows.index.isin(list(proven.positions))
+    is_line, is_total = is_line & ~is_proven, is_total | is_proven
     headings = tell_headings(
         rows,
         lone,
@@ -85,8 +91,8 @@ def read_ternio(file: SourceFile) -> Reading:
     return Reading(
         lines,
         table.left_out | ({REMARK: len(headings.remarks)} if headings.remarks else {}),
-        totals,
-        [*table.problems, *headings.problems, *problems],
+        agreed(totals, rows, proven.positions),
+        [*table.problems, *proven.problems, *headings.problems, *problems],
         cells_at=_cells_at(lines),
     )
 

@@ -45,6 +45,7 @@ def examine() -> Iterator[Finding]:
         ("Landing zone", _landing),
         ("Arrivals", _arrivals),
         ("Mail", _mail),
+        ("Statement links", _statement_links),
         ("Dagster", _dagster),
         ("Dagster's books", _dagster_books),
         ("Automation", _automation),
@@ -270,6 +271,24 @@ def _mail(settings: Settings) -> Finding:
         return Finding("ok", "Mail", "no mail server is set, so notices are not mailed")
     server.check()
     return Finding("ok", "Mail", f"{settings.smtp_host}:{settings.smtp_port}, from {settings.smtp_sender}")
+
+
+def _statement_links(settings: Settings) -> Finding:
+    from shs_pipeline.landing.zone import Landing
+    from shs_pipeline.settings.lifetimes import SHORTEST, in_words
+
+    life = settings.statement_links
+    if life is None:
+        return Finding("ok", "Statement links", "none are sent")
+    is_of_a_session = "X-Amz-Security-Token" in Landing(settings.landing).link("paid/", life)
+    if is_of_a_session and life > SHORTEST:
+        return Finding(
+            "warn", "Statement links", f"They are signed by a role and end with its session, perhaps long "
+            f"before {in_words(life)} are over.",
+            "Set SHS_STATEMENT_LINKS=1h, or sign with the access key of a user that may read only "
+            "statements (docs/notices.md).",
+        )  # fmt: skip
+    return Finding("ok", "Statement links", f"work for {in_words(life)}")
 
 
 def _dagster_books(settings: Settings) -> Finding:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.system.processes import STOP_SECONDS, command_line, signal_group
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from shs_pipeline.settings.settings import Settings
 
 log = logging.getLogger(__name__)
+
+ANSWERED_BY_ADMINS = ("landing", "sources", "reference", "ledger")
+"""The groups of the assets that files make; what is built from them fails with its run."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,20 @@ class RunningSystem:
     url: str
     children: dict[str, list[str]] = field(default_factory=dict)
     preview: str = ""
+
+
+def needs_you(url: str) -> str:
+    """Return the page of Dagster's UI with the assets that files make, and whether their checks hold.
+
+    Views of the catalogue are kept, and assets are found by their state, in Dagster+ only (ADR 0071).
+
+    Args:
+        url: address of the UI.
+    """
+    selected = quote(" or ".join(f"group:{name}" for name in ANSWERED_BY_ADMINS), safe=":")
+    # Groups are drawn closed, without what is in them.
+    opened = ",".join(f"global@global:{name}" for name in ANSWERED_BY_ADMINS)
+    return f"{url}/asset-groups~{selected}/?expanded={opened}"
 
 
 def running_system(settings: Settings) -> RunningSystem | None:

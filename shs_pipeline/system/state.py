@@ -49,6 +49,7 @@ class State:
         held_build: the build that is held, and what it would change.
         books: what Dagster has written down; None where it never ran.
         held_closes: months that pay_periods closes and that are held up, each with the reason.
+        edited_closes: closed months of which pay_periods says something else, each with what differs.
         findings: how much in the reference workbooks looks odd, and the USD that hang on it.
         period: which month is open and which is closed last; None where none was ever closed.
         unwritten: why START HERE.xlsx and the copies of reference workbooks could not be written.
@@ -77,6 +78,7 @@ class State:
     held_build: HeldBuild | None = None
     unwritten: ShsError | None = None
     differing: Sequence[DifferingTotal] = ()
+    edited_closes: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def _look_into(settings: Settings, ui: str | None) -> State:
         _held_build(job),
         job.query(unwritten_now),
         job.query(differing_totals),
+        job.query(_edited_closes),
     )
 
 
@@ -211,6 +214,8 @@ def concerns(state: State) -> Iterator[Concern]:
 def _of_closes(state: State) -> Iterator[Concern]:
     for month, problem in state.held_closes:
         yield Concern(f"{month} is not closed: {problem}", f"shs close {month} --check")
+    for month, problem in state.edited_closes:
+        yield Concern(problem, f"shs close {month} --check")
     for found in state.paid[:_NAMED]:
         yield Concern(found, "")
     if len(state.paid) > _NAMED:
@@ -277,6 +282,13 @@ def _held_closes(connection: psycopg.Connection) -> list[tuple[str, str]]:
     return [(month_text(found.pay_period), found.problem) for found in holding_now(connection)]
 
 
+def _edited_closes(connection: psycopg.Connection) -> list[tuple[str, str]]:
+    from shs_pipeline.base.months import month_text
+    from shs_pipeline.closing.checklist import edited_now
+
+    return [(month_text(found.pay_period), found.problem) for found in edited_now(connection)]
+
+
 def _paid(job: Ingestion) -> Sequence[str]:
     from shs_pipeline.closing.recovery import is_to_be_read_back
     from shs_pipeline.closing.verifying import strays
@@ -338,6 +350,7 @@ def as_json(settings: Settings, state: State) -> dict[str, Any]:
         "held_build": state.held_build.problem if state.held_build else None,
         "pay_periods": _period_as_json(state.period) if state.period else None,
         "held_closes": [{"month": month, "problem": problem} for month, problem in state.held_closes],
+        "edited_closes": [{"month": month, "problem": problem} for month, problem in state.edited_closes],
         "dagster_books": asdict(state.books) if state.books else None,
     }
 

@@ -58,6 +58,7 @@ from shs_pipeline.system.processes import (
 from shs_pipeline.system.running import (
     RunningSystem,
     end,
+    needs_you,
     only_one,
     read_record,
     running_system,
@@ -197,6 +198,7 @@ class _System:
         if self.stop.is_set():
             return
         self.say(f"Dagster UI:    {self.url}{instead_of(USUAL_WEB_PORT, self.web_port)}")
+        self.say(f"What needs you: {needs_you(self.url)}")
         preview = f"{self.preview_url}{instead_of(USUAL_PREVIEW_PORT, self.preview_port)}"
         self.say(f"Dashboards:    {preview} as an admin sees them, once something is published")
         self.say(f"Landing zone:  {_shown_address(self.settings.landing)}")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from urllib.parse import quote
 
 import dagster as dg
 import psycopg
 import pytest
 
 from assets.ingested import ACCEPT_TAG, BUCKET_KEY, UNKNOWN_KEY, reference_key, source_key
+from assets.metadata import error_workbooks
+from sensors.failures import failures_of
 from shs_pipeline.definitions import build_defs
+from shs_pipeline.landing.addresses import console_url
 from shs_pipeline.landing.names import INCOMING_NAMES, REFERENCE_NAMES
 from shs_pipeline.landing.zone import Landing, LandingError
 from shs_pipeline.samples import broken
@@ -54,10 +57,16 @@ def drop(
 
 
 def run(
-    instance: dg.DagsterInstance, keys: list[dg.AssetKey], raises: bool = True, **options: object
+    instance: dg.DagsterInstance,
+    keys: list[dg.AssetKey],
+    raises: bool = True,
+    assets: Sequence[dg.AssetsDefinition] = (),
+    **options: object,
 ) -> dg.ExecuteInProcessResult:
     job = dg.define_asset_job("probe", selection=dg.AssetSelection.assets(*keys))
     defs = build_defs(jobs=[job])
+    if assets:
+        defs = dg.Definitions.merge(defs, dg.Definitions(assets=assets))
     return defs.resolve_job_def("probe").execute_in_process(
         instance=instance, raise_on_error=raises, **options
     )
@@ -126,30 +135,100 @@ def test_a_range_of_months_is_one_run_with_metadata_for_each_month(
     assert "2025-02" in checks_of(result)["no_month_missing"].description
 
 
-def test_a_rejected_file_fails_a_check_that_says_what_to_do_and_links_the_errors(
+def test_a_rejected_file_fails_its_run_and_a_check_that_says_what_to_do_and_where_the_errors_are(
     landing: Path, instance: dg.DagsterInstance
 ) -> None:
     sample = make_sample("chemence", MARCH, lines=6, seed=1)
     row = int(sample.lines[2]["source_row"])
     drop(landing, "chemence", content=broken.with_bad_cell(sample.content, "Sales Total", row, "twelve"))
+    workbook = str(landing / f"rejected/{sample.path}.errors.xlsx")
 
-    result = run(instance, [source_key("chemence")], partition_key="2025-03")
+    result = run(instance, [source_key("chemence")], raises=False, partition_key="2025-03")
 
     check = checks_of(result)["contract_holds"]
     (event,) = result.asset_materializations_for_node("raw__chemence")
-    assert result.success
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_key == "raw_chemence_checks"
+    assert f"1 file rejected: {sample.path}." in failure.step_failure_data.user_failure_data.description
+    assert failure.step_failure_data.user_failure_data.metadata["error_workbook"].value == workbook
     assert not check.passed
     assert check.severity == dg.AssetCheckSeverity.ERROR
     assert "This is not an amount." in check.description
     assert sample.path in check.description
-    assert quote(f"rejected/{sample.path}.errors.xlsx") in event.metadata["error_workbooks"].value
+    assert event.metadata["error_workbook"] == dg.MetadataValue.path(workbook)
+    assert f"`{workbook}`" in check.metadata["details"].value
     assert f"| {row} | Sales Total | twelve |" in event.metadata["errors"].value
     assert (landing / f"rejected/{sample.path}.errors.xlsx").exists()
 
 
+def test_a_rejected_file_holds_up_neither_the_other_files_of_its_run_nor_what_is_built_behind_them(
+    landing: Path, instance: dg.DagsterInstance
+) -> None:
+    @dg.asset(deps=[source_key(name) for name in ("chemence", "novo")])
+    def behind() -> None: ...
+
+    drop(landing, "chemence", content=b"no workbook")
+    drop(landing, "chemence", date(2025, 4, 1))
+    drop(landing, "novo")
+    keys = [source_key("chemence"), source_key("novo"), behind.key]
+
+    result = run(instance, keys, raises=False, assets=[behind], tags=SPAN)
+    again = run(instance, [source_key("chemence")], partition_key="2025-04")
+
+    assert not result.success
+    assert again.success, "the file of another run is not this one's"
+    lines = {
+        (event.asset_key.path[-1], event.partition): event.materialization.metadata["lines"].value
+        for event in result.get_asset_materialization_events()
+        if event.asset_key != behind.key
+    }
+    assert (lines["chemence", "2025-03"], lines["chemence", "2025-04"], lines["novo", "2025-03"]) == (0, 6, 6)
+    assert result.asset_materializations_for_node("behind")
+    assert failures_of(instance, result.run_id).is_of_rejections_alone
+
+
+def test_error_workbooks_open_in_the_console_of_s3_and_have_a_path_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    uri = "s3://sales/landing/rejected/incoming/novo/2025-03/May (2) #1.xlsx.errors.xlsx"
+    url = (
+        "https://eu-west-1.console.aws.amazon.com/s3/object/sales?region=eu-west-1&prefix=landing%2Frejected"
+        "%2Fincoming%2Fnovo%2F2025-03%2FMay%20%282%29%20%231.xlsx.errors.xlsx"
+    )
+    assert error_workbooks([uri]) == {"error_workbook": dg.MetadataValue.url(url)}
+    several = error_workbooks([uri, uri])["error_workbooks"].value
+    assert several == "\n".join([f"- [May (2) #1.xlsx.errors.xlsx]({url})"] * 2)
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://s3:8333")
+    assert error_workbooks([uri]) == {"error_workbook": dg.MetadataValue.path(uri)}
+    assert error_workbooks(["file:///a%20b/c.xlsx"]) == {
+        "error_workbook": dg.MetadataValue.path("/a b/c.xlsx")
+    }
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_REGION", "us-gov-west-1")
+    assert "//console.amazonaws-us-gov.com/s3/object/sales?region=us-gov" in str(console_url(uri))
+
+
+def test_every_asset_says_what_it_is_whose_and_of_what_kind() -> None:
+    graph = build_defs().resolve_asset_graph()
+
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    lacking = [
+        node.key.to_user_string()
+        for node in nodes
+        if not (node.description and node.owners and node.kinds and node.group_name != "default")
+    ]
+    assert len(nodes) > 50
+    assert lacking == []
+
+
 def test_a_mended_file_makes_the_check_pass_again(landing: Path, instance: dg.DagsterInstance) -> None:
     target = drop(landing, "novo", content=b"no workbook")
-    first = run(instance, [source_key("novo")], partition_key="2025-03")
+    first = run(instance, [source_key("novo")], raises=False, partition_key="2025-03")
     drop(landing, "novo")
 
     second = run(instance, [source_key("novo")], partition_key="2025-03")
@@ -181,7 +260,7 @@ def test_reference_tables_and_unknown_places_have_their_checks(
     (landing / "notes.txt").write_text("hello")
 
     tables = run(instance, [reference_key(name) for name in REFERENCE_NAMES])
-    unknown = run(instance, [UNKNOWN_KEY])
+    unknown = run(instance, [UNKNOWN_KEY], raises=False)
 
     evaluations = tables.get_asset_check_evaluations()
     assert len(evaluations) == 2 * len(REFERENCE_NAMES)

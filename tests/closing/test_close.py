@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from shs_pipeline.closing.checklist import edited_now
+from shs_pipeline.closing.reading import read_statements
 from shs_pipeline.dashboards.model import render_sql
 from shs_pipeline.dashboards.reading import dashboards_for
 from tests.conftest import _fresh_database
@@ -87,7 +89,16 @@ def test_what_changes_in_a_closed_month_is_restated_in_the_open_one(house: House
     )
     assert house.rows(
         "select product_line, amount::text, words from marts.statement_items where kind = 'restated'"
-    ) == [("Cygnus", "60.00", "Cygnus of January 2025 comes to 360.00 now; 300.00 had been settled.")]
+    ) == [
+        (
+            "Cygnus",
+            "60.00",
+            (
+                "Cygnus of January 2025 comes to 360.00 now; 300.00 had been settled. "
+                "Why: 1 line with a corrected amount (sales.xlsx)."
+            ),
+        )
+    ]
     # Closed in its turn, it is paid once.
     house.ask(closed(JANUARY), closed(FEBRUARY))
     assert house.statement("P-ANN", FEBRUARY)["paid"] == "120.00"
@@ -192,6 +203,46 @@ def test_a_closed_month_is_not_opened_without_a_note_or_by_leaving_it_out(house:
     assert house.holding() == [said]
 
 
+def test_an_edit_to_the_row_of_a_closed_month_changes_nothing_and_is_told(house: House) -> None:
+    def told() -> Sequence[tuple[Any, ...]]:
+        return house.rows("select kind, problem, remedy, is_holding from marts.close_checklist"
+                          " where kind = 'closed otherwise'")  # fmt: skip
+
+    was, paid = house.statement("P-ANN", JANUARY), date(2025, 2, 15)
+    ada = replace(HEAD, sales_rep_name="Ada Head-Moss")
+    house.do(
+        Change("sales_reps", (ada, ANN, BO)),
+        Change("pay_periods", (closed(JANUARY, by=" ada  HEAD-moss", paid=paid, note="  "),)),
+    )
+    assert told() == []
+
+    house.ask(closed(JANUARY, by="Bo Marsh", paid=date(2025, 2, 20), note="Paid\nlate."))
+    sentence = (
+        "Row 2 of pay_periods says something else than 2025-01 was closed with (Approved By Bo Marsh "
+        "instead of Ada Head; Pay Date 02/20/2025 instead of 02/15/2025; Note Paid late. instead of "
+        "(blank)), and a closed month keeps what it was closed with."
+    )
+    remedy = (
+        "Put the row back as it was. Or open the month again, if it is the last closed one, and close it "
+        "with what the row says."
+    )
+    assert told() == [("closed otherwise", sentence, remedy, False)]
+    assert [found.problem for found in edited_now(house.connection)] == [sentence]
+    house.connection.rollback()
+    assert house.rows(
+        "select problem, column_name, amount, is_silenced from marts.reference_findings where rule = 'closed'"
+    ) == [(sentence, "Approved By", 0, False)]
+    assert house.statement("P-ANN", JANUARY) == was
+    # It holds nothing up.
+    house.ask(closed(JANUARY), closed(FEBRUARY, by=ada.sales_rep_name))
+    assert house.states()["Feb"] == "closed"
+    ((problem,),) = house.rows("select problem from marts.close_checklist where kind = 'closed otherwise'")
+    assert "(Pay Date (blank) instead of 02/15/2025)" in problem
+
+    house.ask(closed(JANUARY, paid=paid), closed(FEBRUARY, by=ada.sales_rep_name))
+    assert told() == []
+
+
 def test_months_close_in_order_and_with_an_admin(house: House) -> None:
     house.do(month_file(MARCH, "100"), Change("pay_periods", (closed(JANUARY), closed(MARCH))))
     assert house.states() == {"Jan": "closed", "Feb": "open", "Mar": "open"}
@@ -290,23 +341,23 @@ def test_the_example_in_the_docs_is_what_the_system_computes(house: House) -> No
 
 
 def test_the_page_of_a_statement_says_why_an_earlier_month_came_out_differently(house: House) -> None:
-    house.do(month_file(FEBRUARY, "300"))
-    house.do(month_file(JANUARY, "1100"))
+    house.do(month_file(FEBRUARY, "300"), month_file(JANUARY, "1100"))
     (page,) = (one for one in dashboards_for("admin") if one.key == "my_statement")
-    (card,) = (one for one in page.cards if one.key == "reasons")
+    (card,) = (one for one in page.cards if one.key == "changes")
+    statement, values = render_sql(card, {"month": "2025-02", "rep": "Ann Gray"})
+    (row,) = house.connection.execute(statement.encode(), values).fetchall()
+    (item,) = (
+        item
+        for one in read_statements(house.connection, FEBRUARY)
+        for item in one.items
+        if item.kind == "restated"
+    )
+    house.connection.rollback()
+    why = dict(zip(card.columns, row, strict=True))
 
-    def reasons(month: str) -> list[dict[str, Any]]:
-        statement, values = render_sql(card, {"month": month, "rep": "Ann Gray"})
-        rows = house.connection.execute(statement.encode(), values).fetchall()
-        house.connection.rollback()
-        return [dict(zip(card.columns, row, strict=True)) for row in rows]
-
-    (why,) = reasons("2025-02")
     assert (why["earned_month"], why["product_line"], why["amount"]) == (JANUARY, "Cygnus", Decimal("30.00"))
-    assert why["words"] == "1 line with a corrected amount"
-
-    house.ask(closed(JANUARY), closed(FEBRUARY))
-    house.do(month_file(JANUARY, "1200"), month_file(MARCH, "100"))
-    assert [row["amount"] for row in reasons("2025-02")] == [Decimal("30.00")]
-    assert [row["amount"] for row in reasons("2025-03")] == [Decimal("30.00")]
-    assert reasons("2025-01") == []
+    assert why["words"] == item.words
+    assert item.words == (
+        "Cygnus of January 2025 comes to 330.00 now; 300.00 had been settled. "
+        "Why: 1 line with a corrected amount (sales.xlsx)."
+    )

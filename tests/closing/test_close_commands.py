@@ -86,12 +86,39 @@ def _check_recovery(
             assert "The database has no ledger, but paid/ holds receipts" in said("status")
             ran = " ".join(shs("run").output.split())
             assert "The ledger was empty and was read back from paid/: 1 close, the last of 2025-01." in ran
+            # The file that is gone was accepted in the database that is lost.
+            assert "would change by more than a tenth of what was paid for them" in ran
+            said("run", "--accept")
             again = pdf.with_name("again.pdf")
             said(*statement, "--pdf", again)
             assert again.read_bytes() == pdf.read_bytes()
             assert "read back" not in shs("run").output
             with psycopg.connect(database, autocommit=True) as owner:
                 drop_logins(owner, secret_store(load_settings()))
+
+
+def _check_edited_row(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit to the row of a month that is closed is told everywhere, before and after it is dropped."""
+    path = zone.folder / "reference" / "pay_periods.xlsx"
+    before = path.read_bytes()
+    book = openpyxl.load_workbook(path)
+    (row,) = (row for row in book.worksheets[0].iter_rows(min_row=2) if row[1].value == "closed")
+    row[3].value = date(2025, 2, 20)
+    edited = zone.folder.parent / "pay_periods.xlsx"
+    book.save(edited)
+    told = (
+        f"Row {row[0].row} of pay_periods says something else than 2025-01 was closed with (Pay Date "
+        "02/20/2025 instead of 02/15/2025), and a closed month keeps what it was closed with."
+    )
+    with monkeypatch.context() as wide:
+        wide.setenv("COLUMNS", "400")
+        assert told in said("check", edited)
+        assert told not in said("status")
+        path.write_bytes(edited.read_bytes())
+        for asked in (("run",), ("status",), ("close", "2025-01", "--check")):
+            assert told in said(*asked), asked
+        path.write_bytes(before)
+        assert told not in said("run")
 
 
 def test_a_month_is_checked_closed_and_stated(
@@ -172,6 +199,11 @@ def test_a_month_is_checked_closed_and_stated(
     assert {one["commission_month"] for one in shown["payouts"]} == {"2025-01-01"}
     assert all(Decimal(one["difference"]) for one in shown["payouts"])
     assert f"{Decimal(shown['payouts'][0]['difference']):+,.2f}" in said("diff", "held")
+    part = shown["payouts"][0]["parts"][0]
+    lines = said("diff", "held", "--lines", "1")
+    assert part["words"] in lines
+    assert "/cygnus/2025-01/" in lines.partition(part["words"])[2]
+    assert (f"… {part['line_count'] - 1} more" in lines) == (part["line_count"] > 1)
     one = shown["payouts"][0]["rep_name"]
     of_one = json.loads(said("diff", "held", "--rep", one.upper(), "--month", "2025-01", "--json"))
     assert of_one["payouts"] == [each for each in shown["payouts"] if each["rep_name"] == one]
@@ -190,6 +222,8 @@ def test_a_month_is_checked_closed_and_stated(
     zone.delete("paid/2025-01/Corrections.xlsx")
     (zone.folder / "paid" / "2025-01" / "payroll.csv").unlink()
     assert "does not fit what was closed (1 fault)" in refused("verify")
+
+    _check_edited_row(zone, monkeypatch)
 
     # What is refused is asked of no later run either.
     before = (zone.folder / "reference" / "pay_periods.xlsx").read_bytes()

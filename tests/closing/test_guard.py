@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from tests.conftest import _fresh_database
 from tests.engine.model import CommissionTier, Territory
 from tests.engine.worlds import LONG_AGO, Action, Change, Drop, Withdraw, sale
 from tests.helpers.closed_house import FEBRUARY, JANUARY, MARCH, House, closed, month_file
+from tests.helpers.killed_build import Building
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +114,11 @@ def test_much_of_what_was_paid_is_held_until_just_that_is_accepted(house: House)
 
     assert shown(held) == [("Ann Gray", "315.00", "420.00")]
     assert held.causes == [f"{SALES}: another version"]
+    (part,) = held.payouts[0].parts
+    assert (part.words, str(part.amount)) == ("1 line with a corrected amount", "105.00")
+    (line,) = part.lines
+    assert line.words.startswith(f"{SALES}, Sheet1 row ")
+    assert line.words.endswith("at 30 % (before: revenue 1,050.00, sales 10,500.00, now 14,000.00)")
     assert held.problem == (
         "The build was held and nothing was published: closed months of Ann Gray (2025-01) would change by "
         "more than a tenth of what was paid for them."
@@ -145,6 +152,19 @@ def test_much_of_what_was_paid_is_held_until_just_that_is_accepted(house: House)
     ) == [(None, None, True), ("ada", publication, True)]
     # Accepted once: the next change is asked about again.
     refused(house, month_file(FEBRUARY, "500"))
+
+
+def test_a_kill_before_the_hold_was_recorded_publishes_nothing_and_the_next_build_holds(house: House) -> None:
+    house.warehouse.apply([month_file(JANUARY, "1400")], "killed")
+    before = contents(house)
+
+    assert Building(house.url, "hold").end() == (-signal.SIGKILL, None)
+
+    assert contents(house) == before
+    assert held_build(house.connection) is None
+    held = refused(house)
+    assert shown(held) == [("Ann Gray", "300.00", "420.00")]
+    assert len(notices(house)) == 1
 
 
 def test_a_folder_deleted_by_mistake_is_held_until_it_is_back(house: House) -> None:

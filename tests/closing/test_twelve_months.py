@@ -123,7 +123,7 @@ class Office:
         for said in (diff, explained):
             assert paid in said
             assert since in said
-        assert f"comes to {now} now; {was} had been settled." in words
+        assert f"comes to {now} now; {was} had been settled. Why: " in words
         assert words in self.shs("statement", "--rep", rep, "--month", f"{pay_period:%Y-%m}")
 
     def statement(self, rep: str, month: date) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def office(zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("SHS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SHS_LANDING", zone.url)
     monkeypatch.setenv("SHS_DATABASE_URL", zone.database_url)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "400")
     office = Office(zone, tmp_path)
     office.tables = {
         "sales_reps": [

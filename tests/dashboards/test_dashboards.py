@@ -287,7 +287,7 @@ def people(built: Zone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         drop_logins(owner, secrets)
 
 
-SILENT = ("rejected_files", "repeated_lines", "held", "changes", "reasons")
+SILENT = ("rejected_files", "repeated_lines", "held", "changes")
 
 
 def answers(viewer: Viewer, key: str, card: str, **values: Any) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from shs_pipeline.files.casting.cells import (
     squeeze,
 )
 from shs_pipeline.files.casting.columns import blanks, cast_cells, names_of
+from shs_pipeline.files.casting.days import day_number
 from shs_pipeline.files.casting.kinds import (
     CASTS,
     Kind,
@@ -39,6 +40,7 @@ from shs_pipeline.files.casting.kinds import (
     cast_whole,
     cast_zip,
 )
+from shs_pipeline.files.sheet_values import SheetNumber
 
 NBSP = "\u00a0"
 MONEY = st.decimals(
@@ -84,6 +86,11 @@ MONEY = st.decimals(
         ("US $ 1,234.50", "1234.50"),
         ("105.87 $", "105.87"),
         ("12.00 CR", "-12"),
+        ("12.00 Cr.", "-12"),
+        ("'123.45", "123.45"),
+        ("'-$1,234.50", "-1234.50"),
+        ('="12.00"', "12"),
+        ('"12.00"', "12"),
         ("12.00CR", "-12"),
         ("CR 12.00", "-12"),
         ("$12.00 CR", "-12"),
@@ -116,6 +123,7 @@ def test_an_amount_is_exact_in_every_form(cell: object, amount: str) -> None:
         "1.234,50", "1,23", "1234,567", "1,2345", "12 34", "1 2345", "12,34,567", "$ -", "-", "$", "()", "(5",
         "5)", "--5", "(-5)", "-(5)", "-5-", "$1$2", "5%", "- 5 CR", "(5 CR)", "+-5", "5 DR", "DR 5",
         "USD 5 USD", "5 EA", "5 CRATES", "CR", "USD", "1.23457E+05", "+", "5+", "1'234.50",
+        "'5'", "''5", "'", '="x"',
         "+5.00+", "-5.00+", "(5.00)+", "5.00+-", "5.00 CR+",
         "\u20135\u2013", "abc", "#N/A", "1.2.3",
         "1e", "1e400", "\u0665", "NaN", "inf", "0x10", "1_000",
@@ -290,7 +298,8 @@ def test_what_is_no_whole_number_of_the_database_is_refused(cell: object) -> Non
         ("00123.0", "00123"), ("4.5E10", "4.5E10"), ("1E5", "1E5"), (4.5e10, "45000000000"),
         (10482.5, "10482.5"), (" A-1\u00a0 2 ", "A-1 2"), ("1.0.0", "1.0.0"),
         (123456789012345.0, "123456789012345"), (-7.0, "-7"), ("1.23457E11", "1.23457E11"),
-        ("2E-10", "2E-10"),
+        ("2E-10", "2E-10"), ("'00123", "00123"),
+        ('="00123"', "00123"), ('"00123"', "00123"), ('3" x', '3" x'), ("'4.5E10", "4.5E10"), ("'A'", "'A'"),
         ("12345678901234567890", "12345678901234567890"), ("A1E+05", "A1E+05"), ("1E+5", "1E+5"),
     ],
 )  # fmt: skip
@@ -514,13 +523,25 @@ def test_what_is_read_as_a_day_is_a_spelling_of_it(text: str) -> None:
         day = cast_day(text)
     except CastError:
         return
-    if day is not None:
+    if day is not None and day_number(text) is None:
         digits = "".join(filter(str.isdigit, text.replace("T", " ").split(":")[0]))
         numbers = [f"{day.day}", f"{day.day:02d}", f"{day.month}", f"{day.month:02d}", f"{day.year}"]
         rest = digits
         for number in sorted([*numbers, f"{day.year % 100:02d}"], key=len, reverse=True):
             rest = rest.replace(number, "", 1)
         assert len(rest) <= 2  # nothing but day, month, year and the hour
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        45730, 45730.5, "45730", "45730.0", SheetNumber(45730, "0045730"),
+        SheetNumber(20250314, "2025-03-14"),
+        SheetNumber(3142025, "03/14/2025"),
+    ],
+)  # fmt: skip
+def test_a_number_is_the_day_that_excel_counts_or_shows(cell: object) -> None:
+    assert cast_day(cell) == date(2025, 3, 14)
 
 
 def test_a_year_of_two_digits_is_never_in_the_future() -> None:
@@ -536,6 +557,7 @@ def test_a_year_of_two_digits_is_never_in_the_future() -> None:
     ("cell", "said"),
     [
         ("14/03/2025", "no month 14"),
+        ("14.03.2025", "the day may stand first"),
         ("2/30/2025", "no such day"),
         ("Mon 14 Mar 2025", "a different day of the week"),
         ("3/14/2025 Monday", "a different day of the week"),
@@ -552,7 +574,8 @@ def test_a_refused_day_is_told_why(cell: str, said: str) -> None:
     [
         "31/12/2025", "13/01/2025", "02/30/2025", "2025-13-01", "31.03.2025", "03.04.2025", "soon",
         "31-03-25",
-        "45747", "3/2025", "12/31/1999", "2100-01-01", date(1999, 12, 31), date(2100, 1, 1), 12.0,
+        "36525", "73051", "4574", "457470", "3/2025",
+        "12/31/1999", "2100-01-01", date(1999, 12, 31), date(2100, 1, 1), 12.0,
         99999.0, True, "March 2025", "14", "10:30", "Mar 14", "14 March", "2025", "Friday", "1/2/3/2025",
         "14 M\u00e4rz 2025", "14 mars 2025", "14 Mrz 2025", "2025-W11-5", "2025-073", "March 32, 2025",
         "03/14/2025 - 03/20/2025", "Mar 14 - Mar 20, 2025", "3/14-2025", "Foo 14 Mar 2025", "14 Mar 2025 x",

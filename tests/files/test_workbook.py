@@ -459,10 +459,10 @@ def _columns(source: str) -> Any:
 def test_days_are_right_in_workbooks_that_count_from_1904_also_as_plain_numbers() -> None:
     day = date(2025, 3, 31)
     for from_1904, number in ((True, 44285), (False, 45747)):
-        outcome = _chemence(day, number, "03/31/2025", from_1904=from_1904)
+        outcome = _chemence(day, number, f"{number}.0", "03/31/2025", from_1904=from_1904)
 
         assert outcome.lines is not None
-        assert outcome.lines["invoice_date"].tolist() == [day] * 3
+        assert outcome.lines["invoice_date"].tolist() == [day] * 4
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ def column(table: Table, name: str) -> list[Any]:
         ["INVOICE #", "Closed ", "Cus\u00adtomer", "Rep  %", "\u200eAmount\u200f"],
         ["Invoice\n#", "- Closed -", "(Customer)", "rep. %", "A m o u n t"],
         ["Ｉnvoice", "Closed.", "Customer", "REP ％", "Amount $"],  # noqa: RUF001
+        ["Invoice", "Closed", "Customer", "Rep %", "Amount (in USD)"],
     ],
 )
 def test_letters_and_digits_make_the_header(header: list[str]) -> None:

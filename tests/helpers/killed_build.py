@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import runpy
 import signal
-from typing import Any
+from typing import Any, Literal
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.postgres", "psycopg"])
@@ -20,11 +20,14 @@ class Building:
 
     Args:
         database: the owner's URL.
-        die_before: the statement of dbt's, by number from 1, before which it kills itself; 0 for none.
+        die_before: the statement of dbt's, by number from 1, before which it kills itself; 0 for none; or
+            `hold`: when a hold is to be recorded.
         full_refresh: compute everything anew.
     """
 
-    def __init__(self, database: str, die_before: int = 0, *, full_refresh: bool = False) -> None:
+    def __init__(
+        self, database: str, die_before: int | Literal["hold"] = 0, *, full_refresh: bool = False
+    ) -> None:
         self._here, there = _FORKS.Pipe(duplex=False)
         order = {"ORDER": (database, die_before, full_refresh), "TELL": there}
         self._process = _FORKS.Process(target=runpy.run_path, args=(__file__, order, "building"))
@@ -42,10 +45,10 @@ class Building:
         return self._process.exitcode, said
 
 
-def _build(database: str, die_before: int, full_refresh: bool, tell: Any) -> None:
+def _build(database: str, die_before: int | Literal["hold"], full_refresh: bool, tell: Any) -> None:
     from dbt.adapters.postgres.connections import PostgresConnectionManager as Connections
 
-    from shs_pipeline.marts.build import build_marts
+    from shs_pipeline.marts import build
 
     original, calls = Connections.add_query, []
 
@@ -56,8 +59,10 @@ def _build(database: str, die_before: int, full_refresh: bool, tell: Any) -> Non
         return original(*args, **kwargs)
 
     Connections.add_query = dying
+    if die_before == "hold":
+        build.hold = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     try:
-        build_marts(database, "killed", full_refresh=full_refresh)
+        build.build_marts(database, "killed", full_refresh=full_refresh)
         tell.send(len(calls))
     except Exception as error:
         tell.send(repr(error))

@@ -150,6 +150,7 @@ RULES: Mapping[str, Sequence[str]] = {
         "nothing_is_recovered_before_the_first_close",
         "what_is_recovered_goes_to_the_oldest_draw",
     ],
+    "restatements": ["a_restatement_says_the_reason_that_was_noted_of_it"],
     "line back to its cell": ["line_is_found_by_file_sheet_and_row"],
     "ids of lines": ["line_is_known_by_its_sale_and_month_and_which_of_them_it_is"],
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import psycopg
 import pytest
 
 from shs_pipeline.marts.build import build_marts
-from shs_pipeline.marts.noted_changes import _without_names
+from shs_pipeline.marts.payout_diff import Part, part_for_payee
 from tests.conftest import Zone
 
 pytestmark = pytest.mark.slow
@@ -66,13 +68,21 @@ def test_each_publication_notes_its_changes_once_and_a_killed_one_is_made_up_for
 @pytest.mark.parametrize(
     ("told", "to_a_payee"),
     [
-        ("2 lines re-credited from Dana Whitfield", "2 lines re-credited from another rep"),
-        ("1 line re-credited to Theo Marsh", "1 line re-credited to another rep"),
-        ("3 lines removed", "3 lines removed"),
+        ("re-credited from Dana Whitfield", "re-credited from another rep"),
+        ("re-credited to Theo Marsh", "re-credited to another rep"),
+        (
+            "now credited, previously to nobody (Theo (jr.) is not in sales_reps)",
+            "now credited, previously to nobody (the name in the file is not in sales_reps)",
+        ),
+        (
+            "no longer credited to anybody (the file names no rep)",
+            "no longer credited to anybody (the file names no rep)",
+        ),
+        ("removed", "removed"),
     ],
 )
 def test_a_payee_is_told_no_other_names(told: str, to_a_payee: str) -> None:
-    assert _without_names(told) == to_a_payee
+    assert part_for_payee(Part("removed", told, Decimal(1))) == to_a_payee
 
 
 def test_what_is_held_and_who_logs_in_is_for_admins_alone(built: Zone) -> None:

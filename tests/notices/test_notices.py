@@ -31,6 +31,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from assets.checks import REJECTED
 from assets.warehouse import Warehouse
 from sensors.notices import notices_sensor
 from shs_pipeline.base.errors import ShsError
@@ -1048,6 +1049,39 @@ def test_the_sensor_tells_failed_runs_each_once(installed: Zone, inbox: Inbox) -
     assert run.run_id in text_of(inbox.mails[0])
     assert "2 mails sent" in second.skip_reason.skip_message
     assert third.cursor == second.cursor
+
+
+@dg.op
+def rejects() -> None:
+    raise dg.Failure(description="1 file rejected.", metadata={REJECTED: 1}, allow_retries=False)
+
+
+@dg.job
+def rejection() -> None:
+    rejects()
+
+
+@dg.job
+def rejection_and_more() -> None:
+    rejects()
+    breaks()
+
+
+def test_a_run_that_is_red_for_a_rejected_file_alone_is_told_by_the_file_and_no_alarm(
+    installed: Zone, inbox: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = look(instance, None)
+        rejection.execute_in_process(instance=instance, raise_on_error=False)
+        second = look(instance, first.cursor)
+        assert not inbox.mails
+        assert "run_failed" not in caplog.text
+        rejection_and_more.execute_in_process(instance=instance, raise_on_error=False)
+        look(instance, second.cursor)
+
+    assert len(inbox.to(admins(installed)[0])) == 1
+    assert "No such column. Export the report again." in text_of(inbox.mails[0])
+    assert "1 file rejected." not in text_of(inbox.mails[0])
 
 
 def test_the_sensor_forgets_no_failed_run_while_the_database_is_away(

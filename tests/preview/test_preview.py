@@ -836,6 +836,22 @@ def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Sit
 
 
 @pytest.mark.slow
+def test_the_month_and_whether_it_may_still_change_stay_in_view(sites: dict[Audience, Site]) -> None:
+    with browser_page(390) as page:
+        page.goto(f"{sites['rep'].server.url}d/my_statement")
+        standing = page.locator(".standing")
+        assert re.fullmatch(
+            r"[A-Z][a-z]{2} 20\d\d · provisional · as of 20\d\d-\d\d-\d\d \d\d:\d\d UTC",
+            standing.inner_text(),
+        )
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+
+        box = standing.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < 10
+
+
+@pytest.mark.slow
 def test_a_page_can_be_read_by_keyboard(sites: dict[Audience, Site]) -> None:
     with browser_page(1440) as page:
         page.goto(f"{sites['rep'].server.url}d/payout_explained")

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.checks import REJECTED
 from assets.ingested import UNKNOWN_KEY, reference_key, source_key
 from assets.marts import LOGINS_KEY
 from assets.warehouse import Warehouse
@@ -143,6 +144,28 @@ def test_a_run_of_dagster_tells_by_itself_unless_it_failed(
 
     assert months(instance) == (["2025-03"] if is_reported else [])
     assert isinstance(look(instance, found.cursor), dg.SkipReason) is is_settled
+
+
+@dg.op
+def rejects(context):  # type: ignore[no-untyped-def]  # Dagster reads annotations, which are texts here
+    ingest(context.run_id)
+    raise dg.Failure("1 file rejected.", metadata={REJECTED: 1}, allow_retries=False)
+
+
+@dg.job
+def rejection() -> None:
+    rejects()
+
+
+def test_a_run_that_is_red_for_a_rejected_file_alone_has_told_the_rest_by_itself(
+    landing: Path, instance: dg.DagsterInstance
+) -> None:
+    drop(landing)
+
+    rejection.execute_in_process(instance=instance, raise_on_error=False)
+    look(instance)
+
+    assert months(instance) == []
 
 
 def test_a_long_history_is_reported_over_several_looks(

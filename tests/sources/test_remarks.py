@@ -328,3 +328,65 @@ def test_a_group_called_total_is_no_subtotal(source: str, column: str) -> None:
 
     assert len(values(outcome)) == len(values(read(source, lines_of(source))))
     assert outcome.totals == []
+
+
+# --- remarks of several cells -----------------------------------------------------------------------
+
+FEW_CELLS = (
+    ("Approved by:", "J. Smith"),
+    ("User: jsmith", "Page 2 of 3"),
+    ("Count", 12),
+    ("Key", "R = Return"),
+)
+
+
+def few_cells(source: str, cells: tuple[Any, ...]) -> dict[str, Any]:
+    """The cells in the first columns of words that identify no line."""
+    found = [name for name in text_columns(source) if name not in keys_of(source)]
+    return dict(zip(found, cells, strict=False))
+
+
+def keys_of(source: str) -> list[str]:
+    columns = columns_of(source_named(source).rows)
+    return [column.header for column in columns if column.is_required and column.kind == "identifier"]
+
+
+@pytest.mark.parametrize("source", SOURCE_NAMES)
+def test_below_the_last_line_a_remark_may_have_a_few_cells(source: str) -> None:
+    rows = lines_of(source)
+    remarks = [few_cells(source, cells) for cells in FEW_CELLS]
+
+    outcome = read(source, [*rows, *remarks])
+
+    assert values(outcome) == values(read(source, rows))
+    assert outcome.problems == []
+
+
+@pytest.mark.parametrize("source", sorted({*FLAT, *GROUPED} - {"quickbooks", "inspektor", "logiquip"}))
+def test_between_lines_only_what_feeds_none_of_them_is_left_out(source: str) -> None:
+    """QuickBooks, InspeKtor and Logiquip leave out rows without quantity, name or rate, whatever they say."""
+    rows, (sure, *doubtful) = lines_of(source), FEW_CELLS[1::-1]
+
+    assert values(read(source, [*rows[:2], few_cells(source, sure), *rows[2:]])) == values(read(source, rows))
+    outcome = read(source, [*rows[:2], few_cells(source, *doubtful), *rows[2:]])
+    assert (outcome.lines is None) is (source in GROUPED)
+
+
+@pytest.mark.parametrize("source", sorted({*FLAT, "cygnus"} - {"quickbooks", "inspektor"}))
+def test_a_row_with_money_or_a_day_is_no_remark(source: str) -> None:
+    first, second = few_cells(source, ("", ""))
+    rows = lines_of(source)
+
+    key = keys_of(source)[-1]
+    for row in ({second: 12.5}, {second: "$12"}, {second: DAY}, {key: "40126"}):
+        outcome = read(source, [*rows, {first: "Paid", **row}])
+        assert {problem.row for problem in outcome.errors} == {len(rows) + 2}, row
+
+
+@pytest.mark.parametrize("source", ["cygnus", "ternio", "novo", "chemence"])
+def test_a_row_of_zeros_is_no_line(source: str) -> None:
+    rows, zeros = lines_of(source), dict.fromkeys(header_of(source)[-2:], 0)
+    if source == "chemence":
+        zeros = {"Sales Total": 0, "Commission": 0}
+
+    assert values(read(source, [*rows[:2], zeros, *rows[2:], zeros])) == values(read(source, rows))

@@ -23,6 +23,7 @@ import pytest
 from shs_pipeline.landing.names import SOURCE_NAMES
 from shs_pipeline.samples import broken
 from shs_pipeline.samples.tree import make_sample, write_samples
+from shs_pipeline.system.running import needs_you
 from tests.helpers.browser import browser_page
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class System:
         found = self.ask("{ runsOrError { ... on Runs { results { status assetSelection { path } } } } }")
         results: list[dict[str, Any]] = found["runsOrError"]["results"]
         return results
+
+    def failed(self) -> list[list[str]]:
+        """The assets of failed runs."""
+        runs = [run for run in self.runs() if run["status"] == "FAILURE"]
+        return [key["path"] for run in runs for key in run["assetSelection"]]
 
     @cached_property
     def database_url(self) -> str:
@@ -197,6 +203,18 @@ def test_a_broken_file_is_picked_up_and_its_check_says_what_to_do(system: System
     )
     keep(page, "failed-check")
     assert system.lines("chemence") == 60
+    wait_for(lambda: ["raw", "chemence"] in system.failed(), 60, "the run of the file to be red")
+
+
+def test_the_page_of_what_needs_an_admin_shows_the_assets_with_their_checks(
+    system: System, page: Page
+) -> None:
+    page.goto(needs_you(system.url))
+
+    # Of four checks the file and the months that are missing fail two.
+    page.get_by_text("2 / 4 Passed").first.wait_for(timeout=60_000)
+    keep(page, "what-needs-you")
+    assert page.get_by_text("commission_payouts").count() == 0
 
 
 def test_the_asset_graph_shows_every_source(system: System, page: Page) -> None:

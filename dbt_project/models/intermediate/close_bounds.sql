@@ -12,6 +12,7 @@ closed as (
     select
         closes.pay_period,
         closes.close_no,
+        closes.publication_id,
         -- Only the last ones, each with a note: what was built on a month must go before it.
         coalesce(
             bool_and(wanted.wanted_state = 'open' and wanted.note is not null)
@@ -52,7 +53,8 @@ bounds as (
 
     select
         max(pay_period) filter (where not is_reopened) as closed_until,
-        min(pay_period) filter (where not is_reopened) as first_closed
+        min(pay_period) filter (where not is_reopened) as first_closed,
+        max(publication_id) filter (where not is_reopened) as settled_by
 
     from closed
 
@@ -67,6 +69,8 @@ select
         (select pay_period - interval '1 month' from first_wanted)::date
     ) as paid_until,
     array(select pay_period from closed where is_reopened) as reopened,
-    array(select close_no from closed where is_reopened) as taken_back
+    array(select close_no from closed where is_reopened) as taken_back,
+    -- What the months up to then came to in this publication is what is settled.
+    settled_by
 
 from bounds

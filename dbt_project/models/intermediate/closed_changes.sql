@@ -5,22 +5,50 @@
 -- depends_on: {{ ref('changed_slices') }}
 -- depends_on: {{ ref('commission_payouts') }}
 -- depends_on: {{ ref('harmonised_sales') }}
+-- depends_on: {{ ref('statement_items') }}
 {% set credit = 'row(lines.payee_id, lines.product_line_id, lines.credit_share, lines.tier_1_rate, lines.tier_2_rate)::text' -%}
 {% if not (
     is_published_with('commission_payouts', ['payee_id', 'product_line_id', 'threshold', 'payout'])
     and is_published_with('harmonised_sales', ['line_id', 'payee_id', 'product_line_id', 'credit_share'])
 ) -%}
+-- Nothing is published that could be compared with, as after the database was lost: the ledger says what was paid.
+with
+
+restated as (
+
+    select items.*
+    from {{ ref('statement_items') }} as items
+    inner join {{ ref('close_bounds') }} as bounds
+        on bounds.closed_until > '-infinity' and items.pay_period > bounds.closed_until
+    where items.kind in ('restated', 'reclassified')
+
+),
+
+paid as (
+
+    select payee_id, product_line_id, earned_month, sum(amount) as amount
+    from {{ source('ledger', 'entries') }} as entries
+    where
+        kind not in ('adjustment', 'draw', 'recovered')
+        and not exists (select from {{ ref('close_bounds') }} where entries.close_no = any(taken_back))
+    group by payee_id, product_line_id, earned_month
+
+)
+
 select
-    null::text as payee_id,
-    null::text as rep_name,
-    null::text as product_line_id,
-    null::text as product_line,
-    null::numeric(15, 2) as payout_before,
-    null::numeric(15, 2) as payout_now,
-    null::boolean as is_by_file,
-    null::boolean as is_by_workbook,
-    null::date as commission_month
-where false
+    restated.payee_id,
+    restated.rep_name,
+    restated.product_line_id,
+    restated.product_line,
+    coalesce(paid.amount, 0)::numeric(15, 2) as payout_before,
+    (coalesce(paid.amount, 0) + restated.amount)::numeric(15, 2) as payout_now,
+    -- Which of the two it was cannot be told.
+    true as is_by_file,
+    false as is_by_workbook,
+    restated.earned_month as commission_month
+
+from restated
+left join paid using (payee_id, product_line_id, earned_month)
 {%- else -%}
 with
 

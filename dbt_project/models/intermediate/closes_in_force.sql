@@ -9,5 +9,5 @@ last_words as (
 
 )
 
-select close_no, kind, approved_by, note, publication_id, pay_period, pay_date
+select close_no, kind, approved_by, approved_by_id, note, publication_id, pay_period, pay_date
 from last_words

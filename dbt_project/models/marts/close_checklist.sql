@@ -55,3 +55,16 @@ select
 
 from decisions
 where is_contradicted
+
+union all
+
+select
+    'closed otherwise',
+    to_char(pay_period, 'YYYY-MM'),
+    problem,
+    remedy,
+    false,
+    false,
+    pay_period
+
+from {{ ref('closed_otherwise') }}

@@ -162,6 +162,14 @@ found as (
         null, null, 0
     from {{ ref('settled_openings') }}
 
+    union all
+
+    -- A Note of pay_periods says why a month closes, and silences nothing.
+    select
+        'closed', 'pay_periods', source_sheet, source_row, column_name, to_char(pay_period, 'YYYY-MM'), null,
+        problem, remedy, null, null, 0
+    from {{ ref('closed_otherwise') }}
+
 ),
 
 identified as (

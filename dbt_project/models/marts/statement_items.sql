@@ -24,6 +24,16 @@ draws as (
 
 ),
 
+-- Noted by Python between the audit of a build and its publication, which makes this model once more then.
+reasons as (
+
+    select reasons.*
+    from {{ source('ops', 'restatement_reasons') }} as reasons
+    inner join bounds on bounds.settled_by = reasons.settled_by
+    where reasons.words <> ''
+
+),
+
 -- From where to where the amounts recovered in each open month reach in the row of all draws.
 recovered as (
 
@@ -66,7 +76,7 @@ select
     amounts.kind,
     amounts.product_line_id,
     amounts.product_line,
-    amounts.words,
+    amounts.words || coalesce(' ' || reasons.words, '') as words,
     amounts.item_no,
     amounts.amount,
     statements.pay_period,
@@ -74,6 +84,13 @@ select
 
 from amounts
 inner join statements using (payee_id, pay_period)
+left join reasons
+    on
+        amounts.kind in ('restated', 'reclassified')
+        and reasons.payee_id = amounts.payee_id
+        and reasons.product_line_id = amounts.product_line_id
+        and reasons.earned_month = amounts.earned_month
+        and reasons.amount = amounts.amount
 
 union all
 

@@ -17,6 +17,8 @@ select
     rows.approved_by,
     ops.match_key(rows.approved_by) as approver_key,
     rows.note,
+    rows.source_sheet,
+    rows.source_row,
     rows.commission_month as pay_period,
     rows.pay_date
 

@@ -15,7 +15,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from shs_pipeline.files.casting.cells import NOISE_DIGITS, CastError, squeeze
+from shs_pipeline.files.casting.cells import NOISE_DIGITS, CastError, squeeze_value
 
 MOST_WHOLE_DIGITS = 10
 """Digits that an amount or a count may have before the point."""
@@ -32,7 +32,7 @@ _NUMBER = (
     r"|[0-9]+(?:\.[0-9]+)?E-?[0-9]{1,2})"
 )
 _AMOUNT = re.compile(
-    rf"(?P<before>(?:(?:USD|US ?\$|\$|CR|[-+(]) ?)*){_NUMBER}(?P<after>(?: ?(?:USD|US ?\$|\$|CR|[-+)]))*)"
+    rf"(?P<before>(?:(?:USD|US ?\$|\$|CR|[-+(]) ?)*){_NUMBER}(?P<after>(?: ?(?:USD|US ?\$|\$|CR\.?|[-+)]))*)"
 )
 _COUNT = re.compile(rf"(?P<before>[-+(]? ?){_NUMBER}(?P<after> ?[-)]?)")
 _MARK = re.compile(r"USD|US ?\$|\$|CR|[-+()]")
@@ -76,7 +76,7 @@ def percent_from_text(text: str) -> tuple[Decimal, bool] | None:
     Raises:
         CastError: no percentage.
     """
-    plain = squeeze(text).translate(_DASHES)
+    plain = squeeze_value(text).translate(_DASHES)
     if not plain:
         return None
     match = _PERCENT.fullmatch(plain) if len(plain) <= _LONGEST else None
@@ -106,7 +106,7 @@ def within_digits(value: Decimal) -> Decimal:
 
 
 def _number_from_text(text: str, shape: re.Pattern[str], what: str) -> Decimal | None:
-    plain = squeeze(text).translate(_DASHES).upper()
+    plain = squeeze_value(text).translate(_DASHES).upper()
     if not plain:
         return None
     match = shape.fullmatch(plain) if len(plain) <= _LONGEST else None

@@ -18,6 +18,7 @@ NOISE_DIGITS = 10
 
 # Control characters too: Postgres takes no NUL, which Excel writes as _x0000_.
 _SPACES = re.compile(r"[\s\u0000-\u001f\u007f-\u009f]+")
+_AS_FORMULA = re.compile(r'=?"([^"]*)"')
 _UNSEEN_CATEGORIES = {"Cf", "Cs"}
 # Letters and marks that Unicode tells every program to leave out where it shows text.
 _UNSEEN = set("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
@@ -85,6 +86,19 @@ def _is_unseen(letter: str) -> bool:
         or unicodedata.category(letter) in _UNSEEN_CATEGORIES
         or "\U000e0100" <= letter <= "\U000e01ef"
     )
+
+
+def squeeze_value(text: str) -> str:
+    """Return a squeezed number, date or identifier without what has Excel keep it as text.
+
+    Programs that write files without Excel leave these marks: `'00123`, `="00123"`, `"00123"`.
+    """
+    plain = squeeze(text)
+    if plain[:1] not in ("'", "=", '"'):
+        return plain
+    if match := _AS_FORMULA.fullmatch(plain):
+        return squeeze(match[1])
+    return plain[1:].lstrip() if plain.startswith("'") and not plain.endswith("'") else plain
 
 
 def match_key(text: str) -> str:

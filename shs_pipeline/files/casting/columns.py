@@ -26,7 +26,7 @@ from shs_pipeline.files.sheet_values import merged_range
 
 _CLEAN_TEXT = re.compile(r"^[!-~]+(?: [!-~]+)*$", re.MULTILINE)
 _CLEAN_IDENTIFIER = re.compile(
-    r"^(?!-?\d+\.0+$)(?!-?\d(?:[.,]\d+)?[Ee]\+\d{2,3}$)[!-~]+(?: [!-~]+)*$", re.MULTILINE
+    r"^(?!['=\"])(?!-?\d+\.0+$)(?!-?\d(?:[.,]\d+)?[Ee]\+\d{2,3}$)[!-~]+(?: [!-~]+)*$", re.MULTILINE
 )
 _PLAIN_MONEY = r"\$?(?:[1-9]\d{0,2}(?:,\d{3}){1,2}|\d{1,10})\.\d\d"
 _CLEAN_MONEY = re.compile(rf"^ ?(?:-?{_PLAIN_MONEY}|\({_PLAIN_MONEY}\)) ?$", re.MULTILINE | re.ASCII)

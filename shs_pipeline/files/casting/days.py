@@ -22,14 +22,20 @@ from typing import ClassVar
 
 from dateutil.parser import parserinfo  # type: ignore[import-untyped]
 
-from shs_pipeline.files.casting.cells import CastError, Cell, squeeze
+from shs_pipeline.files.casting.cells import CastError, Cell, squeeze, squeeze_value
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 
 _EXAMPLE = "Type the date as MM/DD/YYYY, such as 03/31/2025."
+_AMERICAN = (
+    "Type the date as MM/DD/YYYY. If the file has the day first, Excel may have swapped day and month in its "
+    "other dates: have it exported again with American dates."
+)
+_WITH_POINTS = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}\.(?:[0-9]{4}|[0-9]{2})")
 # Excel counts days from here; 1900 was no leap year, so the count is right from March 1900 on.
 _EXCEL_EPOCH = date(1899, 12, 30)
 _LAST_DAY_NUMBER = 2958465  # 12/31/9999, the last day that Excel knows
+_DAY_NUMBER = re.compile(r"(?:3[6-9]|[4-6][0-9]|7[0-3])[0-9]{3}(?:\.[0-9]+)?")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _TIME = re.compile(
     r"(?:[ t,]|(?<= )at )*(?<![0-9:])(?:[01]?[0-9]|2[0-4]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?"
@@ -78,18 +84,38 @@ def day_of(cell: Cell) -> date | None:
     if isinstance(cell, date):
         return cell
     if isinstance(cell, str):
-        return _day_from_text(squeeze(cell)) if squeeze(cell) else None
+        text = squeeze_value(cell)
+        return _day_from_text(text) if text else None
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
-        if is_day_number(cell):
-            return _EXCEL_EPOCH + timedelta(days=int(cell))
-        if cell == cell // 1:
-            return _day_from_text(str(int(cell)))
+        return _day_from_number(cell)
     raise unreadable()
 
 
-def is_day_number(cell: Cell) -> bool:
-    """Whether a number can be Excel's count of days, and not a day written as 20250331."""
-    return isinstance(cell, (int, float)) and not isinstance(cell, bool) and 1 <= cell < _LAST_DAY_NUMBER + 1
+def _day_from_number(number: float) -> date:
+    if shown := getattr(number, "shown", ""):
+        try:
+            return _day_from_text(shown)  # 2142025 may be shown as 02/14/2025.
+        except CastError:
+            pass
+    if day_number(number) is not None:
+        return _EXCEL_EPOCH + timedelta(days=int(number))
+    if float(number).is_integer():
+        return _day_from_text(str(int(number)))
+    raise unreadable()
+
+
+def day_number(cell: Cell) -> float | None:
+    """Return what can be Excel's count of days, and not a day written as 20250331; None for all else.
+
+    A text counts where it has the five digits of a day from 2000 to 2099 (`45747`), as it has in files of
+    programs that know no dates.
+    """
+    if isinstance(cell, str):
+        text = squeeze_value(cell)
+        return float(text) if _DAY_NUMBER.fullmatch(text) else None
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool) and 1 <= cell < _LAST_DAY_NUMBER + 1:
+        return cell
+    return None
 
 
 def unreadable(why: str = "", remedy: str = _EXAMPLE) -> CastError:
@@ -116,6 +142,8 @@ def _day_without_time(plain: str) -> date:
             if weekdays and weekdays != [found.weekday()]:
                 raise unreadable(f": {found:%m/%d/%Y} is a different day of the week")
             return found
+    if _WITH_POINTS.fullmatch(plain):
+        raise unreadable(": with points, the day may stand first", _AMERICAN)
     raise unreadable()
 
 
@@ -133,8 +161,7 @@ def _checked(parts: dict[str, str | None]) -> date:
     if month > 12 >= day and parts.get("sep") in ("/", "-"):
         raise unreadable(
             f": there is no month {month}",
-            "Type the date as MM/DD/YYYY. If the file has the day first, Excel may have swapped day and "
-            "month in its other dates: have it exported again with American dates.",
+            _AMERICAN,
         )
     if len(parts["year"] or "") == 2:
         year += 2000

@@ -21,8 +21,17 @@ from shs_pipeline.files.casting.amounts import (
     percent_from_text,
     within_digits,
 )
-from shs_pipeline.files.casting.cells import CastError, Cell, ExcelError, exact, match_key, show, squeeze
-from shs_pipeline.files.casting.days import FIRST_DAY, LAST_DAY, day_of, unreadable
+from shs_pipeline.files.casting.cells import (
+    CastError,
+    Cell,
+    ExcelError,
+    exact,
+    match_key,
+    show,
+    squeeze,
+    squeeze_value,
+)
+from shs_pipeline.files.casting.days import FIRST_DAY, LAST_DAY, day_number, day_of, unreadable
 
 Kind = Literal["text", "identifier", "zip", "amount", "quantity", "rate", "share", "whole", "day", "flag"]
 
@@ -57,7 +66,7 @@ def cast_identifier(cell: Cell) -> str | None:
             that Excel shows and people do not type; a number of more than 15 digits).
     """
     if isinstance(cell, str):
-        text = squeeze(cell)
+        text = squeeze_value(cell)
         if SHORTENED.fullmatch(text):
             raise _shortened(f"to {text}")
         return (text.split(".")[0] if _WHOLE_AS_FLOAT.fullmatch(text) else text) or None
@@ -155,7 +164,8 @@ def cast_day(cell: Cell) -> date | None:
     Raises:
         CastError: no such day, or outside 2000 to 2099.
     """
-    day = day_of(cell)
+    number = day_number(cell) if isinstance(cell, str) else None
+    day = day_of(cell if number is None else number)
     if day is not None and not FIRST_DAY <= day <= LAST_DAY:
         raise unreadable(f": it is not between {FIRST_DAY:%Y} and {LAST_DAY:%Y}")
     return day

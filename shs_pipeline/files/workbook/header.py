@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ HEADER_WITHIN = 20
 LEAST_LIKENESS = 0.6
 """How alike two headers must be for one to be named as what the other may be (difflib's ratio)."""
 
+_DOLLARS = re.compile(r"(?<![a-z])(?:in )?(?:us ?\$|usd|us dollars?|dollars?)(?![a-z])", re.IGNORECASE)
 # A rate and an amount may differ in these alone: `Commission %` and `Commission $`.
 _TELLING = frozenset("%$")
 
@@ -162,7 +164,7 @@ def _unique(spelling: Callable[[str], str], names: Sequence[str]) -> dict[str, s
 
 @lru_cache(maxsize=4096)
 def _without_dollar(text: str) -> str:
-    return header_key(text).replace("$", "")
+    return header_key(_DOLLARS.sub(" ", text)).replace("$", "")
 
 
 def _letters(text: str) -> str:

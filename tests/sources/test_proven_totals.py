@@ -1,0 +1,141 @@
+"""A total is known by its sum, whatever it is called; what does not add up is refused and never dropped."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from shs_pipeline.files.contract import columns_of
+from shs_pipeline.files.reading import SourceFile
+from shs_pipeline.files.source import FileOutcome, read_file
+from shs_pipeline.samples.workbook import write_workbook
+from shs_pipeline.sources.registry import source_named
+
+DAY = date(2025, 3, 14)
+LABELS = ("Gesamtsumme", "Overall Result", "SUM:", None)
+# The columns of who, date and amounts, the first column, and what else a line of each source holds.
+SHAPES: dict[str, tuple[str, str, tuple[str, ...], dict[str, Any]]] = {
+    "cygnus": ("Name", "ClosedDate", ("Invoice Total", "Total Rep Due"), {"Invoice": "I-1", "SKU": "s"}),
+    "inspektor": ("Name", "Date", ("Total", "Formula"), {"Document Number": "I-1"}),
+    "sunoptic": ("Customer ID", "Invoice Date", ("Line Amount", "Commission $"), {"Invoice ID": "I-1"}),
+    "novo": ("Customer Number", "Invoice Date", ("Extension", "Commission Amount"), {"Invoice Number": "I"}),
+    "chemence": ("Account Number", "Invoice Date", ("Sales Total", "Commission"), {"Part #": "P-1"}),
+    "ternio": ("Client Name", "Date", ("Invoiced", "Paid"), {}),
+}  # fmt: skip
+SALES = (("Ann", 100, 7), ("Ann", 30, 3), ("Bo", 45, 2))
+
+
+def header_of(source: str) -> list[str]:
+    if source == "ternio":
+        return ["Client Name", "Date", "Transaction Type", "Memo/Description", "Num", "Invoiced", "Paid"]
+    return [column.header for column in columns_of(source_named(source).rows) if column.is_in_header]
+
+
+def lines_of(source: str, sales: tuple[tuple[str, int, int], ...] = SALES) -> list[dict[str, Any]]:
+    who, day, amounts, others = SHAPES[source]
+    if source != "ternio":
+        return [{who: n, day: DAY, **dict(zip(amounts, a, strict=True)), **others} for n, *a in sales]
+    return [
+        row
+        for name, invoiced, paid in sales
+        for row in (
+            {who: name, day: DAY, "Transaction Type": "Payment", "Paid": paid},
+            {day: DAY, "Transaction Type": "Invoice", "Num": "1", "Invoiced": invoiced},
+        )
+    ]
+
+
+def total(source: str, label: str | None, *amounts: int, column: str | None = None) -> dict[str, Any]:
+    return {column or header_of(source)[0]: label, **dict(zip(SHAPES[source][2], amounts, strict=False))}
+
+
+def read(source: str, rows: list[dict[str, Any]]) -> FileOutcome:
+    names = header_of(source)
+    top = [None if name == "Client Name" else name for name in names]
+    content = write_workbook({"Report": [top, *([row.get(name) for name in names] for row in rows)]})
+    return read_file(source_named(source), SourceFile("july.xlsx", content), 1 << 20)
+
+
+@pytest.mark.parametrize("source", SHAPES)
+def test_a_row_that_adds_up_is_a_total_whatever_it_is_called(source: str) -> None:
+    who, rows = SHAPES[source][0], lines_of(source)
+    cut = len(rows) * 2 // 3
+    for label in LABELS:
+        groups = [f"Ann {label}", f"Bo {label}"] if label else ["Ann Summe", "Bo Summe"]
+        subtotals = [total(source, name, *sums, column=who)
+                     for name, sums in zip(groups, ((130, 10), (45, 2)), strict=True)]  # fmt: skip
+        printed = [*rows[:cut], subtotals[0], *rows[cut:], subtotals[1], total(source, label, 175, 12)]
+
+        outcome = read(source, printed)
+
+        assert outcome.lines is not None, (label, outcome.errors)
+        assert len(outcome.lines) == len(SALES)
+        assert [(one.printed, one.agrees) for one in outcome.totals] == [
+            (amount, True) for amount in (130, 10, 45, 2, 175, 12)
+        ]
+        assert outcome.left_out == {}
+
+
+@pytest.mark.parametrize("source", SHAPES)
+def test_a_row_that_does_not_add_up_is_refused_with_the_sum(source: str) -> None:
+    day, amounts = SHAPES[source][1:3]
+    label_column = {"inspektor": "Name", "sunoptic": "Customer ID"}.get(source)
+
+    for place, wrong in enumerate(((176, 12), (175, 13))):
+        outcome = read(source, [*lines_of(source), total(source, "Summe", *wrong, column=label_column)])
+
+        assert outcome.lines is None
+        (said,) = [problem.problem for problem in outcome.errors if problem.column == day]
+        assert said.startswith(f"{day} is empty")
+        assert f"whose {amounts[place]} add up to {(175, 12)[place]}.00 and not to" in said
+
+
+@pytest.mark.parametrize("source", ["cygnus", "novo", "chemence", "sunoptic"])
+@pytest.mark.parametrize("kept", ["who", "others"])
+def test_a_line_that_lost_its_date_is_no_total_of_the_line_above(source: str, kept: str) -> None:
+    """It has the same amounts, and an invoice, an item or a customer of its own."""
+    who, _, amounts, others = SHAPES[source]
+    same = dict(zip(amounts, (100, 7), strict=True))
+    own = {who: "C-2"} if kept == "who" else dict.fromkeys(others, "X-2")
+
+    outcome = read(source, [*lines_of(source, SALES[:1]), {**own, **same}])
+
+    assert outcome.lines is None
+    assert {problem.row for problem in outcome.errors} == {3}
+
+
+def test_a_group_with_the_amounts_of_the_one_above_is_no_total_of_it() -> None:
+    """The lines below take their customer from it."""
+    head = {"Customer": "Oak", "Doc Amt": 100, "Comm Amt": 7}
+    one = {"Doc Num": "D1", "Customer": "Mercy", "Ship To Zip": "75201", "Date Paid": DAY}
+    one |= {"Item Class": "a", "Comm Rate": 0.07, "Doc Amt": 100, "Comm Amt": 7}
+    other = {**one, "Doc Num": "D2", "Customer": None}
+
+    outcome = read("logiquip", [one, head, other])
+
+    assert outcome.lines is not None, outcome.errors
+    assert outcome.lines["customer"].tolist() == ["Mercy", "Oak"]
+
+
+def test_the_total_of_an_invoice_in_a_tabular_pivot_is_no_line() -> None:
+    line = {"Row Labels": "Mercy", "St": "TX", "ZIP Code": "75201", "Invoice #": "I-1", "Item": "a"}
+    line |= {"CommRate": 0.07, "Sum of Net Sales Amount": 100, "Sum of Comm $": 7}
+    subtotal = {"Invoice #": "I-1 Result", "Sum of Net Sales Amount": 200, "Sum of Comm $": 14}
+    rows = [line, {**line, "Row Labels": None, "Item": "b"}, subtotal]
+    names = header_of("summit_medical")
+    content = write_workbook({"Report": [names, *([row.get(name) for name in names] for row in rows)]})
+
+    outcome = read_file(source_named("summit_medical"), SourceFile("a.xlsx", content, DAY), 1 << 20)
+
+    assert outcome.lines is not None, outcome.errors
+    assert outcome.lines["item_id"].tolist() == ["a", "b"]
+
+
+def test_money_in_padding_is_counted() -> None:
+    padding = {"Line Amount": 50}
+
+    assert read("sunoptic", [*lines_of("sunoptic"), padding, {"Line Amount": 0}]).left_out == {
+        "nothing but amounts": 1
+    }
