@@ -206,7 +206,7 @@ def part_for_payee(part: Part) -> str:
     return words
 
 
-_RULES = ("commission_tiers", "tier_thresholds", "business_objectives", "opening_balances")
+_RULES = ("commission_tiers", "tier_thresholds", "business_objectives")
 
 
 def _rules(
@@ -238,8 +238,7 @@ def _concerns(
     row = change.after or change.before or {}
     if payee_id is not None and payees.get(match_key(str(row["sales_rep_name"]))) != payee_id:
         return False
-    month = row.get("commission_month")
-    year = month.year if isinstance(month, date) else row.get("year")
+    year = row.get("year")
     return months is None or not isinstance(year, int) or months[0].year <= year <= months[1].year
 
 
