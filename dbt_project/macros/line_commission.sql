@@ -11,7 +11,25 @@ coalesce(round({{ revenue }} * {{ tier_2_rate }} - {{ revenue }} * {{ tier_1_rat
 
 
 {#- What is paid on a line, in whichever month: what is held back is paid in full in the month that reaches
-    the threshold, so a year that has reached it (`years`) pays every line's difference. -#}
+    the threshold, so a year that has reached it pays every line's difference (`months`, of months_at_tier_2). -#}
 {% macro line_commission() -%}
-lines.commission_tier_1 + case when years.payee_id is not null then lines.commission_tier_2_diff else 0 end
+lines.commission_tier_1 + case when months.payee_id is not null then lines.commission_tier_2_diff else 0 end
+{%- endmacro %}
+
+
+{#- The months whose differences are paid, at once or later: those counted together with one at tier 2. What is
+    held back in the months that an opening balance replaces is paid as the workbook says, and on no line. -#}
+{% macro months_at_tier_2(payouts) -%}
+select payee_id, product_line_id, commission_month
+from (
+    select
+        payee_id,
+        product_line_id,
+        commission_month,
+        bool_or(tier = 2) over (
+            partition by payee_id, product_line_id, date_trunc('year', commission_month), opening_month
+        ) as is_paid
+    from {{ payouts }} as payouts
+) as counted
+where is_paid
 {%- endmacro %}

@@ -127,17 +127,20 @@ def _show_payout(console: Console, payout: Payout) -> None:
     from shs_pipeline.base.months import month_text
     from shs_pipeline.base.wording import dollars
     from shs_pipeline.cli.terminal import say
-    from shs_pipeline.marts.explain import in_words
+    from shs_pipeline.marts.explain import in_words, opening_in_words
 
     month = month_text(payout.commission_month)
     title = f"{payout.rep_name}, {payout.product_line}, commission month {month}: {dollars(payout.payout)}"
     say(console, f"\n{title}", "bold")
     say(console, in_words(payout))
+    if opening := opening_in_words(payout):
+        say(console, opening)
     for label, amount, remark in _parts(payout):
         say(console, f"  {label:<26}{dollars(amount):>14}{remark}")
 
 
 def _parts(payout: Payout) -> list[tuple[str, Decimal, str]]:
+    from shs_pipeline.base.wording import dollars
     from shs_pipeline.marts.explain import held_in_words
 
     paid_now = payout.commission_tier_2_diff - payout.deferred
@@ -146,7 +149,10 @@ def _parts(payout: Payout) -> list[tuple[str, Decimal, str]]:
     remark = f"  ({held})" if held else ""
     parts.append(("Difference to tier 2", paid_now, remark))
     if payout.tier_2_month == payout.commission_month or payout.released:
-        parts.append(("Released, held back before", payout.released, ""))
+        opening = f"  ({dollars(payout.opening_released)} of it as opening_balances says)"
+        parts.append(
+            ("Released, held back before", payout.released, opening if payout.opening_released else "")
+        )
     parts.append(("Payout", payout.payout, ""))
     parts.append(("Paid since January", payout.payout_ytd, ""))
     return parts
@@ -205,7 +211,8 @@ def _show_lines(console: Console, payout: Payout, texts: Texts) -> None:
         say(console, f"\n  {path}{_when(payout, lines[0])}", "cyan")
         _show_file(console, lines, texts)
     is_exact = payout.lines_total == payout.payout
-    total = f"{count_of(len(payout.lines), 'line')} add up to {dollars(payout.lines_total)}"
+    opening = " and what opening_balances says was held back" if payout.opening_released else ""
+    total = f"{count_of(len(payout.lines), 'line')}{opening} add up to {dollars(payout.lines_total)}"
     end = ", the payout." if is_exact else f", but the payout is {dollars(payout.payout)}."
     say(console, f"  {total}{end}", "" if is_exact else "bold red")
 

@@ -73,7 +73,12 @@ class PayoutLine:
 
 @dataclass(frozen=True)
 class Payout:
-    """A row of `marts.commission_payouts` (USD, by commission month) with the lines behind it."""
+    """A row of `marts.commission_payouts` (USD, by commission month) with the lines behind it.
+
+    Attributes:
+        opening_month: the last month that opening_balances speaks for in its row, with what was sold and
+            held back by then; None where the year is counted from nothing.
+    """
 
     payee_id: str
     rep_name: str
@@ -92,6 +97,10 @@ class Payout:
     deferred_balance: Decimal
     payout: Decimal
     payout_ytd: Decimal
+    opening_month: date | None = None
+    opening_sales: Decimal | None = None
+    opening_held_back: Decimal | None = None
+    opening_row: int | None = None
     lines: Sequence[PayoutLine] = field(default=(), compare=False)
 
     @property
@@ -100,9 +109,15 @@ class Payout:
         return self.payee_id, self.product_line_id, self.commission_month
 
     @property
+    def opening_released(self) -> Decimal:
+        """What opening_balances says was held back, in the month that pays it."""
+        is_paid = self.commission_month == self.tier_2_month
+        return (is_paid and self.opening_held_back) or Decimal("0.00")
+
+    @property
     def lines_total(self) -> Decimal:
-        """What the lines add up to: the payout."""
-        return sum((line.paid for line in self.lines), Decimal("0.00"))
+        """What the lines add up to, with what was held back before them: the payout."""
+        return sum((line.paid for line in self.lines), self.opening_released)
 
 
 _PAYOUT_COLUMNS = tuple(name for name in Payout.__dataclass_fields__ if name != "lines")
@@ -256,6 +271,7 @@ def _with_lines(connection: psycopg.Connection, payout: Payout) -> Payout:
             " sales_before_rounding, rev_before_rounding, tier_1_rate, tier_2_rate, amount"
             " from marts.payout_explanations"
             " where payee_id = %s and product_line_id = %s and commission_month = %s"
+            " and credit_id is not null"
             " order by line_commission_month desc, source_file, source_sheet, source_row",
             [payout.payee_id, payout.product_line_id, payout.commission_month],
         ).fetchall()
@@ -288,6 +304,8 @@ def in_words(payout: Payout) -> str:
     if payout.threshold is None:
         return f"{sold}. No threshold is set for {year}, so tier 2 is never reached."
     threshold = f"the threshold of {payout.threshold:,.2f}"
+    if payout.tier == 2 and payout.opening_sales is not None and payout.opening_sales >= payout.threshold:
+        return f"{sold}; {threshold} was reached before: tier 2."
     if payout.tier_2_month is None:
         missing = payout.threshold - payout.cumulative_sales
         return f"{sold}, which is {exact(missing)} below {threshold}: tier 1."
@@ -297,6 +315,17 @@ def in_words(payout: Payout) -> str:
     if payout.cumulative_sales < payout.threshold:
         return f"{sold}. That is below the threshold, but {reached}, and it stays reached all year: tier 2."
     return f"{sold}; {reached}: tier 2."
+
+
+def opening_in_words(payout: Payout) -> str:
+    """Return from where the year is counted on; empty where it is from nothing."""
+    if payout.opening_month is None:
+        return ""
+    sold, waited = payout.opening_sales or Decimal(0), payout.opening_held_back or Decimal(0)
+    return (
+        f"{payout.commission_month.year} is counted on from {exact(sold)} sold and {exact(waited)} held back "
+        f"up to {month_text(payout.opening_month)}, as opening_balances says (row {payout.opening_row})."
+    )
 
 
 def held_in_words(payout: Payout) -> str:

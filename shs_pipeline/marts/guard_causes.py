@@ -30,8 +30,9 @@ _TABLES = {
     "territories": (),
     "service_to_product": (),
     "aliases": (),
+    "opening_balances": ("paid",),
 }
-_TIMES = ("valid_from", "valid_until", "year")
+_TIMES = ("valid_from", "valid_until", "year", "commission_month")
 _FILES_SHOWN = 20
 _NOTHING_PUBLISHED = (
     "nothing is published, so files and workbooks are compared with what the ledger says was paid"
@@ -157,10 +158,14 @@ def _has_new_note(change: RowChange) -> bool:
 
 def _matters(table: str, change: RowChange) -> bool:
     """Whether a payout can follow from what changed."""
-    if change.before is None or change.after is None:
-        return True
     without = {"note", *_TABLES[table]}
-    return any(change.before[name] != value for name, value in change.after.items() if name not in without)
+    before, now = (
+        None
+        if row is None or (table == "opening_balances" and row["cumulative_sales"] is None)
+        else {name: value for name, value in row.items() if name not in without}
+        for row in (change.before, change.after)
+    )
+    return before != now
 
 
 def _begins(change: RowChange) -> date:
@@ -177,7 +182,7 @@ def _begins(change: RowChange) -> date:
 def _day(row: Row) -> date:
     if isinstance(year := row.get("year"), int | Decimal):
         return date(int(year), 1, 1)
-    begin = row.get("valid_from")
+    begin = row.get("valid_from") or row.get("commission_month")
     return begin if isinstance(begin, date) else date.min
 
 

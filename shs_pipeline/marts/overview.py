@@ -173,17 +173,18 @@ def _payouts(connection: psycopg.Connection, months: Sequence[date]) -> list[Rep
     last = months[-1]
     cursor = connection.execute(
         "with by_month as ("
-        " select rep_name, commission_month, sum(payout) as payout,"
-        " coalesce(sum(deferred - released) filter (where threshold is not null), 0) as waiting,"
-        " coalesce(sum(deferred) filter (where threshold is null), 0) as no_threshold"
-        " from marts.commission_payouts where commission_month >= %(from)s and commission_month <= %(last)s"
-        " group by rep_name, commission_month)"
+        " select rep_name, commission_month, sum(payout) as payout from marts.commission_payouts"
+        " where commission_month >= %(from)s and commission_month <= %(last)s"
+        " group by rep_name, commission_month),"
+        " balances as (select distinct on (payee_id, product_line_id) * from marts.commission_payouts"
+        " where commission_month >= %(january)s and commission_month <= %(last)s"
+        " order by payee_id, product_line_id, commission_month desc)"
         " select rep_name, array(select coalesce((select payout from by_month as m"
         " where m.rep_name = r.rep_name and m.commission_month = wanted), 0)"
         " from unnest(%(months)s::date[]) with ordinality as w (wanted, place) order by place),"
         " coalesce(sum(payout) filter (where commission_month >= %(january)s), 0),"
-        " coalesce(sum(waiting) filter (where commission_month >= %(january)s), 0),"
-        " coalesce(sum(no_threshold) filter (where commission_month >= %(january)s), 0)"
+        " coalesce((select sum(releasable_balance) from balances as b where b.rep_name = r.rep_name), 0),"
+        " coalesce((select sum(no_threshold_balance) from balances as b where b.rep_name = r.rep_name), 0)"
         " from by_month as r group by rep_name order by 3 desc, 1",
         {
             "from": min(months[0], last.replace(month=1)),
@@ -243,7 +244,9 @@ def _no_threshold(connection: psycopg.Connection, last: date | None) -> list[NoT
     if last is None:
         return []
     cursor = connection.execute(
-        "select rep_name, product_line, sum(sales_actual), sum(deferred) from marts.commission_payouts"
+        "select rep_name, product_line,"
+        " (array_agg(cumulative_sales order by commission_month desc))[1],"
+        " (array_agg(no_threshold_balance order by commission_month desc))[1] from marts.commission_payouts"
         " where threshold is null and commission_month >= %s and commission_month <= %s"
         " group by rep_name, product_line order by 4 desc, 3 desc, 1, 2",
         [last.replace(month=1), last],

@@ -102,6 +102,9 @@ class PayoutRow:
     deferred: Decimal
     released: Decimal
     payout: Decimal
+    opening_month: date | None
+    opening_sales: Decimal | None
+    opening_held_back: Decimal | None
 
     @property
     def key(self) -> Key:

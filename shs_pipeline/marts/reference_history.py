@@ -32,6 +32,7 @@ _KEYS: Mapping[str, Sequence[Sequence[str]]] = {
     "territories": [["source", "customer_field", "data_field_value", "valid_from"]],
     "service_to_product": [["service_lines", "valid_from"]],
     "aliases": [["kind", "source", "name_in_file", "valid_from"]],
+    "opening_balances": [["sales_rep_name", "product_line", "commission_month"]],
 }
 
 

@@ -10,6 +10,9 @@ from shs_pipeline.base.months import month_text
 from shs_pipeline.marts.explain import exact
 from shs_pipeline.marts.payout_states import ZERO, Key, PayoutRow, Year
 
+Opening = tuple[date, Decimal, Decimal]
+"""The last month that opening_balances speaks for, and what was sold and held back by its end (USD)."""
+
 
 class Years:
     """What the years of one state say: threshold, month that reached it, sales to date."""
@@ -22,18 +25,34 @@ class Years:
     def __contains__(self, year: Year) -> bool:
         return year in self._rows
 
-    def threshold(self, year: Year) -> Decimal | None:
-        """Return the threshold of a year (USD), None where none is set."""
-        return next((row.threshold for row in self._rows.get(year, ())), None)
+    def threshold(self, key: Key) -> Decimal | None:
+        """Return the threshold of a payout's year (USD), None where none is set."""
+        return next((row.threshold for row in self._rows.get(year_of(key), ())), None)
 
-    def reached_in(self, year: Year) -> date | None:
-        """Return the month in which a year reached its threshold, if it did."""
-        return next((row.tier_2_month for row in self._rows.get(year, ()) if row.tier_2_month), None)
+    def opening(self, key: Key) -> Opening | None:
+        """Return where the year stood from which a month is counted on, None where it is from nothing."""
+        found = [
+            (row.opening_month, row.opening_sales or ZERO, row.opening_held_back or ZERO)
+            for row in self._rows.get(year_of(key), ())
+            if row.opening_month is not None and row.opening_month < key[2]
+        ]
+        return found[-1] if found else None
 
-    def sales_to(self, year: Year, month: date) -> Decimal:
-        """Return the sales of a year up to and with a month (USD)."""
-        sums = [row.cumulative_sales for row in self._rows.get(year, ()) if row.commission_month <= month]
-        return sums[-1] if sums else ZERO
+    def reached_in(self, key: Key) -> date | None:
+        """Return the month in which the year of a payout reached its threshold, if it did."""
+        return next((row.tier_2_month for row in self._counted_with(key) if row.tier_2_month), None)
+
+    def sales_to(self, key: Key, month: date) -> Decimal:
+        """Return the sales of a payout's year up to and with a month (USD)."""
+        opening = self.opening(key)
+        sums = [row.cumulative_sales for row in self._counted_with(key) if row.commission_month <= month]
+        return sums[-1] if sums else opening[1] if opening else ZERO
+
+    def _counted_with(self, key: Key) -> list[PayoutRow]:
+        """Return the months of the year that are counted together with a payout's."""
+        opening = self.opening(key)
+        month = opening[0] if opening else None
+        return [row for row in self._rows.get(year_of(key), ()) if row.opening_month == month]
 
 
 def year_of(key: Key) -> Year:
@@ -43,8 +62,7 @@ def year_of(key: Key) -> Year:
 
 def is_held_in_both(key: Key, years: tuple[Years, Years]) -> bool:
     """Whether a month holds its differences back in both states, or is not there in one."""
-    year, month = year_of(key), key[2]
-    return not any(_standing(state.reached_in(year), month)[0] for state in years)
+    return not any(_standing(state.reached_in(key), key[2])[0] for state in years)
 
 
 def tier_2_words(key: Key, held: Decimal, released: Decimal, years: tuple[Years, Years]) -> str:
@@ -61,14 +79,15 @@ def tier_2_words(key: Key, held: Decimal, released: Decimal, years: tuple[Years,
 
 def _cause(key: Key, released: Decimal, years: tuple[Years, Years]) -> str:
     before, after = years
-    year, month = year_of(key), key[2]
-    was, now = before.reached_in(year), after.reached_in(year)
+    month = key[2]
+    was, now = before.reached_in(key), after.reached_in(key)
     if _standing(was, month) != _standing(now, month):
-        return _crossing(year, was, now, years)
+        return _crossing(key, was, now, years)
     if released:
-        return "the differences of earlier months, which this month pays, changed"
-    if (after if year in after else before).threshold(year) is None:
-        return f"no threshold is set for {year[2]}, so differences are never paid"
+        changed = "the differences of earlier months, which this month pays, changed"
+        return " and ".join([changed, *_opening_reason(key, years)])
+    if (after if year_of(key) in after else before).threshold(key) is None:
+        return f"no threshold is set for {month.year}, so differences are never paid"
     return "the threshold is not reached in this month, so its differences are held back"
 
 
@@ -77,11 +96,11 @@ def _standing(reached_in: date | None, month: date) -> tuple[bool, bool]:
     return reached_in is not None and month >= reached_in, month == reached_in
 
 
-def _crossing(year: Year, was: date | None, now: date | None, years: tuple[Years, Years]) -> str:
+def _crossing(key: Key, was: date | None, now: date | None, years: tuple[Years, Years]) -> str:
     before, after = years
-    then, today = before.threshold(year), after.threshold(year)
-    if now is None and today is None and then is not None and year in after:
-        return f"{year[2]} no longer has a threshold; that of {exact(then)} was reached in {_month(was)}"
+    then, today = before.threshold(key), after.threshold(key)
+    if now is None and today is None and then is not None and year_of(key) in after:
+        return f"{key[2].year} no longer has a threshold; that of {exact(then)} was reached in {_month(was)}"
     if was is None:
         said = f"the threshold is now reached in {_month(now)}, and was not reached before"
     elif now is None:
@@ -89,14 +108,18 @@ def _crossing(year: Year, was: date | None, now: date | None, years: tuple[Years
     else:
         when = "earlier" if now < was else "later"
         said = f"the threshold is reached {when}, in {_month(now)} instead of {_month(was)}"
-    reasons = [*_threshold_reason(year, years), *_sales_reason(year, was, now, years)]
+    reasons = [
+        *_threshold_reason(key, years),
+        *_opening_reason(key, years),
+        *_sales_reason(key, was, now, years),
+    ]
     return f"{said}, because {' and '.join(reasons)}" if reasons else said
 
 
-def _threshold_reason(year: Year, years: tuple[Years, Years]) -> list[str]:
+def _threshold_reason(key: Key, years: tuple[Years, Years]) -> list[str]:
     before, after = years
-    then, today = before.threshold(year), after.threshold(year)
-    if then == today or year not in before or year not in after:
+    then, today = before.threshold(key), after.threshold(key)
+    if then == today or any(year_of(key) not in state for state in years):
         return []
     if then is None and today is not None:
         return [f"a threshold of {exact(today)} was set"]
@@ -105,10 +128,25 @@ def _threshold_reason(year: Year, years: tuple[Years, Years]) -> list[str]:
     return [f"it was changed from {exact(then or ZERO)} to {exact(today)}"]
 
 
-def _sales_reason(year: Year, was: date | None, now: date | None, years: tuple[Years, Years]) -> list[str]:
+def _opening_reason(key: Key, years: tuple[Years, Years]) -> list[str]:
+    before, after = (state.opening(key) for state in years)
+    if before == after or any(year_of(key) not in state for state in years):
+        return []
+    if after is None:
+        return ["opening_balances no longer says where the year stood"]
+    instead = f" instead of {_opening_words(before)}" if before else ""
+    return [f"opening_balances says {_opening_words(after)}{instead}"]
+
+
+def _opening_words(opening: Opening) -> str:
+    month, sales, held_back = opening
+    return f"{exact(sales)} sold and {exact(held_back)} held back up to {month_text(month)}"
+
+
+def _sales_reason(key: Key, was: date | None, now: date | None, years: tuple[Years, Years]) -> list[str]:
     before, after = years
     month = min(found for found in (was, now) if found is not None)
-    sold, sells = before.sales_to(year, month), after.sales_to(year, month)
+    sold, sells = before.sales_to(key, month), after.sales_to(key, month)
     if sold == sells:
         return []
     return [f"the sales to {_month(month)} went from {exact(sold)} to {exact(sells)}"]

@@ -1,8 +1,9 @@
-"""Opening balances: what was paid elsewhere for the months before the first one that closes."""
+"""Opening balances: what was paid before the first month that closes, and where a year stood by then."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pandas as pd
 import pandera.pandas as pa
@@ -18,7 +19,8 @@ from shs_pipeline.reference.cross_checks import duplicates, problem_at, row_of, 
 from shs_pipeline.reference.product_lines import PRODUCT_LINES
 from shs_pipeline.reference.sheet import rows_reader
 
-_UNUSED = ("Cumulative Sales", "Held Back")
+_CUMULATIVE_SALES, _HELD_BACK = "Cumulative Sales", "Held Back"
+_CENT = Decimal("0.01")
 
 
 class OpeningBalancesRows(pa.DataFrameModel):
@@ -31,14 +33,16 @@ class OpeningBalancesRows(pa.DataFrameModel):
     )
     paid: contract.Amount = contract.amount("Paid", "What the rep was paid for it, in USD; 0 for nothing.")
     cumulative_sales: contract.Amount = contract.amount(
-        _UNUSED[0],
-        "Leave it blank: the sales of the year come from the files.",
+        _CUMULATIVE_SALES,
+        "Sales of the rep and product line since January, up to and with the month, in USD; later months "
+        "count on from it. Blank where the files of the whole year are there.",
         blank=True,
         in_header=False,
     )
     held_back: contract.Amount = contract.amount(
-        _UNUSED[1],
-        "Leave it blank: what waits for tier 2 comes from the files.",
+        _HELD_BACK,
+        "What of these months waits for tier 2 at the end of the month, in USD; it is paid once the sales of "
+        "the year reach the threshold. Blank is 0.",
         blank=True,
         in_header=False,
     )
@@ -46,7 +50,7 @@ class OpeningBalancesRows(pa.DataFrameModel):
 
 
 def check_opening_balances(lines: pd.DataFrame, bad: BadCells) -> Sequence[Problem]:
-    """Return rows that say a second time what was paid, and figures that only the files can give."""
+    """Return rows that say a second time what was paid, and figures from which no year can go on."""
     names = zip(lines["sales_rep_name"], lines["product_line"], lines["commission_month"], strict=True)
     entries = [(rep or "", product or "", month) for rep, product, month in names]
     keys = unless(
@@ -65,25 +69,50 @@ def check_opening_balances(lines: pd.DataFrame, bad: BadCells) -> Sequence[Probl
         )
         for first, again in duplicates(keys)
     ]
-    return doubled + [problem for header in _UNUSED for problem in _unused(lines, header)]
+    return [*doubled, *_amounts_below_a_cent(lines), *_held_back_problems(lines)]
 
 
-def _unused(lines: pd.DataFrame, header: str) -> Sequence[Problem]:
+def _amounts_of(lines: pd.DataFrame, header: str) -> list[Decimal | None]:
+    """Return (n,) the amounts of a column, None where it is blank."""
     name = header.lower().replace(" ", "_")
-    amounts = lines[name].tolist() if name in lines else []
+    cells = lines[name].tolist() if name in lines else [None] * len(lines)
+    return [None if cell is None or pd.isna(cell) else cell for cell in cells]
+
+
+def _amounts_below_a_cent(lines: pd.DataFrame) -> list[Problem]:
     return [
         problem_at(
             lines,
             position,
             header,
-            problem=f"{header} is not taken from here, so the thresholds of the year would be wrong.",
-            remedy="Leave it blank, and drop the files of the earlier months of the year: their sales count "
-            "towards the threshold, and what they hold back is paid once it is reached.",
+            problem=f"{header} is {amount}, which is not in whole cents.",
+            remedy="Type dollars and cents, such as 250.00.",
             value=amount,
         )
-        for position, amount in enumerate(amounts)
-        if amount is not None and not pd.isna(amount)
+        for header in (_CUMULATIVE_SALES, _HELD_BACK)
+        for position, amount in enumerate(_amounts_of(lines, header))
+        if amount is not None and amount % _CENT
     ]
+
+
+def _held_back_problems(lines: pd.DataFrame) -> list[Problem]:
+    """Return what is held back where nobody knows the sales, or where it is less than nothing unsaid."""
+    amounts = zip(_amounts_of(lines, _CUMULATIVE_SALES), _amounts_of(lines, _HELD_BACK), strict=True)
+    notes = lines["note"].tolist() if "note" in lines else [None] * len(lines)
+    found = []
+    for position, (sales, held_back) in enumerate(amounts):
+        if held_back is None:
+            continue
+        if sales is None:
+            problem = "Held Back has no Cumulative Sales beside it, so nobody knows when it is paid."
+            remedy = "Type the sales since January into Cumulative Sales, or leave both blank."
+        elif held_back < 0 and not notes[position]:
+            problem = f"Held Back is {held_back}, so reaching the threshold would take money away."
+            remedy = "Type it without the sign. If returns brought it below zero, say so in Note."
+        else:
+            continue
+        found.append(problem_at(lines, position, _HELD_BACK, problem=problem, remedy=remedy, value=held_back))
+    return found
 
 
 TABLE = ReferenceTable(

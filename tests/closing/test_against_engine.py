@@ -152,7 +152,10 @@ def opening_balances(draw: random.Random, batch: Batch) -> tuple[OpeningBalance,
         return ()
     month = draw.choice([*[date(2024, 10, 1)] * 3, COMMISSION_MONTHS[0]])
     paid = Decimal(draw.randrange(-5000, 90000)) / 100
-    return (OpeningBalance(draw.choice(reps).sales_rep_name, draw.choice(["Cygnus", "Novo"]), month, paid),)
+    row = OpeningBalance(draw.choice(reps).sales_rep_name, draw.choice(["Cygnus", "Novo"]), month, paid)
+    sales = draw.choice([None, paid, paid * 10])
+    held_back = None if sales is None else draw.choice([None, Decimal("12.50")])
+    return (replace(row, cumulative_sales=sales, held_back=held_back),)
 
 
 def held_months(connection: psycopg.Connection, rows: Sequence[PayPeriod], admins: set[str]) -> set[date]:

@@ -155,12 +155,19 @@ class Adjustment:
 
 @dataclass(frozen=True)
 class OpeningBalance:
-    """What a rep was paid for a commission month before the first close."""
+    """What a rep was paid for a commission month before the first close.
+
+    Attributes:
+        cumulative_sales: of the year up to and with the month; None leaves the year to the lines.
+        held_back: of the year at the end of the month; None is 0.
+    """
 
     sales_rep_name: str
     product_line: str
     commission_month: date
     paid: Decimal
+    cumulative_sales: Decimal | None = None
+    held_back: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -265,6 +272,9 @@ class Payout:
     no_threshold_balance: Decimal
     payout: Decimal
     payout_ytd: Decimal
+    opening_month: date | None
+    opening_sales: Decimal | None
+    opening_held_back: Decimal | None
 
 
 @dataclass(frozen=True)

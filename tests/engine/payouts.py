@@ -13,6 +13,7 @@ from tests.engine.model import (
     ENOUGH_DIGITS,
     ZERO,
     CompanyMonth,
+    OpeningBalance,
     Payout,
     RawLine,
     Reference,
@@ -40,7 +41,7 @@ def compute(raw: Iterable[RawLine], reference: Reference) -> Results:
     lines, book = credit(raw, reference), Book(reference)
     payouts = commission_payouts(lines, book)
     reps = sales_performance(lines, payouts, book)
-    at_tier_2 = _years_at_tier_2(payouts)
+    at_tier_2 = _months_at_tier_2(payouts)
     repeats = repeated_lines(raw, lines, [_paid_on(line, at_tier_2) for line in lines])
     return Results(lines, payouts, reps, company_performance(lines, payouts, reps), repeats)
 
@@ -56,6 +57,31 @@ def threshold_of(rep: str, product_line: str, year: int, book: Book) -> Decimal 
     return min(found)[1] if found else None
 
 
+@dataclass(frozen=True)
+class Opening:
+    """Where a year stood at the end of a month of it, as opening_balances says."""
+
+    month: date
+    sales: Decimal
+    held_back: Decimal
+
+
+def opening_of(rep: str, product_line: str, year: int, book: Book) -> Opening | None:
+    """Return the latest opening of a commission year, or None where its lines say all."""
+    person = book.called(rep)
+    found: dict[date, tuple[Any, OpeningBalance]] = {}
+    for row in book.reference.opening_balances:
+        month = row.commission_month
+        if month.year == year and book.is_about(row, person, book.product_lines.key(product_line)):
+            said = (book.order(person, row.sales_rep_name, row.product_line), row)
+            found[month] = min(found.get(month, said), said, key=lambda one: one[0])
+    # The row of a former name says nothing beside that of today's, even if it alone has the figures.
+    for month, (_, row) in sorted(found.items(), reverse=True):
+        if row.cumulative_sales is not None:
+            return Opening(month, row.cumulative_sales, row.held_back or ZERO)
+    return None
+
+
 def commission_payouts(lines: Sequence[SaleLine], book: Book) -> list[Payout]:
     """Return a payout for each rep, product line and commission month that has a line."""
     years: dict[tuple[str, str, int], list[SaleLine]] = {}
@@ -68,16 +94,27 @@ def commission_payouts(lines: Sequence[SaleLine], book: Book) -> list[Payout]:
         context.prec = ENOUGH_DIGITS
         for (rep, product_line, year), of_year in sorted(years.items()):
             threshold = threshold_of(rep, product_line, year, book)
-            found += _payouts_of_year(rep, product_line, threshold, of_year)
+            opening = opening_of(rep, product_line, year, book)
+            before = [line for line in of_year if opening and line.commission_month <= opening.month]
+            after = [line for line in of_year if line not in before]
+            own = _payouts_counted(rep, product_line, threshold, before, None, ZERO)
+            paid = sum((row.payout for row in own), ZERO)
+            found += own + _payouts_counted(rep, product_line, threshold, after, opening, paid)
     return found
 
 
-def _payouts_of_year(
-    rep: str, product_line: str, threshold: Decimal | None, lines: Sequence[SaleLine]
+def _payouts_counted(
+    rep: str,
+    product_line: str,
+    threshold: Decimal | None,
+    lines: Sequence[SaleLine],
+    opening: Opening | None,
+    paid: Decimal,
 ) -> list[Payout]:
-    """Take the months of one year in order, from nothing sold and nothing deferred."""
+    """Take months of one year in order, from the opening or from nothing sold and nothing deferred."""
     found = []
-    cumulative = paid = waiting = ZERO
+    cumulative, waiting = (opening.sales, opening.held_back) if opening else (ZERO, ZERO)
+    is_reached_before = opening is not None and threshold is not None and opening.sales >= threshold
     reached_in: date | None = None
     for month in sorted({line.commission_month for line in lines}):
         of_month = [line for line in lines if line.commission_month == month]
@@ -85,7 +122,8 @@ def _payouts_of_year(
         tier_1 = sum((line.commission_tier_1 for line in of_month), ZERO)
         difference = sum((line.commission_tier_2_diff for line in of_month), ZERO)
         cumulative += sales
-        if reached_in is None and threshold is not None and cumulative >= threshold:
+        is_reached = threshold is not None and cumulative >= threshold
+        if reached_in is None and (is_reached or is_reached_before):
             reached_in = month
         if reached_in is None:
             deferred, released = difference, ZERO
@@ -115,6 +153,9 @@ def _payouts_of_year(
                 no_threshold_balance=cents(waiting if threshold is None else ZERO),
                 payout=cents(payout),
                 payout_ytd=cents(paid),
+                opening_month=opening.month if opening else None,
+                opening_sales=opening.sales if opening else None,
+                opening_held_back=opening.held_back if opening else None,
             )
         )
     return found
@@ -146,7 +187,7 @@ def sales_performance(lines: Sequence[SaleLine], payouts: Sequence[Payout], book
     not know belong to nobody.
     """
     sums: dict[tuple[str, str, date], _Sums] = {}
-    at_tier_2 = _years_at_tier_2(payouts)
+    at_tier_2 = _months_at_tier_2(payouts)
     with localcontext() as context:
         context.prec = ENOUGH_DIGITS
         for line in lines:
@@ -176,13 +217,20 @@ def sales_performance(lines: Sequence[SaleLine], payouts: Sequence[Payout], book
         ]
 
 
-def _years_at_tier_2(payouts: Sequence[Payout]) -> set[tuple[str, str, int]]:
-    return {(row.rep_name, row.product_line, row.commission_month.year) for row in payouts if row.tier == 2}
+def _months_at_tier_2(payouts: Sequence[Payout]) -> set[tuple[str, str, date]]:
+    """Return the months whose differences are paid: those counted together with one at tier 2."""
+    counted = {(row.rep_name, row.product_line, row.commission_month): _counted_with(row) for row in payouts}
+    at_tier_2 = {_counted_with(row) for row in payouts if row.tier == 2}
+    return {key for key, own in counted.items() if own in at_tier_2}
 
 
-def _paid_on(line: SaleLine, at_tier_2: set[tuple[str, str, int]]) -> Decimal:
+def _counted_with(row: Payout) -> tuple[str, str, int, date | None]:
+    return row.rep_name, row.product_line, row.commission_month.year, row.opening_month
+
+
+def _paid_on(line: SaleLine, at_tier_2: set[tuple[str, str, date]]) -> Decimal:
     """Return what a line is paid in the end: the difference once its year has reached the threshold."""
-    is_at_tier_2 = (line.rep_name, line.product_line, line.commission_month.year) in at_tier_2
+    is_at_tier_2 = (line.rep_name, line.product_line, line.commission_month) in at_tier_2
     return line.commission_tier_1 + (line.commission_tier_2_diff if is_at_tier_2 else ZERO)
 
 
@@ -209,7 +257,7 @@ def company_performance(
     The margin is what these lines leave to the company; what a year at tier 1 holds back is not paid.
     """
     sums: dict[tuple[str, date], _Sums] = {}
-    at_tier_2 = _years_at_tier_2(payouts)
+    at_tier_2 = _months_at_tier_2(payouts)
     with localcontext() as context:
         context.prec = ENOUGH_DIGITS
         for line in lines:

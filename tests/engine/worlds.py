@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
@@ -17,6 +18,7 @@ from tests.engine.model import (
     Alias,
     BusinessObjective,
     CommissionTier,
+    OpeningBalance,
     RawLine,
     Reference,
     SalesRep,
@@ -637,6 +639,21 @@ def histories(draw: Draw, *, months: int = 5, batches: int = 4, most: int = 3) -
     second = tuple(admin.do(tables.workbook(name)) for name in late)
     rest = [admin.batch(most) for _ in range(draw(st.integers(min(2, batches), batches)))]
     return (tuple(first), (*second, *rest[0]), *rest[1:])
+
+
+def openings(draw: random.Random) -> Change:
+    """Where years stood, as somebody says who begins within one: of some reps, product lines and months."""
+    rows = []
+    # Names of the same rep and product line may each have a row, and the same name only one.
+    for rep in (*KNOWN_REPS, *RENAMED.values(), UNKNOWN_REP):
+        for product_line in PRODUCT_LINES:
+            for month in COMMISSION_MONTHS[:-1]:
+                sales = draw.choice([*[None] * 6, *_THRESHOLDS, Decimal("-12.34")])
+                held_back = None if sales is None else draw.choice([None, Decimal("17.05"), Decimal("-3.10")])
+                name, line = (draw.choice([text, text.upper()]) for text in (rep, product_line))
+                if draw.random() < 0.3:
+                    rows.append(OpeningBalance(name, line, month, Decimal(0), sales, held_back))
+    return Change("opening_balances", tuple(rows))
 
 
 def worlds() -> st.SearchStrategy[State]:

@@ -8,6 +8,7 @@ from the state of that moment; in the end a full refresh must change nothing.
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from psycopg import sql
 from psycopg.rows import dict_row
 
@@ -25,7 +26,7 @@ from shs_pipeline.landing.names import SOURCE_NAMES
 from tests.engine.model import CommissionTier, Reference, SalesRep, Territory, match_key
 from tests.engine.payouts import Results, compute
 from tests.engine.warehouse_rows import WarehouseRows, read_warehouse
-from tests.engine.worlds import LONG_AGO, Batch, Change, Drop, History, Loaded, histories, sale
+from tests.engine.worlds import LONG_AGO, Batch, Change, Drop, History, Loaded, histories, openings, sale
 
 if TYPE_CHECKING:
     from tests.conftest import Zone
@@ -131,6 +132,7 @@ def check_marts(connection: psycopg.Connection, results: Results, reference: Ref
             said.append(f"sales_history_{source}: {count} lines, and must be {by_source[source]}")
     said += _rounding_differences(connection, results)
     said += _commission_differences(connection)
+    said += _explanation_differences(connection)
     people = {row["rep_name"] for row in read_mart(connection, "people", ["rep_name"])}
     if people != {rep.sales_rep_name for rep in reference.sales_reps}:
         said.append(f"people: {people}")
@@ -147,11 +149,30 @@ def _commission_differences(connection: psycopg.Connection) -> list[str]:
             from marts.company_performance_monthly as company
             full join (
                 select product_line, revenue_month as month, sum(amount_paid) as paid
-                from marts.payout_explanations
+                from (select * from marts.payout_explanations where credit_id is not null) as of_lines
                 cross join lateral (select date_trunc('month', revenue_date)::date as revenue_month) as months
                 group by product_line, revenue_month
             ) as explained using (product_line, month)
             where coalesce(company.commission, 0) <> coalesce(explained.paid, 0)
+        """)
+    ]
+
+
+def _explanation_differences(connection: psycopg.Connection) -> list[str]:
+    """Say where the parts of a payout do not add up to it, or where one does not say where it stands."""
+    return [
+        f"{rep} {product_line} in {month}: {payout} is paid, the parts pay {paid}, {nowhere} without a place"
+        for rep, product_line, month, payout, paid, nowhere in connection.execute("""
+            select rep_name, product_line, commission_month, payout, paid, nowhere
+            from marts.commission_payouts as payouts
+            left join (
+                select payee_id, product_line_id, commission_month, sum(amount_paid) as paid,
+                    count(*) filter (where num_nulls(source_file, source_sheet, source_row, explanation) > 0)
+                        as nowhere
+                from marts.payout_explanations
+                group by payee_id, product_line_id, commission_month
+            ) as parts using (payee_id, product_line_id, commission_month)
+            where payout is distinct from paid or nowhere > 0
         """)
     ]
 
@@ -296,15 +317,20 @@ def test_the_marts_equal_the_engine_after_each_step_and_a_full_refresh_changes_n
         examples = iter(range(1000))
 
         # The first history is the simplest there is, and has nothing to offer.
-        @settings(over_histories, max_examples=count + 1)
+        # A seed of its own: that of `derandomize` is made from this text, and every edit would bring others.
+        @seed(7)
+        @settings(over_histories, max_examples=count + 1, derandomize=False)
         @given(histories())
         def check(history: History) -> None:
             example = next(examples)
             if example == 0:
                 return
             warehouse.empty()
+            dice = random.Random(f"openings {example}")
             for step, batch in enumerate(history):
                 run_id = f"history {example} step {step}"
+                if dice.random() < 0.7:
+                    batch = (*batch, openings(dice))
                 warehouse.apply(batch, run_id)
                 # What the history before this one left is cleared by a full refresh.
                 build(database, run_id, full_refresh=step == 0 and example > 1)
@@ -316,7 +342,7 @@ def test_the_marts_equal_the_engine_after_each_step_and_a_full_refresh_changes_n
         check()
     # The histories are the same each time: they must go on to hold what is worth comparing.
     wanted = {"Drop", "Withdraw", "Change", "credited", "no_territory", "unknown_rep", "no_tier_rate"}
-    wanted |= {"tier 1", "tier 2", "released", "rounded", "repeated"}
+    wanted |= {"tier 1", "tier 2", "released", "rounded", "repeated", "counted on", "opening released"}
     assert wanted <= seen.keys(), seen
 
 
@@ -327,6 +353,8 @@ def kinds_of(batch: Batch, results: Results) -> list[str]:
         *(line.credit_status for line in results.lines),
         *(f"tier {row.tier}" for row in results.payouts),
         *("released" for row in results.payouts if row.released),
+        *("counted on" for row in results.payouts if row.opening_month),
+        *("opening released" for row in results.payouts if row.released and row.opening_held_back),
         *("repeated" for _ in results.repeats),
         *("rounded" for line in results.lines if line.rev_before_rounding is not None),
     ]

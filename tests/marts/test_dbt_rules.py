@@ -37,6 +37,12 @@ RULES: Mapping[str, Sequence[str]] = {
     "how far tier 2 is": [
         "progress_says_what_is_missing_and_when_it_is_reached",
         "no_threshold_means_that_nothing_waits",
+        "opening_sales_bring_the_threshold_nearer_and_have_no_rate",
+    ],
+    "start within a year": [
+        "latest_row_with_cumulative_sales_opens_the_year",
+        "opening_balance_stands_for_the_months_up_to_it",
+        "threshold_reached_by_the_opening_pays_tier_2_at_once",
     ],
     "gap months": ["gap_months_are_passed_over"],
     "late-paid line in a later month": [

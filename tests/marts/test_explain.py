@@ -188,6 +188,10 @@ SOLD = "Sales of 400.00 in 2025-02 bring 2025 to "
                 "and it stays reached all year: tier 2."
             ),
         ),
+        (
+            {"tier": 2, "tier_2_month": FEBRUARY, "opening_month": JANUARY, "opening_sales": Decimal(1000)},
+            "900.005; the threshold of 1,000.00 was reached before: tier 2.",
+        ),
     ],
 )
 def test_the_sentence_holds_the_sales_to_date_against_the_threshold(

@@ -1028,9 +1028,26 @@ def test_what_was_paid_for_a_month_is_said_once() -> None:
     assert problem.problem == f"Row 2 already says what {DANA.upper()} was paid for cygnus in 2024-09."
 
 
-@pytest.mark.parametrize("header", ["Cumulative Sales", "Held Back"])
-def test_thresholds_come_from_files_only(header: str) -> None:
-    rows = [[DANA, "Cygnus", "2024-09", 1, None], [LENA, "Cygnus", "2024-09", 1, 250]]
-    (problem,) = outcome("opening_balances", *rows, header=[*HEADERS["opening_balances"], header]).problems
-    assert (problem.row, problem.column) == (3, header)
-    assert "drop the files of the earlier months" in problem.remedy
+@pytest.mark.parametrize(
+    ("sales", "held_back", "note", "words"),
+    [
+        ("41,000.00", "310.25", None, None),
+        ("41,000.00", None, None, None),
+        ("-200", "-10.50", "Returns of last year.", None),
+        (None, 310.25, None, "Held Back has no Cumulative Sales beside it"),
+        (41000, -310.25, None, "would take money away"),
+        (41000, "310.255", None, "Held Back is 310.255, which is not in whole cents"),
+        ("41000.001", None, None, "Cumulative Sales is 41000.001, which is not in whole cents"),
+    ],
+)
+def test_a_year_goes_on_from_what_was_sold_and_held_back(
+    sales: object, held_back: object, note: str | None, words: str | None
+) -> None:
+    header = [*HEADERS["opening_balances"], "Cumulative Sales", "Held Back", "Note"]
+    found = outcome("opening_balances", [DANA, "Cygnus", "2024-09", 1, sales, held_back, note], header=header)
+    if words is None:
+        assert not found.problems
+        return
+    (problem,) = found.problems
+    assert (problem.row, words in problem.problem) == (2, True)
+    assert problem.remedy

@@ -31,7 +31,7 @@ changed_files as (
 
 changes as (
 
-    select * from {{ ref('reference_changes') }} where kind <> 'threshold'
+    select * from {{ ref('reference_changes') }} where kind <> 'year'
 
 ),
 

@@ -72,7 +72,7 @@ balances as (
 
 balance_rows as (
 
-    select * from {{ ref('stg_opening_balances') }}
+    select * from {{ ref('stg_opening_balances') }} where state = 'now'
 
 ),
 

@@ -96,7 +96,13 @@ moved as (
         coalesce(payouts_now.payout, 0) as payout_now,
         payouts_before.payee_id is not null
         and payouts_now.payee_id is not null
-        and payouts_before.threshold is distinct from payouts_now.threshold as is_other_threshold
+        and (
+            payouts_before.threshold is distinct from payouts_now.threshold
+            {% if is_published_with('commission_payouts', ['opening_month']) -%}
+            or (payouts_before.opening_month, payouts_before.opening_sales, payouts_before.opening_held_back)
+            is distinct from (payouts_now.opening_month, payouts_now.opening_sales, payouts_now.opening_held_back)
+            {%- endif %}
+        ) as is_other_year
 
     from payouts_before
     full join payouts_now using (payee_id, product_line_id, commission_month)
@@ -198,7 +204,7 @@ select
     min(moved.payout_before)::numeric(15, 2) as payout_before,
     min(moved.payout_now)::numeric(15, 2) as payout_now,
     coalesce(bool_or(causes.is_other_line), false) as is_by_file,
-    bool_or(moved.is_other_threshold or not coalesce(causes.is_other_line, true)) as is_by_workbook,
+    bool_or(moved.is_other_year or not coalesce(causes.is_other_line, true)) as is_by_workbook,
     moved.commission_month
 
 from moved

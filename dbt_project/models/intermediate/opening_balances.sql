@@ -4,7 +4,7 @@ with
 
 rows as (
 
-    select * from {{ ref('stg_opening_balances') }}
+    select * from {{ ref('stg_opening_balances') }} where state = 'now'
 
 ),
 

@@ -14,7 +14,21 @@ payouts as (
         'rows.no_threshold_balance',
         'rows.commission_month',
         'rows.tier_2_month',
+        'rows.opening_month',
     ]) | indent }}
+
+),
+
+-- The months that opening_balances replaces say nothing of where the year stands.
+counted as (
+
+    select
+        *,
+        max(opening_month) over (
+            partition by payee_id, product_line_id, date_trunc('year', commission_month)
+        ) as last_opening
+
+    from payouts
 
 )
 
@@ -30,5 +44,6 @@ select
     (array_agg(deferred_balance order by commission_month desc))[1] as held_back,
     bool_or(tier_2_month is not null) as is_tier_2
 
-from payouts
+from counted
+where opening_month is not distinct from last_opening
 group by payee_id, product_line_id, extract(year from commission_month)

@@ -135,7 +135,15 @@ select 'territory', null, null, source, territory, null from territories
 
 union
 
-select distinct 'threshold', payee_id, product_line_id, null, null, make_date(commission_year, 1, 1)
+select distinct 'year', payee_id, product_line_id, null, null, make_date(commission_year, 1, 1)
 from {{ changed(ref('thresholds'), [
     'payee_id', 'product_line_id', 'commission_year', 'threshold'
+]) }} as changed
+
+union
+
+select distinct 'year', payee_id, product_line_id, null, null, commission_year
+from {{ changed(ref('year_openings'), [
+    'payee_id', 'product_line_id', 'commission_year', 'opening_month', 'cumulative_sales', 'held_back',
+    'source_sheet', 'source_row',
 ]) }} as changed

@@ -21,9 +21,9 @@ lines as (
 
 ),
 
-years as (
+months as (
 
-    select * from {{ ref('years_at_tier_2') }}
+    select * from {{ ref('months_at_tier_2') }}
 
 )
 
@@ -36,10 +36,10 @@ select
     lines.month
 
 from lines
-left join years
+left join months
     on
-        years.payee_id = lines.payee_id
-        and years.product_line_id = lines.product_line_id
-        and years.commission_year = date_trunc('year', lines.commission_month)
+        months.payee_id = lines.payee_id
+        and months.product_line_id = lines.product_line_id
+        and months.commission_month = lines.commission_month
 where lines.payee_id is not null
 group by lines.payee_id, lines.product_line_id, lines.month

@@ -9,7 +9,7 @@ bounds as (
 
 rows as (
 
-    select * from {{ ref('stg_opening_balances') }}
+    select * from {{ ref('stg_opening_balances') }} where state = 'now'
 
 ),
 
@@ -55,7 +55,7 @@ select
     (array_agg(differing.source_row order by differing.source_sheet, differing.source_row))[1] as source_row,
     count(*) || case count(*) when 1 then ' row says' else ' rows say' end
     || ' something else than the ledger about what was paid before ' || to_char(min(bounds.first_closed), 'YYYY-MM')
-    || ', the first month that was closed. The workbook has counted since then no more.' as problem,
+    || ', the first month that was closed. Its column Paid has counted since then no more.' as problem,
     'Pay or take back what is wrong with an adjustment. Or open the months again from the last to the first, and '
     || 'close them with this workbook.' as remedy
 

@@ -67,37 +67,30 @@ objectives as (
 
 ),
 
-crossings_now as (
+at_tier_2_now as (
 
-    select distinct payee_id, product_line_id, date_trunc('year', commission_month)::date as commission_year
-    from {{ ref('commission_payouts') }}
-    where tier = 2
+    {{ months_at_tier_2(ref('commission_payouts')) | indent }}
 
 ),
 
-crossings_before as (
+at_tier_2_before as (
 
-    select distinct
-        payouts.payee_id,
-        payouts.product_line_id,
-        date_trunc('year', payouts.commission_month)::date as commission_year
-
-    from {{ published('commission_payouts') }} as payouts
+    select months.payee_id, months.product_line_id, months.commission_month
+    from ({{ months_at_tier_2(published('commission_payouts')) | indent }}) as months
     inner join {{ ref('touched_years') }} as years
         on
-            years.payee_id = payouts.payee_id
-            and years.product_line_id = payouts.product_line_id
-            and years.commission_year = date_trunc('year', payouts.commission_month)
-    where payouts.tier = 2
+            years.payee_id = months.payee_id
+            and years.product_line_id = months.product_line_id
+            and years.commission_year = date_trunc('year', months.commission_month)
 
 ),
 
 -- Where a year reaches its threshold now, or no longer, all its lines are paid otherwise.
 crossings as (
 
-    (select * from crossings_now except select * from crossings_before)
+    (select * from at_tier_2_now except select * from at_tier_2_before)
     union
-    (select * from crossings_before except select * from crossings_now)
+    (select * from at_tier_2_before except select * from at_tier_2_now)
 
 ),
 
@@ -105,12 +98,7 @@ crossed as (
 
     select lines.payee_id, lines.product_line_id, lines.revenue_month as month
     from {{ published('harmonised_sales') }} as lines
-    inner join crossings
-        on
-            crossings.payee_id = lines.payee_id
-            and crossings.product_line_id = lines.product_line_id
-            and lines.commission_month >= crossings.commission_year
-            and lines.commission_month < crossings.commission_year + interval '1 year'
+    inner join crossings using (payee_id, product_line_id, commission_month)
 
 )
 

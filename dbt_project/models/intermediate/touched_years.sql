@@ -19,7 +19,7 @@ touched as (
 
     select payee_id, product_line_id, month
     from {{ ref('reference_changes') }}
-    where kind = 'threshold'
+    where kind = 'year'
 
 )
 

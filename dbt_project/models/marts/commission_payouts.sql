@@ -16,12 +16,24 @@ thresholds as (
 
 ),
 
+openings as (
+
+    select * from {{ ref('year_openings') }} where state = 'now'
+
+),
+
+-- The months after an opening are counted from what it says, the others from nothing.
 year_to_date as (
 
     select
         months.*,
         thresholds.threshold,
-        sum(months.sales_actual) over so_far as cumulative_sales
+        openings.opening_month,
+        openings.cumulative_sales as opening_sales,
+        openings.held_back as opening_held_back,
+        openings.source_sheet as opening_sheet,
+        openings.source_row as opening_row,
+        coalesce(openings.cumulative_sales, 0) + sum(months.sales_actual) over so_far as cumulative_sales
 
     from months
     left join thresholds
@@ -29,8 +41,14 @@ year_to_date as (
             thresholds.payee_id = months.payee_id
             and thresholds.product_line_id = months.product_line_id
             and thresholds.commission_year = extract(year from months.commission_year)
+    left join openings
+        on
+            openings.payee_id = months.payee_id
+            and openings.product_line_id = months.product_line_id
+            and openings.commission_year = months.commission_year
+            and openings.opening_month < months.commission_month
     window so_far as (
-        partition by months.payee_id, months.product_line_id, months.commission_year
+        partition by months.payee_id, months.product_line_id, months.commission_year, openings.opening_month
         order by months.commission_month
     )
 
@@ -41,13 +59,16 @@ crossing_found as (
     select
         *,
         -- Once reached, reached: a later return does not bring the year back below it.
-        min(commission_month) filter (where cumulative_sales >= threshold) over so_far as tier_2_month,
-        coalesce(
-            sum(commission_tier_2_diff) over (so_far rows between unbounded preceding and 1 preceding), 0
-        ) as earlier_diff
+        min(commission_month)
+        filter (where cumulative_sales >= threshold or opening_sales >= threshold) over so_far as tier_2_month,
+        coalesce(opening_held_back, 0)
+        + coalesce(sum(commission_tier_2_diff) over (so_far rows between unbounded preceding and 1 preceding), 0)
+        as earlier_diff
 
     from year_to_date
-    window so_far as (partition by payee_id, product_line_id, commission_year order by commission_month)
+    window so_far as (
+        partition by payee_id, product_line_id, commission_year, opening_month order by commission_month
+    )
 
 ),
 
@@ -76,11 +97,14 @@ added_up as (
 
     select
         *,
-        sum(deferred - released) over so_far as deferred_balance,
-        sum(payout) over so_far as payout_ytd
+        coalesce(opening_held_back, 0) + sum(deferred - released) over (
+            partition by payee_id, product_line_id, commission_year, opening_month order by commission_month
+        ) as deferred_balance,
+        sum(payout) over (
+            partition by payee_id, product_line_id, commission_year order by commission_month
+        ) as payout_ytd
 
     from paid
-    window so_far as (partition by payee_id, product_line_id, commission_year order by commission_month)
 
 )
 
@@ -89,6 +113,8 @@ select
     rep_name,
     product_line_id,
     product_line,
+    opening_sheet,
+    opening_row,
     sales_actual::numeric(15, 2) as sales_actual,
     cumulative_sales::numeric(15, 2) as cumulative_sales,
     threshold::numeric(15, 2) as threshold,
@@ -103,7 +129,10 @@ select
     (case when threshold is null then deferred_balance else 0 end)::numeric(15, 2) as no_threshold_balance,
     payout::numeric(15, 2) as payout,
     payout_ytd::numeric(15, 2) as payout_ytd,
+    opening_sales::numeric(15, 2) as opening_sales,
+    opening_held_back::numeric(15, 2) as opening_held_back,
     commission_month,
-    tier_2_month
+    tier_2_month,
+    opening_month
 
 from added_up

@@ -59,9 +59,27 @@ released as (
         on
             lines.payee_id = payouts.payee_id
             and lines.product_line_id = payouts.product_line_id
-            and lines.commission_month >= date_trunc('year', payouts.commission_month)::date
+            and lines.commission_month >= coalesce(
+                payouts.opening_month + interval '1 month', date_trunc('year', payouts.commission_month)
+            )::date
             and lines.commission_month < payouts.commission_month
     where payouts.commission_month = payouts.tier_2_month and lines.commission_tier_2_diff <> 0
+
+),
+
+-- What opening_balances says was held back stands in its row, and hangs on no line.
+released_opening as (
+
+    select
+        payouts.*,
+        {{ of_the_line }},
+        'released' as part,
+        payouts.opening_held_back as amount,
+        true as is_paid
+
+    from {{ ref('commission_payouts') }} as payouts
+    left join {{ ref('harmonised_sales') }} as lines on false
+    where payouts.commission_month = payouts.tier_2_month and payouts.opening_held_back <> 0
 
 ),
 
@@ -72,6 +90,8 @@ parts as (
     select * from tier_2
     union all
     select * from released
+    union all
+    select * from released_opening
 
 ),
 
@@ -100,9 +120,9 @@ select
     customer,
     invoice_number,
     item,
-    source_file,
-    source_sheet,
-    source_row,
+    coalesce(source_file, 'reference/opening_balances.xlsx') as source_file,
+    coalesce(source_sheet, opening_sheet) as source_sheet,
+    coalesce(source_row, opening_row) as source_row,
     case part
         when 'tier 1' then
             case
@@ -127,7 +147,12 @@ select
                     || ': ' || {{ dollars('cumulative_sales') }} || ' so far'
             end
         else
-            'Held back in ' || to_char(line_commission_month, 'YYYY-MM')
+            case
+                when credit_id is null then
+                    'Held back by the end of ' || to_char(opening_month, 'YYYY-MM')
+                    || ' as opening_balances says (row ' || opening_row || ')'
+                else 'Held back in ' || to_char(line_commission_month, 'YYYY-MM')
+            end
             || ', paid now that the sales of the year have reached ' || {{ dollars('threshold') }}
     end as explanation,
     credit_share,
@@ -143,7 +168,7 @@ select
     payout as payout_of_month,
     is_paid,
     commission_month,
-    line_commission_month,
+    coalesce(line_commission_month, opening_month) as line_commission_month,
     revenue_date
 
 from in_words

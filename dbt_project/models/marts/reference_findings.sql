@@ -164,6 +164,13 @@ found as (
 
     union all
 
+    select
+        'opening_sales', 'opening_balances', source_sheet, source_row, 'Cumulative Sales', subject, value,
+        problem, remedy, null, null, 0
+    from {{ ref('exceeded_openings') }}
+
+    union all
+
     -- A Note of pay_periods says why a month closes, and silences nothing.
     select
         'closed', 'pay_periods', source_sheet, source_row, column_name, to_char(pay_period, 'YYYY-MM'), null,

@@ -28,8 +28,12 @@ payouts as (
         date_trunc('year', payouts.commission_month)::date as commission_year,
         sum(payouts.commission_tier_1) over so_far as tier_1_to_date,
         sum(payouts.commission_tier_2_diff) over so_far as difference_to_date,
-        sum(payouts.sales_actual) filter (where payouts.commission_month <= whole_months.last_month) over so_far
-        as sales_of_whole_months,
+        -- What was sold before the lines has no rates.
+        sum(payouts.sales_actual) over so_far as sales_of_lines,
+        coalesce(payouts.opening_sales, 0)
+        + coalesce(
+            sum(payouts.sales_actual) filter (where payouts.commission_month <= whole_months.last_month) over counted, 0
+        ) as sales_of_whole_months,
         row_number() over (
             partition by payouts.payee_id, payouts.product_line_id, date_trunc('year', payouts.commission_month)
             order by payouts.commission_month desc
@@ -39,6 +43,14 @@ payouts as (
     cross join whole_months
     window so_far as (
         partition by payouts.payee_id, payouts.product_line_id, date_trunc('year', payouts.commission_month)
+        order by payouts.commission_month
+    ),
+    counted as (
+        partition by
+            payouts.payee_id,
+            payouts.product_line_id,
+            date_trunc('year', payouts.commission_month),
+            payouts.opening_month
         order by payouts.commission_month
     )
 
@@ -74,8 +86,8 @@ standing as (
         as missing,
         case when payouts.commission_year >= current_year.commission_year then paces.sales_a_month end
         as sales_a_month,
-        payouts.tier_1_to_date / nullif(greatest(payouts.cumulative_sales, 0), 0) as tier_1_share,
-        payouts.difference_to_date / nullif(greatest(payouts.cumulative_sales, 0), 0) as difference_share
+        payouts.tier_1_to_date / nullif(greatest(payouts.sales_of_lines, 0), 0) as tier_1_share,
+        payouts.difference_to_date / nullif(greatest(payouts.sales_of_lines, 0), 0) as difference_share
 
     from payouts
     cross join whole_months
@@ -92,7 +104,7 @@ months_left as (
         case
             when state = 'tier 1' and sales_a_month > 0
                 -- What has come in of later months does not bring the next one nearer than it can be.
-                then greatest(ceil((threshold - coalesce(sales_of_whole_months, 0)) / sales_a_month), 1)
+                then greatest(ceil((threshold - sales_of_whole_months) / sales_a_month), 1)
         end as months_to_go
 
     from standing

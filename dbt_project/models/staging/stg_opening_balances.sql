@@ -8,11 +8,12 @@ rows as (
 
 versions as (
 
-    select * from {{ ref('reference_versions') }} where table_name = 'opening_balances' and state = 'now'
+    select * from {{ ref('reference_versions') }} where table_name = 'opening_balances'
 
 )
 
 select
+    versions.state,
     rows.source_sheet,
     rows.source_row,
     rows.sales_rep_name,
@@ -20,6 +21,8 @@ select
     ops.match_key(rows.product_line) as product_key,
     rows.product_line,
     rows.paid,
+    rows.cumulative_sales,
+    rows.held_back,
     rows.commission_month
 
 from rows
