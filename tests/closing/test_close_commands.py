@@ -108,7 +108,7 @@ def _check_edited_row(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     book.save(edited)
     told = (
         f"Row {row[0].row} of pay_periods says something else than 2025-01 was closed with (Pay Date "
-        "02/20/2025 instead of 02/15/2025), and a closed month keeps what it was closed with."
+        "02/20/2025 instead of 02/15/2025), and a closed month keeps what it was closed with"
     )
     with monkeypatch.context() as wide:
         wide.setenv("COLUMNS", "400")
