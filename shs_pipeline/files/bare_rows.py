@@ -14,7 +14,7 @@ from shs_pipeline.files.casting.columns import blanks
 from shs_pipeline.files.casting.kinds import CASTS, Kind
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET
-from shs_pipeline.files.sheet_values import merged_range
+from shs_pipeline.files.sheet_values import MERGED_KINDS, merged_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,8 +107,10 @@ def _with_few_texts(
     words = [header for header in kinds if header not in (SHEET, ROW) and kinds[header] not in NUMBERS]
     for header in sorted(words, key=lambda header: header not in needed):
         cells = rows[header].to_numpy(dtype=object)[at].tolist()
-        is_copy = np.fromiter((bool(merged_range(cell)) for cell in cells), dtype=bool, count=len(cells))
-        texts += ~blanks(cells) & ~is_copy
+        is_shown = ~blanks(cells)
+        if not MERGED_KINDS.isdisjoint(map(type, cells)):
+            is_shown &= [not merged_range(cell) for cell in cells]
+        texts += is_shown
         at, texts = at[texts <= MOST_TEXTS], texts[texts <= MOST_TEXTS]
     return at
 

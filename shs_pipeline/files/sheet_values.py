@@ -80,6 +80,10 @@ class MergedText(str):
     __hash__ = str.__hash__
 
 
+MERGED_KINDS = frozenset({SheetNumber, MergedText})
+"""Types of cells that may be copies of a merged cell's value."""
+
+
 def merged_range(cell: object) -> str:
     """Return the range of the merged cell whose value this is a copy of, else the empty string."""
     return cell.merged if isinstance(cell, (SheetNumber, MergedText)) else ""

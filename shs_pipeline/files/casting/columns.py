@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from datetime import date
 from decimal import Decimal
 from operator import is_, pos
@@ -91,6 +91,9 @@ def _cast_distinct(
     return list(map(values.__getitem__, keys)), found
 
 
+_QUICKLY_HASHED = frozenset({str, float, int, type(None)})
+
+
 def blanks(cells: Sequence[Any]) -> np.ndarray:
     """Return (n,) booleans: `is_blank` of each cell."""
     found: np.ndarray = pd.isna(np.array(cells, dtype=object))
@@ -99,9 +102,14 @@ def blanks(cells: Sequence[Any]) -> np.ndarray:
     return found
 
 
-def _blank_texts(cells: Iterable[Any]) -> set[str]:
+def _blank_texts(cells: Sequence[Any]) -> set[str]:
     """Return the texts among some cells that show nothing."""
-    texts = {cell for cell in cells if isinstance(cell, str)}
+    kinds = set(map(type, cells))
+    if not any(issubclass(kind, str) for kind in kinds):
+        return set()
+    # Most columns of texts say the same often.
+    different = set(cells) if kinds <= _QUICKLY_HASHED else cells
+    texts = {cell for cell in different if isinstance(cell, str)}
     # Hardly a text begins with anything else than a mark that can be seen.
     return {text for text in texts if not "!" <= text[:1] <= "~" and is_blank(text)}
 
