@@ -15,7 +15,7 @@ from shs_pipeline.landing.names import OPTIONAL_NAMES
 if TYPE_CHECKING:
     import psycopg
 
-    from shs_pipeline.closing.checklist import OpenPeriod
+    from shs_pipeline.closing.checklist import Obstacle, OpenPeriod
     from shs_pipeline.ingest.ingestion import Ingestion
     from shs_pipeline.ingest.overview import Overview
     from shs_pipeline.marts.due import Publication
@@ -110,6 +110,7 @@ def look(settings: Settings) -> State:
 
 def _look_into(settings: Settings, ui: str | None) -> State:
     """Return the state of a system with a database."""
+    from shs_pipeline.closing.checklist import edited_now, holding_now
     from shs_pipeline.database.address import place
     from shs_pipeline.database.databases import prepare
     from shs_pipeline.ingest.current_copies import unwritten_now
@@ -139,14 +140,14 @@ def _look_into(settings: Settings, ui: str | None) -> State:
         switched_off(prepare(settings).dagster_url),
         job.query(held_now),
         _books(settings),
-        job.query(_held_closes),
+        job.query(lambda connection: _by_month(holding_now(connection))),
         job.query(_findings),
         job.query(_period),
         _paid(job) if trouble is None else (),
         _held_build(job),
         job.query(unwritten_now),
         job.query(differing_totals),
-        job.query(_edited_closes),
+        job.query(lambda connection: _by_month(edited_now(connection))),
     )
 
 
@@ -275,18 +276,10 @@ def _has_run(connection: psycopg.Connection) -> bool:
     return bool(row and row[0])
 
 
-def _held_closes(connection: psycopg.Connection) -> list[tuple[str, str]]:
+def _by_month(found: Sequence[Obstacle]) -> list[tuple[str, str]]:
     from shs_pipeline.base.months import month_text
-    from shs_pipeline.closing.checklist import holding_now
 
-    return [(month_text(found.pay_period), found.problem) for found in holding_now(connection)]
-
-
-def _edited_closes(connection: psycopg.Connection) -> list[tuple[str, str]]:
-    from shs_pipeline.base.months import month_text
-    from shs_pipeline.closing.checklist import edited_now
-
-    return [(month_text(found.pay_period), found.problem) for found in edited_now(connection)]
+    return [(month_text(one.pay_period), one.problem) for one in found]
 
 
 def _paid(job: Ingestion) -> Sequence[str]:
