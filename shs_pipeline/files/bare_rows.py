@@ -11,7 +11,7 @@ import numpy as np
 
 from shs_pipeline.files.casting.cells import CastError, is_blank, match_key
 from shs_pipeline.files.casting.columns import blanks
-from shs_pipeline.files.casting.kinds import CASTS, Kind
+from shs_pipeline.files.casting.kinds import CASTS, NUMBER_KINDS, TEXT_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET
 from shs_pipeline.files.sheet_values import MERGED_KINDS, merged_range
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 MOST_TEXTS = 2
-NUMBERS: tuple[Kind, ...] = ("amount", "quantity", "rate", "share", "whole")
-_TEXTS: tuple[Kind, ...] = ("text", "identifier", "zip")
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def bare_rows(
     is_short = np.zeros(len(at), dtype=bool)
     for header in {*needed, *usual}:
         is_short |= _blank_at(rows, header, at)
-        if kinds[header] not in _TEXTS:
+        if kinds[header] not in TEXT_KINDS:
             is_short |= np.array([isinstance(cell, str) for cell in rows[header].to_numpy()[at]], dtype=bool)
     at = at[is_short]
     headers = [header for header in rows.columns if header not in (SHEET, ROW)]
@@ -92,7 +90,7 @@ def bare_rows(
         labels, numbers = _labels_and_numbers(dict(zip(headers, cells, strict=True)), kinds)
         has_amount = any(header in numbers for header in amounts)
         if has_amount and len(set(labels.values())) <= MOST_TEXTS:
-            values = {*numbers, *(header for header in labels if kinds[header] in _TEXTS)}
+            values = {*numbers, *(header for header in labels if kinds[header] in TEXT_KINDS)}
             if not values.issuperset((*needed, *usual)):
                 lacks = [header for header in needed if header not in values]
                 found.append(BareRow(position, labels, numbers, lacks, bool(is_counted.iat[position])))
@@ -104,7 +102,7 @@ def _with_few_texts(
 ) -> np.ndarray:
     """Return those of some positions whose rows have few texts and days."""
     texts = np.zeros(len(at), dtype=np.int64)
-    words = [header for header in kinds if header not in (SHEET, ROW) and kinds[header] not in NUMBERS]
+    words = [header for header in kinds if header not in (SHEET, ROW) and kinds[header] not in NUMBER_KINDS]
     for header in sorted(words, key=lambda header: header not in needed):
         cells = rows[header].to_numpy(dtype=object)[at].tolist()
         is_shown = ~blanks(cells)
@@ -129,10 +127,10 @@ def _labels_and_numbers(
         if is_blank(cell) or (isinstance(cell, str) and merged_range(cell)):
             continue
         try:
-            value = None if kinds[header] in _TEXTS else CASTS[kinds[header]](cell)
+            value = None if kinds[header] in TEXT_KINDS else CASTS[kinds[header]](cell)
         except CastError:
             value = None
-        if isinstance(value, (Decimal, int)) and kinds[header] in NUMBERS:
+        if isinstance(value, (Decimal, int)) and kinds[header] in NUMBER_KINDS:
             numbers[header] = Decimal(value)
         elif value is None and isinstance(cell, str):
             labels[header] = cell

@@ -12,6 +12,7 @@ import pandas as pd
 from shs_pipeline.files.casting.cells import is_blank
 from shs_pipeline.files.casting.columns import blanks, cast_cells
 from shs_pipeline.files.contract import columns_of, headers_of
+from shs_pipeline.files.lone_texts import lone_texts
 from shs_pipeline.files.printed_totals import (
     ends_with_total,
     is_general,
@@ -22,7 +23,7 @@ from shs_pipeline.files.printed_totals import (
 )
 from shs_pipeline.files.proven_totals import proven_totals
 from shs_pipeline.files.reading import ROW, SHEET, CellsAt, PrintedTotal, Reading, SourceFile
-from shs_pipeline.files.remarks import REMARK, lone_texts, tell_headings
+from shs_pipeline.files.remarks import REMARK, tell_headings
 from shs_pipeline.files.workbook.table import Table, read_table
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shs_pipeline.base.wording import dollars
-from shs_pipeline.files.bare_rows import MOST_TEXTS, NUMBERS, BareRow, bare_rows
-from shs_pipeline.files.casting.cells import CastError, is_blank, match_key, show
+from shs_pipeline.files.bare_rows import MOST_TEXTS, BareRow, bare_rows
+from shs_pipeline.files.casting.cells import CODE, CastError, is_blank, match_key, show
 from shs_pipeline.files.casting.columns import blanks, cast_cells
-from shs_pipeline.files.casting.kinds import CASTS, Kind
+from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, NUMBER_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET, Problem
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 _MOST_PASSES = 9
 _RATES: tuple[Kind, ...] = ("rate", "share")
-_IDENTIFIERS: tuple[Kind, ...] = ("identifier", "zip")
-_NUMBERED = re.compile(r"\S*[0-9]\S*")
 
 
 @dataclass
@@ -153,7 +151,7 @@ class _Report:
     def names_of(self, line: int) -> Iterator[tuple[str, str]]:
         """Yield column and text of what names a line: its own cells and those that it inherits."""
         for column in self.rows.columns:
-            if column in (SHEET, ROW) or self.kinds.get(column, "text") in (*NUMBERS, "day", "flag"):
+            if column in (SHEET, ROW) or self.kinds.get(column, "text") in (*NUMBER_KINDS, "day", "flag"):
                 continue
             at = int(self._printed_above[column][line]) if column in self.written_once else line
             cell = self.rows[column].iat[at] if at >= 0 else None
@@ -183,8 +181,8 @@ class _Report:
         """Whether a text identifies something else than a line, as that of a line with empty cells would."""
         own = dict(self.names_of(line))
         return any(
-            self.kinds.get(column) in _IDENTIFIERS
-            and _NUMBERED.fullmatch(text.strip()) is not None
+            self.kinds.get(column) in IDENTIFIER_KINDS
+            and CODE.fullmatch(text.strip()) is not None
             and own.get(column) != match_key(text)
             for column, text in row.labels.items()
         )

@@ -24,27 +24,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from shs_pipeline.files.casting.cells import CastError, is_blank, match_key, show, squeeze
 from shs_pipeline.files.casting.days import day_of
-from shs_pipeline.files.casting.kinds import CASTS, Kind
-from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET, Problem
-from shs_pipeline.files.sheet_values import merged_range
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pandera.pandas as pa
 
 REMARK = "remark or footer"
 """Why such a row is left out."""
 
-_FEW_CELLS = 2
-_IDENTIFIER = re.compile(r"\S*[0-9]\S*")
-_MONEY = re.compile(r"[.,$]|USD")
-_MOST_PARTS = 6  # different cells of a remark that is spread over columns
-_TEXT_KINDS = ("text", "identifier", "zip")
 
 _PRINT = r"""
     page:?\ ?[0-9]+\b.*
@@ -74,7 +63,7 @@ _ALONE = r"""
       |subject\ to|this\ (report|statement|page|document)|for\ questions|questions|if\ you\ have
       |does\ not\ include|excludes|includes|(report|statement)\ (date|period)|period:?)\b.*
 """
-_SPREAD = re.compile(_PRINT, re.VERBOSE)
+SPREAD = re.compile(_PRINT, re.VERBOSE)
 _REMARK = re.compile(f"{_PRINT} | {_ALONE}", re.VERBOSE)
 _CLOCK = re.compile(r"(?<![0-9:])[0-9]{1,2}:[0-5][0-9](?![0-9])")
 _DATE = re.compile(
@@ -97,145 +86,6 @@ def _is_day(text: str) -> bool:
         return day_of(text) is not None
     except CastError:
         return False
-
-
-def lone_texts(
-    rows: pd.DataFrame,
-    model: type[pa.DataFrameModel],
-    among: pd.Series,
-    amounts: Sequence[str],
-    *,
-    lines: pd.Series | None = None,
-    is_grouped: bool = True,
-) -> dict[int, str]:
-    """Return the rows that show one text, and neither an amount nor a date, by 0-based position.
-
-    A remark may be spread over cells (`Page | 2 | of | 3`) or, merged, stand in all of them. It may have a
-    few other cells, none an amount or a date (`Approved by: | J. Smith`), where no line can take anything
-    from it: below the last line, in a report without groups, or if one of them can only be a remark. A row of
-    nothing but zeros, which formulas leave, is a remark as well.
-
-    Args:
-        among: (n,) which rows are looked at.
-        amounts: columns of which a line has at least one.
-        lines: (n,) which rows may be lines; None where any row with a cell may be one.
-        is_grouped: whether lines take from rows above what they leave blank.
-    """
-    headers = [header for header in rows.columns if header not in (SHEET, ROW)]
-    kinds = {column.header: column.kind for column in columns_of(model)}
-    may_be = among.to_numpy(dtype=bool).copy()
-    for column in amounts:
-        may_be &= np.array([not cell or isinstance(cell, str) for cell in rows[column]], dtype=bool)
-    few = None if lines is None else _FewCells(rows, headers, model, amounts, lines, is_grouped=is_grouped)
-    found = {}
-    places = may_be.nonzero()[0].tolist()
-    for position, cells in zip(
-        places, rows.loc[may_be, headers].to_numpy(dtype=object).tolist(), strict=True
-    ):
-        text = None
-        if len(set(cells)) <= _MOST_PARTS + 2:
-            text = _lone_text(headers, cells, kinds, amounts)
-        if not text and few is not None:
-            text = few.text_of(position, cells)
-        if text:
-            found[position] = text
-    return found
-
-
-class _FewCells:
-    """Rows with a few cells of which none is an amount or a day."""
-
-    def __init__(
-        self,
-        rows: pd.DataFrame,
-        headers: Sequence[str],
-        model: type[pa.DataFrameModel],
-        amounts: Sequence[str],
-        lines: pd.Series,
-        *,
-        is_grouped: bool,
-    ) -> None:
-        self._headers, self._is_grouped = headers, is_grouped
-        self._kinds = {column.header: column.kind for column in columns_of(model)}
-        self._keys = {
-            column.header
-            for column in columns_of(model)
-            if column.is_required and column.kind in ("identifier", "zip")
-        }
-        has_amount = np.zeros(len(rows), dtype=bool)
-        for column in amounts:
-            has_amount |= np.array([cell is not None and cell != 0 for cell in rows[column]], dtype=bool)
-        self._is_line = lines.to_numpy(dtype=bool)
-        self._last = int((self._is_line & has_amount).nonzero()[0].max(initial=-1))
-        used = int(rows[list(headers)].notna().any().sum())
-        self._most_below = max(_FEW_CELLS, used // 4)
-
-    def text_of(self, position: int, cells: Sequence[Any]) -> str | None:
-        """Return the text of such a row, `0` where it holds nothing but zeros; else None."""
-        if not self._is_line[position]:
-            return None  # It is left out for another reason.
-        filled = {
-            header: cell
-            for header, cell in zip(self._headers, cells, strict=True)
-            if not is_blank(cell) and not merged_range(cell) and (isinstance(cell, bool) or cell != 0)
-        }
-        if not filled:
-            return "0" if any(not is_blank(cell) for cell in cells) else None
-        texts = [cell for cell in filled.values() if isinstance(cell, str)]
-        is_below = position > self._last
-        is_free = is_below or not self._is_grouped or any(map(says_remark, texts))
-        if not is_free or not texts or len(filled) > (self._most_below if is_below else _FEW_CELLS):
-            return None
-        says_total = any("total" in text.casefold() for text in texts)
-        if any(self._is_data(header, cell, says_total=says_total) for header, cell in filled.items()):
-            return None
-        # What makes it a remark is its text, so that it is no heading either.
-        joined = " ".join(dict.fromkeys(squeeze(show(cell)) for cell in filled.values()))
-        return next(filter(says_remark, texts), joined)
-
-    def _is_data(self, header: str, cell: Any, *, says_total: bool) -> bool:
-        """Whether a cell is a day, a number in its column, money, or what identifies a line."""
-        kind = self._kinds.get(header, "text")
-        if isinstance(cell, bool) or not isinstance(cell, (str, float, int)):
-            return True
-        if kind not in _TEXT_KINDS and _is_value(kind, cell):
-            return True
-        if header in self._keys and _IDENTIFIER.fullmatch(squeeze(show(cell))):
-            return True
-        return not says_total and _may_be_money(cell)
-
-
-def _may_be_money(cell: Any) -> bool:
-    """Whether a number, or a text that is one, has cents or a mark of money."""
-    if not isinstance(cell, str):
-        return bool(abs(cell) >= 1 and cell != int(cell))
-    return bool(_MONEY.search(cell)) and _is_value("amount", cell)
-
-
-def _lone_text(
-    headers: list[str], cells: list[Any], kinds: Mapping[str, Kind], amounts: Sequence[str]
-) -> str | None:
-    filled = {header: cell for header, cell in zip(headers, cells, strict=True) if not is_blank(cell)}
-    parts = dict.fromkeys(squeeze(show(cell)) for cell in filled.values())
-    if not parts or len(parts) > _MOST_PARTS:
-        return None
-    if len(parts) == 1 and all(isinstance(cell, str) for cell in filled.values()):
-        is_value = any(_is_value(kinds.get(header, "text"), cell) for header, cell in filled.items())
-        return None if is_value else next(iter(parts))
-    joined = " ".join(parts)
-    has_amount = any(header in filled for header in amounts)
-    return joined if not has_amount and _SPREAD.fullmatch(match_key(joined)) else None
-
-
-def _is_value(kind: Kind, cell: Any) -> bool:
-    """Whether a cell is what a column of numbers or days holds."""
-    if kind in _TEXT_KINDS:
-        return False
-    try:
-        CASTS[kind](cell)
-    except CastError:
-        return False
-    return True
 
 
 @dataclass

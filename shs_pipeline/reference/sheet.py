@@ -9,8 +9,9 @@ import pandera.pandas as pa
 
 from shs_pipeline.files.casting.cells import Cell, is_blank, match_key
 from shs_pipeline.files.contract import columns_of, headers_of
+from shs_pipeline.files.lone_texts import lone_texts
 from shs_pipeline.files.reading import Reading, SourceFile
-from shs_pipeline.files.remarks import REMARK, lone_texts, says_remark
+from shs_pipeline.files.remarks import REMARK, says_remark
 from shs_pipeline.files.workbook.table import Table, has_sheet, read_table
 
 PROPOSED = "Proposed rows"

@@ -75,15 +75,16 @@ def read_sunoptic(file: SourceFile) -> Reading:
         ~is_padding & ~is_total,
         is_total=is_total,
         amounts=AMOUNTS,
-        left_out={"nothing but amounts": is_padding & _has_money(rows)},
+        left_out={"nothing but amounts": is_padding & rows.index.isin(_with_money(rows[is_padding]))},
         may_be_remark=~is_total,
     )
 
 
-def _has_money(rows: pd.DataFrame) -> pd.Series:
-    """Return (n,) booleans: rows with an amount that is not 0, as formulas leave below the lines."""
+def _with_money(rows: pd.DataFrame) -> pd.Index:
+    """Return which rows have an amount that is not 0, as formulas leave below the lines."""
     amounts = with_amounts(rows, AMOUNTS)[list(AMOUNTS)]
-    return amounts.map(lambda cell: isinstance(cell, Decimal) and cell != 0).any(axis="columns")
+    is_money = amounts.map(lambda cell: isinstance(cell, Decimal) and cell != 0).any(axis="columns")
+    return rows.index[is_money]
 
 
 SOURCE = Source(

@@ -18,6 +18,8 @@ NOISE_DIGITS = 10
 
 # Control characters too: Postgres takes no NUL, which Excel writes as _x0000_.
 _SPACES = re.compile(r"[\s\u0000-\u001f\u007f-\u009f]+")
+CODE = re.compile(r"\S*[0-9]\S*")
+"""How what identifies something looks: one word with a digit in it."""
 _AS_FORMULA = re.compile(r'=?"([^"]*)"')
 _UNSEEN_CATEGORIES = {"Cf", "Cs"}
 # Letters and marks that Unicode tells every program to leave out where it shows text.

@@ -35,6 +35,10 @@ from shs_pipeline.files.casting.days import FIRST_DAY, LAST_DAY, day_number, day
 
 Kind = Literal["text", "identifier", "zip", "amount", "quantity", "rate", "share", "whole", "day", "flag"]
 
+IDENTIFIER_KINDS: tuple[Kind, ...] = ("identifier", "zip")
+TEXT_KINDS: tuple[Kind, ...] = ("text", *IDENTIFIER_KINDS)
+NUMBER_KINDS: tuple[Kind, ...] = ("amount", "quantity", "rate", "share", "whole")
+
 _WHOLE_AS_FLOAT = re.compile(r"-?\d+\.0+")
 _MOST_EXACT = 10**15
 """From here on Excel has replaced the last digits of a number with zeros."""
