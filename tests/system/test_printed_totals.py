@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import psycopg
 
+from shs_pipeline.ingest.overview import nothing_yet
 from shs_pipeline.ingest.warehouse import ensure_tables
-from shs_pipeline.system.printed_totals import differing_totals
+from shs_pipeline.system.printed_totals import DifferingTotal, differing_totals
+from shs_pipeline.system.state import State, concerns
 
 PATH = "incoming/cygnus/2026-10/oct.xlsx"
 
@@ -72,3 +75,14 @@ def test_a_close_answers_for_the_very_file_that_it_was_told_of(database: str) ->
 def test_tables_of_an_older_version_have_none(database: str) -> None:
     with psycopg.connect(database) as connection:
         assert differing_totals(connection) == []
+
+
+def test_the_status_names_the_files() -> None:
+    found = DifferingTotal(PATH, "Report", 9, "Total Rep Due", "", Decimal(1), Decimal(2), 1)
+    day = date(2026, 11, 1)
+    state = State(None, "somewhere", "shs", True, nothing_yet(day), [], differing=[found])
+
+    assert f"1 file whose printed totals differ from the lines: {PATH}" in {
+        concern.what for concern in concerns(state)
+    }
+    assert not any("printed totals" in one.what for one in concerns(replace(state, differing=())))

@@ -15,6 +15,7 @@ import openpyxl
 import psycopg
 import pytest
 from openpyxl.worksheet.properties import PageSetupProperties
+from psycopg.types.json import Jsonb
 
 from shs_pipeline.ingest.changes import changed_folders, read_books
 from shs_pipeline.ingest.current_copies import unwritten_now
@@ -138,6 +139,26 @@ def test_it_lists_what_is_to_be_done_and_is_rewritten_only_when_that_changes(bus
     told(busy)
     assert busy.landing.drop_at(START_HERE) != before
     assert not [what for what, _ in to_do(busy) if "corrected.xlsx" in what]
+
+
+def test_files_whose_printed_totals_differ_and_lines_that_pay_nobody_are_told_in_words(busy: Zone) -> None:
+    total = {"sheet": "Report", "row": 9, "column": "Rep Due", "printed": "12.00", "computed": "1212.50"}
+    with psycopg.connect(busy.database_url) as owner:
+        row = owner.execute(
+            "update ops.files set totals = %s where file_id = (select min(file_id) from ops.files"
+            " where status = 'loaded' and source = 'cygnus') returning path",
+            [Jsonb([total])],
+        ).fetchone()
+    assert row is not None
+    told(busy)
+
+    how = dict(to_do(busy))[f"Printed totals of {row[0]} differ from its lines"]
+    assert how.startswith(
+        "Report, row 9: Rep Due prints 12.00, but its lines add up to 1,212.50. Ask the supplier"
+    )
+    book = openpyxl.load_workbook(io.BytesIO(content_of(busy)))
+    said = " ".join(str(cell.value) for row in book["Rows to add"].iter_rows(1, 3) for cell in row)
+    assert "Lines that pay nobody: no territory: " in said
 
 
 def test_it_holds_no_formula_and_every_text_is_text(busy: Zone) -> None:
