@@ -68,7 +68,12 @@ def bare_rows(
     kinds: dict[str, Kind] = {
         header: columns[header].kind if header in columns else "text" for header in rows.columns
     }
-    at = _with_few_texts(rows, (~is_total).to_numpy(dtype=bool).nonzero()[0], kinds, needed)
+    # Those come first of which a line has the most, so that few rows are left to look at.
+    words = sorted(
+        (header for header in kinds if header not in (SHEET, ROW) and kinds[header] not in NUMBER_KINDS),
+        key=lambda header: (header in written_once, header not in needed),
+    )
+    at = _with_few_texts(rows, (~is_total).to_numpy(dtype=bool).nonzero()[0], words)
     if not len(at):
         return []
     others = is_counted.to_numpy(dtype=bool).copy()
@@ -97,14 +102,11 @@ def bare_rows(
     return found
 
 
-def _with_few_texts(
-    rows: pd.DataFrame, at: np.ndarray, kinds: Mapping[str, Kind], needed: Sequence[str]
-) -> np.ndarray:
-    """Return those of some positions whose rows have few texts and days."""
+def _with_few_texts(rows: pd.DataFrame, at: np.ndarray, words: Sequence[str]) -> np.ndarray:
+    """Return those of some positions whose rows have few cells in the columns of texts and days."""
     texts = np.zeros(len(at), dtype=np.int64)
-    words = [header for header in kinds if header not in (SHEET, ROW) and kinds[header] not in NUMBER_KINDS]
-    for header in sorted(words, key=lambda header: header not in needed):
-        cells = rows[header].to_numpy(dtype=object)[at].tolist()
+    for header in words:
+        cells = rows[header].to_numpy(dtype=object)[at]
         is_shown = ~blanks(cells)
         if not MERGED_KINDS.isdisjoint(map(type, cells)):
             is_shown &= [not merged_range(cell) for cell in cells]

@@ -16,6 +16,7 @@ from shs_pipeline.files.lone_texts import lone_texts
 from shs_pipeline.files.printed_totals import (
     ends_with_total,
     is_general,
+    mention_total,
     mentions_total,
     names_in,
     printed_totals,
@@ -87,7 +88,7 @@ def _blank_or_total(rows: pd.DataFrame, columns: Sequence[str]) -> Iterator[tupl
     at = np.arange(len(rows))
     for column in columns:
         cells = rows[column].to_numpy(dtype=object)[at].tolist()
-        at = at[blanks(cells) | np.fromiter(map(mentions_total, cells), dtype=bool, count=len(cells))]
+        at = at[blanks(cells) | mention_total(cells)]
     headers = [header for header in rows.columns if header not in (SHEET, ROW)]
     found = [rows[header].to_numpy(dtype=object)[at].tolist() for header in headers]
     for position, *cells in zip(at.tolist(), *found, strict=True):
@@ -107,7 +108,7 @@ def is_empty_in(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """Return (n,) booleans: rows without a cell in any of these columns."""
     is_empty = np.ones(len(rows), dtype=bool)
     for column in columns:
-        is_empty &= blanks(rows[column].tolist())
+        is_empty &= blanks(rows[column].to_numpy(dtype=object))
     return pd.Series(is_empty, index=rows.index)
 
 

@@ -42,7 +42,7 @@ def rows_of(
     [
         (("Grand Total", None, None, 5.0), True),
         ((None, None, "TOTAL:", 5.0), True),
-        ((None, " ", "subtotal", None), True),
+        ((None, None, "subtotal", None), True),
         (("Total Care", "1/1/2025", "kit", 5.0), False),
         (("C-1", "1/1/2025", "Total knee kit", 5.0), False),
         ((None, "1/1/2025", "Total knee kit", 5.0), False),
@@ -66,7 +66,7 @@ def test_what_says_total() -> None:
 def test_blanks_take_the_value_above_and_its_row() -> None:
     error = ExcelError("#N/A")
     rows = rows_of(
-        (None, 1), ("A", None), (" ", 0.0), ("\u00a0", None), (error, None), (None, 2), names=("L", "N")
+        (None, 1), ("A", None), (None, 0.0), (None, None), (error, None), (None, 2), names=("L", "N")
     )
 
     filled, printed_in = fill_down(rows, ["L", "N"])

@@ -308,6 +308,37 @@ def test_the_fast_reader_and_our_own_read_the_same(rows: list[list[Any]]) -> Non
     assert same(fast, read_cells(book, xml))
 
 
+UNSEEN = ["", " ", "\t\n", "\u00a0", "\u200b", "\u3164", "_x0000_", " \ufeff "]
+
+
+def test_a_text_that_shows_nothing_is_no_cell() -> None:
+    shared = "".join(f'<si><t xml:space="preserve">{text}</t></si>' for text in [*UNSEEN, "seen", "\u200bx"])
+    cells = "".join(f'<c r="A{row}" t="s"><v>{row - 1}</v></c>|' for row in range(1, len(UNSEEN) + 3))
+    rows = "".join(f'<row r="{row}">{cell}</row>' for row, cell in enumerate(cells.split("|")[:-1], start=1))
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    texts = f'{head}<sst xmlns="{MAIN}">{shared}</sst>'
+    book = Book(SourceFile("july.xlsx", archive(head + sheet_of(rows), texts=texts)))
+
+    fast = plain.read_plain(book, book.sheets[0])
+
+    first = len(UNSEEN) + 1
+    assert fast is not None
+    assert fast.columns[0].tolist() == [*[None] * len(UNSEEN), "seen", "\u200bx"]
+    careful = read_cells(book, book.archive.read(book.sheets[0].part)).rows
+    assert {number: row for number, row in careful.items() if row} == {
+        first: {0: "seen"},
+        first + 1: {0: "\u200bx"},
+    }
+
+
+@pytest.mark.parametrize("text", UNSEEN)
+def test_a_text_inside_a_cell_that_shows_nothing_is_no_cell(text: str) -> None:
+    inline = f'<c r="A1" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+    result = f'<c r="B1" t="str"><f>""</f><v>{text}</v></c><c r="C1"><v>7</v></c>'
+
+    assert read(archive(sheet_of(f'<row r="1">{inline}{result}</row>'))).rows == {1: {2: 7.0}}
+
+
 def same(fast: plain.PlainCells, ours: SheetCells) -> bool:
     """Whether two readers found the same: values, types, ranges and what is hidden."""
     found: dict[int, dict[int, Any]] = {}

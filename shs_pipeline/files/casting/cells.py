@@ -110,7 +110,10 @@ def match_key(text: str) -> str:
 
 def is_blank(cell: Cell) -> bool:
     """Whether a cell holds nothing a person could see."""
-    return cell is None or (isinstance(cell, str) and not squeeze(cell)) or is_nan(cell)
+    if isinstance(cell, str):
+        # Hardly a text begins with anything else than a mark that can be seen.
+        return not "!" <= cell[:1] <= "~" and not squeeze(cell)
+    return cell is None or is_nan(cell)
 
 
 def is_nan(cell: Cell) -> bool:

@@ -91,27 +91,10 @@ def _cast_distinct(
     return list(map(values.__getitem__, keys)), found
 
 
-_QUICKLY_HASHED = frozenset({str, float, int, type(None)})
-
-
-def blanks(cells: Sequence[Any]) -> np.ndarray:
-    """Return (n,) booleans: `is_blank` of each cell."""
-    found: np.ndarray = pd.isna(np.array(cells, dtype=object))
-    if blank := _blank_texts(cells):
-        found |= [isinstance(cell, str) and cell in blank for cell in cells]
+def blanks(cells: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Return (n,) booleans: `is_blank` of each cell of a sheet, whose texts all show something."""
+    found: np.ndarray = pd.isna(np.asarray(cells, dtype=object))
     return found
-
-
-def _blank_texts(cells: Sequence[Any]) -> set[str]:
-    """Return the texts among some cells that show nothing."""
-    kinds = set(map(type, cells))
-    if not any(issubclass(kind, str) for kind in kinds):
-        return set()
-    # Most columns of texts say the same often.
-    different = set(cells) if kinds <= _QUICKLY_HASHED else cells
-    texts = {cell for cell in different if isinstance(cell, str)}
-    # Hardly a text begins with anything else than a mark that can be seen.
-    return {text for text in texts if not "!" <= text[:1] <= "~" and is_blank(text)}
 
 
 def names_of(cells: Collection[Hashable]) -> dict[Hashable, str]:

@@ -2,7 +2,8 @@
 
 Only cells that hold something take memory, so a stray one in the last row and column costs nothing.
 What a person sees and cannot be read as a value (an Excel error, a formula that was never computed)
-is an `ExcelError` at its cell, never an empty one.
+is an `ExcelError` at its cell, never an empty one. A text that shows nothing is no cell: every later step
+may take a blank for `None`.
 """
 
 from __future__ import annotations
@@ -238,7 +239,7 @@ class _Reader:
             return
         raw = self._texts[0] if len(self._texts) == 1 else "".join(self._texts)
         value = self._value_of(found, raw, has_formula=self._has_formula, has_value=self._has_value)
-        if value is not None and value != "":
+        if not is_blank(value):
             if not self._cells:
                 self.sheet.rows[self._row] = self._cells
             self._cells[self._column] = value

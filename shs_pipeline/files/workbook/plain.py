@@ -17,6 +17,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from shs_pipeline.files.casting.cells import is_blank
 from shs_pipeline.files.casting.columns import blanks
 from shs_pipeline.files.workbook.book import Book, SheetEntry
 from shs_pipeline.files.workbook.cells import is_nothing, read_cells
@@ -99,7 +100,7 @@ class PlainCells:
         blank = np.arange(len(is_kept))
         # The amounts stand last and are hardly ever blank, so few rows are left to look at after them.
         for column in reversed(columns):
-            blank = blank[blanks(self._column(column)[row:][blank].tolist())]
+            blank = blank[blanks(self._column(column)[row:][blank])]
         is_kept[blank] = False
         numbers = (is_kept.nonzero()[0] + row + 1).tolist()
         return numbers, [self._column(column)[row:][is_kept] for column in columns]
@@ -143,7 +144,7 @@ def _columns(book: Book, cells: dict[str, np.ndarray]) -> list[np.ndarray]:
     if height * width > max(len(row) * MOST_PLACES_PER_CELL, SMALL):
         raise _NotPlainError
     shapers = [*Values(book).shapers, None]
-    texts = np.array([*(text or None for text in book.texts), None], dtype=object)
+    texts = np.array([*(None if is_blank(text) else text for text in book.texts), None], dtype=object)
     if (cells["number"][cells["is_text"]] >= len(texts) - 1).any():
         raise _NotPlainError
     style = np.minimum(cells["style"], len(shapers) - 1)
