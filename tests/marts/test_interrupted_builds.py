@@ -132,7 +132,7 @@ def test_a_build_without_what_it_relies_on_is_due(built: Zone, damage: str) -> N
 def test_a_build_without_what_it_relies_on_is_told_by_doctor_and_is_a_full_one_once_the_dead_one_is_ended(
     published: Zone, owner: psycopg.Connection, damage: str
 ) -> None:
-    settings = Settings(database_url=published.database_url)  # type: ignore[arg-type]
+    settings = Settings(database_url=published.database_url)
     expected = marts(owner)
     assert "up to date" in _marts(settings).found
     owner.execute(damage)
