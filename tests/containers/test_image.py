@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import yaml
 
+from shs_pipeline.base.errors import ShsError
 from shs_pipeline.database.databases import DAGSTER, OWNER, WAREHOUSE, prepare
 from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.database.ports import free_port
@@ -384,7 +385,6 @@ def landing_server(compose_folder: Path, tmp_path: Path) -> Iterator[dict[str, s
 def test_the_bucket_is_made_once_and_is_all_that_the_keys_open(
     landing_server: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from shs_pipeline.base.errors import ShsError
     from shs_pipeline.cli.exec import read_key_files
     from shs_pipeline.landing.zone import Landing
 
@@ -492,25 +492,25 @@ def test_the_workspace_names_the_code_server_or_else_the_module(
     assert found["python_module"] == {**by_hand["python_module"], "working_directory": str(ROOT)}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["dagster-daemon", "liveness-check"],
-        ["dagster", "code-server", "start", "--port", "4000"],
-        ["dagster", "api", "execute_run", "dagster-daemon", "run"],
-        ["shs", "--version"],
-        ["sh", "-c", "true", "dagster-webserver"],
-    ],
-)
-def test_only_what_reads_the_workspace_writes_it(
-    place: dict[str, str], tmp_path: Path, command: list[str]
-) -> None:
-    path = f"{program_called(tmp_path, command[0])}:{place['PATH']}"
+def test_only_what_reads_the_workspace_writes_it(place: dict[str, str], tmp_path: Path) -> None:
+    from shs_pipeline.cli.exec import reads_the_workspace
+
+    for command, is_reader in (
+        (["dagster-webserver", "-h", "0.0.0.0"], True),
+        (["dagster-daemon", "run"], True),
+        (["dagster-daemon", "liveness-check"], False),
+        (["dagster", "code-server", "start", "--port", "4000"], False),
+        (["dagster", "api", "execute_run", "dagster-daemon", "run"], False),
+        (["shs", "--version"], False),
+        (["sh", "-c", "true", "dagster-webserver"], False),
+    ):
+        assert reads_the_workspace(f"/usr/bin/{command[0]}", command) is is_reader, command
     workspace = Path(place["SHS_HOME"]) / "dagster" / "workspace.yaml"
     workspace.parent.mkdir(parents=True, exist_ok=True)
     workspace.write_text("of a running service")
+    path = f"{program_called(tmp_path, 'dagster-daemon')}:{place['PATH']}"
 
-    assert become(place, *command, PATH=path).returncode == 0
+    assert become(place, "dagster-daemon", "liveness-check", PATH=path).returncode == 0
 
     assert workspace.read_text() == "of a running service"
 
@@ -615,13 +615,28 @@ def test_shs_itself_can_be_the_program(place: dict[str, str]) -> None:
     ],
 )
 def test_what_cannot_be_started_is_said_in_a_sentence(
-    place: dict[str, str], command: list[str], variables: dict[str, str], said: str
+    place: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    variables: dict[str, str],
+    said: str,
 ) -> None:
-    done = become(place, *command, **variables)
+    """In this process: how the program ends with a sentence, the next test shows."""
+    from shs_pipeline.cli.exec import execute
 
-    assert done.returncode == 1
-    assert done.stderr.startswith(said)
-    assert "Traceback" not in done.stderr
+    for name in [name for name in os.environ if name.startswith(("SHS_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {**place, **variables}.items():
+        monkeypatch.setenv(name, value)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(ShsError) as caught:
+            execute(command)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert caught.value.problem.startswith(said)
+    assert caught.value.remedy
 
 
 def test_a_program_of_the_wrong_kind_is_said_in_a_sentence(place: dict[str, str], tmp_path: Path) -> None:
@@ -635,6 +650,7 @@ def test_a_program_of_the_wrong_kind_is_said_in_a_sentence(place: dict[str, str]
         1,
         f"{program} cannot be started (Exec format error).",
     )
+    assert "Traceback" not in done.stderr
 
 
 def test_it_can_be_stopped_while_it_waits_for_the_database(place: dict[str, str]) -> None:
