@@ -834,8 +834,7 @@ def test_nothing_is_written_into_the_project_once_the_image_is_built(tmp_path: P
     assert command is not None
     app = tmp_path / "app"
     for name in ("assets", "sensors", "shs_pipeline", "dbt_project"):
-        left_out = shutil.ignore_patterns("__pycache__", "target", "logs")
-        shutil.copytree(ROOT / name, app / name, ignore=left_out)
+        shutil.copytree(ROOT / name, app / name, ignore=shutil.ignore_patterns("target", "logs"))
     shutil.copy(ROOT / "dagster.yaml", app)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SHS_")}
     told = {"PYTHONPATH": str(app), "PYTHONDONTWRITEBYTECODE": "1", "SHS_HOME": str(tmp_path / "home")}
