@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+from datetime import date
 from fcntl import ioctl
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from shs_pipeline.cli.table import table_of
 from shs_pipeline.cli.terminal import say
 from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.database.passfile import with_passfile, without_password
+from shs_pipeline.samples.tree import write_samples
 
 WIDTHS = (60, 80, 120)
 RUN_MAIN = "from shs_pipeline.cli.main import main; main()"
@@ -131,8 +133,15 @@ def test_a_line_break_in_a_name_begins_no_line_of_ours(is_terminal: bool, is_cop
     assert out.getvalue() == "\nThere is no file a Loaded 3 files\\x1b[2J\\r.xlsx.\n\n"
 
 
-@pytest.mark.parametrize("command", ["check", "drop"])
-@pytest.mark.parametrize("ending", ["", "that is not there"])
+@pytest.mark.parametrize(
+    ("command", "ending"),
+    [
+        ("check", ""),
+        ("drop", " that is not there"),
+        pytest.param("check", " that is not there", marks=pytest.mark.soak),
+        pytest.param("drop", "", marks=pytest.mark.soak),
+    ],
+)
 def test_no_path_that_somebody_types_prints_a_line_of_its_own(
     tmp_path: Path, command: str, ending: str
 ) -> None:
@@ -322,7 +331,7 @@ def on_terminal(home: Path, *arguments: str, width: int = 80, program: str = RUN
 def test_on_a_terminal_the_result_is_last_and_logs_are_in_the_file(tmp_path: Path) -> None:
     home = tmp_path / "home"
     try:
-        assert on_terminal(home, "demo", "--months", "1", "--lines", "4")[0] == 0
+        write_samples(home / "landing", months=1, lines=4, seed=1, until=date(2026, 10, 1))
         code, seen = on_terminal(home, "run", width=60)
         status_code, status = on_terminal(home, "status", width=60)
     finally:
