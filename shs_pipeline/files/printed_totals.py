@@ -29,7 +29,17 @@ from shs_pipeline.files.reading import ROW, SHEET, PrintedTotal
 
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _KIND = r"(?:(?:grand|sub|report|page|overall|running|final|company|statement|net|all)[ -]*)*totals?"
-_GENERAL = re.compile(rf"\W*{_KIND}\W*(?:(?:of|for) )?(?:the )?(?:all|report|page|statement)?\W*")
+_GENERAL = re.compile(
+    rf"\W*{_KIND}\W*(?:(?:(?:of|for) )?(?:the )?(?:all|report|page|statement)?\W*|as (?:of|at)\b.*)"
+)
+_COUNTED = r"(?:(?:number|no\.?|nr\.?|count)\ of|\#(?:\ ?of)?)\ (?:\w+\ )?\w+s"
+_COUNT = r"(?:(?:record|row|line|item|invoice|order|document|transaction)s?\ )?counts?"
+_STATISTIC = re.compile(
+    rf"""\W*(?:(?:grand|overall|total|company|report|sub|page)[ -]*)*
+    (?:averages?|avg|mean|median|minimum|maximum|{_COUNT}|{_COUNTED})
+    \W*(?:(?:of|for|per|by)\ .*)?[\W\d]*""",
+    re.VERBOSE,
+)
 _BEHIND = re.compile(r"\W*(.+?)[\s:-]*\b(?:sub[ -]?)?totals?\W*")
 _BEFORE = re.compile(r"\W*(?:sub[ -]?)?totals?\b[\s:-]*(?:(?:for|of|by)\b[\s:-]*)?(.+?)[\s:]*")
 
@@ -60,6 +70,11 @@ def total_label(cells: Iterable[Any]) -> str | None:
 def is_general(label: str) -> bool:
     """Whether a label says total and no name: `Grand Total`, `TOTAL:`, `Report totals`."""
     return bool(_GENERAL.fullmatch(match_key(label)))
+
+
+def says_statistic(text: str) -> bool:
+    """Whether a text can only say average, count or extreme: `Average:`, `# of invoices 12`."""
+    return bool(_STATISTIC.fullmatch(match_key(text)))
 
 
 def ends_with_total(label: str) -> bool:

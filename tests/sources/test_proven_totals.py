@@ -106,6 +106,88 @@ def test_a_line_that_lost_its_date_is_no_total_of_the_line_above(source: str, ke
     assert {problem.row for problem in outcome.errors} == {3}
 
 
+STATISTICS = (
+    ("Average", 58.33, 4), ("Avg.", 60, 5), ("Count:", 3, 3), ("# of invoices", 3, 3), ("Total Count", 3, 3),
+    ("Minimum", 30, 2), ("Max", 100, 7), ("Grand average", 58.33, 4),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SHAPES)
+def test_averages_and_counts_are_left_out_and_counted(source: str) -> None:
+    rows = [total(source, label, *numbers) for label, *numbers in STATISTICS]  # type: ignore[arg-type]
+
+    outcome = read(source, [*lines_of(source), total(source, "Total", 175, 12), *rows])
+
+    assert outcome.lines is not None, outcome.errors
+    assert len(outcome.lines) == len(SALES)
+    assert outcome.left_out == {"average or count": len(STATISTICS)}
+    assert [one.agrees for one in outcome.totals] == [True, True]
+
+
+@pytest.mark.parametrize("source", ["cygnus", "novo", "chemence", "sunoptic"])
+def test_averages_in_other_words_are_known_by_their_numbers(source: str) -> None:
+    who, lines = SHAPES[source][0], lines_of(source)
+    for label, *numbers in (("Durchschnitt", 58.33, 4), ("Moyenne", 58.3333333333, 4)):
+        outcome = read(source, [*lines, total(source, label, *numbers)])  # type: ignore[arg-type]
+
+        assert outcome.left_out == {"average or count": 1}, outcome.errors
+
+    first, second, third = lines_of(source, (("Bo", 45, 2), ("Ann", 100, 7), ("Ann", 31, 4)))
+    group = [first, second, third, total(source, "Ann Mittel", 65.5, 5.5, column=who)]  # type: ignore[arg-type]
+    assert read(source, group).left_out == {"average or count": 1}
+
+
+@pytest.mark.parametrize("source", ["cygnus", "novo", "chemence", "sunoptic"])
+@pytest.mark.parametrize(
+    ("label", "numbers"),
+    [
+        ("Max", (100, 7)),
+        ("Cal", (58.34, 4)),
+        ("Cal", (58.33,)),
+        ("Ann", (58.33, 4)),
+        ("Average Joe", (60, 4)),
+    ],
+)
+def test_what_may_be_a_line_is_not_taken_for_an_average(
+    source: str, label: str, numbers: tuple[float, ...]
+) -> None:
+    row = total(source, label, *numbers, column=SHAPES[source][0])  # type: ignore[arg-type]
+
+    assert read(source, [*lines_of(source), row]).lines is None
+
+
+def test_no_line_is_the_average_of_lines_with_round_prices() -> None:
+    row = {"Customer Number": "Cal", "Extension": 200, "Commission Amount": 14}
+
+    assert read("novo", [*lines_of("novo", (("Ann", 100, 7), ("Bo", 300, 21))), row]).lines is None
+
+
+@pytest.mark.parametrize("source", SHAPES)
+def test_a_total_with_a_date_is_no_line(source: str) -> None:
+    day = SHAPES[source][1]
+    for label, date_of in (("Total", DAY), ("Grand Total", "3/31/2025"), ("Total as of", DAY)):
+        outcome = read(source, [*lines_of(source), {**total(source, label, 175, 12), day: date_of}])
+
+        assert outcome.lines is not None, (label, outcome.errors)
+        assert len(outcome.lines) == len(SALES)
+        assert [one.agrees for one in outcome.totals] == [True, True]
+
+
+@pytest.mark.parametrize("source", ["cygnus", "novo", "chemence", "sunoptic"])
+def test_a_total_with_a_date_that_does_not_add_up_is_refused_and_a_customer_called_total_is_not(
+    source: str,
+) -> None:
+    who, day, amounts, _ = SHAPES[source]
+    wrong = {**total(source, "Total", 176, 12), day: DAY}
+    customer = {**lines_of(source)[2], who: "Fitness Total"}
+
+    said = [one.problem for one in read(source, [*lines_of(source), wrong]).errors]
+    assert f"This row says 'Total'; and it is no total of the lines above, whose {amounts[0]} add" in said[0]
+    outcome = read(source, [*lines_of(source)[:2], customer])
+    assert outcome.lines is not None
+    assert len(outcome.lines) == len(SALES)
+
+
 def test_a_group_with_the_amounts_of_the_one_above_is_no_total_of_it() -> None:
     """The lines below take their customer from it."""
     head = {"Customer": "Oak", "Doc Amt": 100, "Comm Amt": 7}
