@@ -204,6 +204,7 @@ def reading_of(
         is_line,
         is_total,
         amounts,
+        kinds={column.header: column.kind for column in columns_of(model)},
         written_once=written_once,
         is_fed_by=is_fed_by,
         is_covered=covered,

@@ -13,7 +13,7 @@ Rows of averages, counts and extremes are no lines either: they say so, or their
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ from shs_pipeline.files.casting.cells import CODE, CastError, is_blank, match_ke
 from shs_pipeline.files.casting.columns import blanks, cast_cells
 from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, NUMBER_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
-from shs_pipeline.files.printed_totals import is_general, says_statistic
+from shs_pipeline.files.printed_totals import ends_with_total, says_statistic
 from shs_pipeline.files.reading import ROW, SHEET, Problem
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def proven_totals(
         found.positions.update(position for position, count in counts.items() if count)
         left = [row for row in bare if not counts[row.position]]
         # What is no total after all may be a line, and then later totals cover it.
-        lines = {row.position for row in left if row.is_counted and not row.lacks and not row.says_total}
+        lines = {row.position for row in left if row.is_counted and not row.lacks and not row.days}
         sure = {row.key for row in bare if counts[row.position] > 1}
         if not lines and not any(row.key in sure - known for row in left):
             for row in left:
@@ -229,8 +229,10 @@ class _Report:
 
     def begin_of(self, column: str, line: int) -> int:
         """Return the first of the lines up to this one that have its name in a column."""
-        place = bisect_left(self.lines, line)
-        if place == len(self.lines) or self.lines[place] != line:
+        place, cells = bisect_right(self.lines, line) - 1, self.rows[column]
+        if place < 0 or self._name(column, cells.iat[self.lines[place]]) != self._name(
+            column, cells.iat[line]
+        ):
             return line
         return int(self._run_begins(column)[place])
 
@@ -285,8 +287,7 @@ class _Proof:
         }
         wrong = [header for header, above in sums.items() if above != row.numbers[header]]
         empty = [column for column in row.lacks if column not in row.labels]
-        is_dated = bool(row.days) and row.says_total
-        if not (empty or is_dated) or not wrong or not any(row.numbers.values()):
+        if not (empty or row.days) or not wrong or not any(row.numbers.values()):
             return
         if not self._count[row.position]:
             return
@@ -294,8 +295,8 @@ class _Proof:
         kinds = self._report.kinds
         column = next((column for column in empty if kinds[column] == "day"), (*empty, *row.days)[0])
         said, mending = f"{column} is empty, so this is no sale line", f"fill in {column}"
-        if is_dated:
-            column = next(column for column, text in row.labels.items() if is_general(text))
+        if row.days:
+            column = next(column for column, text in row.labels.items() if ends_with_total(text))
             said, mending = f"This row says {row.labels[column]!r}", f"correct its {column}"
         yield Problem(
             problem=f"{said}; and it is no total of the lines above, "

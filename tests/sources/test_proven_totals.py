@@ -179,10 +179,12 @@ def test_a_total_with_a_date_that_does_not_add_up_is_refused_and_a_customer_call
 ) -> None:
     who, day, amounts, _ = SHAPES[source]
     wrong = {**total(source, "Total", 176, 12), day: DAY}
+    of_group = {**total(source, "Bo Total", 46, 2), day: DAY}
     customer = {**lines_of(source)[2], who: "Fitness Total"}
 
     said = [one.problem for one in read(source, [*lines_of(source), wrong]).errors]
     assert f"This row says 'Total'; and it is no total of the lines above, whose {amounts[0]} add" in said[0]
+    assert read(source, [*lines_of(source), of_group]).lines is None
     outcome = read(source, [*lines_of(source)[:2], customer])
     assert outcome.lines is not None
     assert len(outcome.lines) == len(SALES)
@@ -247,3 +249,30 @@ def test_a_total_names_its_lines_in_whatever_form_their_identifier_is() -> None:
 
     assert outcome.lines is not None, outcome.errors
     assert outcome.lines["account_number"].tolist() == ["10362", "10045", "10045"]
+
+
+def test_a_subtotal_named_after_an_identifier_agrees_in_whatever_form_its_lines_have_it() -> None:
+    forms = (10045.0, "'10045", "10045.0", "10045 ")
+    rows = [{**lines_of("chemence")[0], "Account Number": form, "Invoice Date": DAY} for form in forms]
+    other = {**rows[0], "Account Number": "0010045"}
+    subtotals = [total("chemence", f"{name} Total", 400, 28) for name in ("10045", "10045.0")]
+    wrong = total("chemence", "0010045 Total", 400, 28)
+
+    outcome = read("chemence", [*rows[:2], other, *rows[2:], *subtotals[:1], wrong])
+
+    assert outcome.lines is not None, outcome.errors
+    assert [(one.label, one.computed) for one in outcome.totals if one.column == "Sales Total"] == [
+        ("10045 Total", 400), ("0010045 Total", 100),
+    ]  # fmt: skip
+    assert all(one.agrees for one in read("chemence", [*rows[:2], other, *rows[2:], subtotals[1]]).totals)
+
+
+def test_a_subtotal_named_after_a_zip_code_agrees_without_its_zero() -> None:
+    line = {"Agency": "A", "Doc Num": "D1", "Customer": "Oak", "Ship To Zip": 2138, "Date Paid": DAY}
+    line |= {"Item Class": "a", "Comm Rate": 0.07, "Doc Amt": 100, "Comm Amt": 7}
+    other = {**line, "Doc Num": "D2", "Customer": "Elm", "Ship To Zip": "75201", "Doc Amt": 50}
+    rows = [line, {**line, "Doc Num": "D3", "Ship To Zip": "02138"}, other]
+    names = ("2138 Total", "02138 Total")
+    rows += [{"Customer": name, "Doc Amt": 200, "Comm Amt": 14} for name in names]
+
+    assert [one.agrees for one in read("logiquip", rows).totals] == [True] * 4
