@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _FEW_CELLS = 2
 _MONEY = re.compile(r"[.,$]|USD")
+_UNKNOWN = frozenset(("n/a", "na", "tbd", "tba", "pending", "unknown", "open"))
+_LETTERS_OF_CURRENCY = 3
 _MOST_PARTS = 6  # different cells of a remark that is spread over columns
 
 
@@ -99,7 +101,8 @@ class _FewCells:
         """Position of the last line with an amount; -1 where there is none."""
         columns = [self._rows[column].to_numpy(dtype=object) for column in self._amounts]
         for position in self._is_line.nonzero()[0][::-1].tolist():
-            if any(column[position] is not None and column[position] != 0 for column in columns):
+            cells = [column[position] for column in columns if column[position] is not None]
+            if any(_looks_like_amount(cell) if isinstance(cell, str) else cell != 0 for cell in cells):
                 return int(position)
         return -1
 
@@ -140,9 +143,19 @@ class _FewCells:
             return True
         if kind not in TEXT_KINDS and _is_value(kind, cell):
             return True
+        # An amount that cannot be read must not be left out with its row.
+        if header in self._amounts and (_looks_like_amount(cell) or match_key(show(cell)) in _UNKNOWN):
+            return True
         if header in self._keys and CODE.fullmatch(squeeze(show(cell))):
             return True
         return not says_total and _may_be_money(cell)
+
+
+def _looks_like_amount(cell: Any) -> bool:
+    """Whether the text of an amount's cell has digits and no more letters than a currency: `12,50 EUR`."""
+    text = str(cell)
+    has_few_letters = sum(map(str.isalpha, text)) <= _LETTERS_OF_CURRENCY
+    return has_few_letters and any(map(str.isdigit, text)) and not says_remark(text)
 
 
 def _may_be_money(cell: Any) -> bool:
@@ -160,7 +173,10 @@ def _lone_text(
     if not parts or len(parts) > _MOST_PARTS:
         return None
     if len(parts) == 1 and all(isinstance(cell, str) for cell in filled.values()):
-        is_value = any(_is_value(kinds.get(header, "text"), cell) for header, cell in filled.items())
+        is_value = any(
+            _is_value(kinds.get(header, "text"), cell) or (header in amounts and _looks_like_amount(cell))
+            for header, cell in filled.items()
+        )
         return None if is_value else next(iter(parts))
     joined = " ".join(parts)
     has_amount = any(header in filled for header in amounts)
