@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _FEW_CELLS = 2
 _MONEY = re.compile(r"[.,$]|USD")
+_MOST_PAGES = 100
 _UNKNOWN = frozenset(("n/a", "na", "tbd", "tba", "pending", "unknown", "open"))
 _LETTERS_OF_CURRENCY = 3
 _MOST_PARTS = 6  # different cells of a remark that is spread over columns
@@ -56,7 +58,7 @@ def lone_texts(
     kinds = {column.header: column.kind for column in columns_of(model)}
     may_be = among.to_numpy(dtype=bool).copy()
     for column in amounts:
-        may_be &= np.array([not cell or isinstance(cell, str) for cell in rows[column]], dtype=bool)
+        may_be &= np.array([not cell or isinstance(cell, (str, date)) for cell in rows[column]], dtype=bool)
     few = None if lines is None else _FewCells(rows, headers, model, amounts, lines, is_grouped=is_grouped)
     found = {}
     places = may_be.nonzero()[0].tolist()
@@ -101,8 +103,7 @@ class _FewCells:
         """Position of the last line with an amount; -1 where there is none."""
         columns = [self._rows[column].to_numpy(dtype=object) for column in self._amounts]
         for position in self._is_line.nonzero()[0][::-1].tolist():
-            cells = [column[position] for column in columns if column[position] is not None]
-            if any(_looks_like_amount(cell) if isinstance(cell, str) else cell != 0 for cell in cells):
+            if any(_is_amount(column[position]) for column in columns):
                 return int(position)
         return -1
 
@@ -124,6 +125,8 @@ class _FewCells:
         }
         if not filled:
             return "0" if any(not is_blank(cell) for cell in cells) else None
+        if position > self._last and self._is_stamp(filled):
+            return show(next(iter(filled.values())))
         texts = [cell for cell in filled.values() if isinstance(cell, str)]
         is_below = position > self._last
         is_free = is_below or not self._is_grouped or any(map(says_remark, texts))
@@ -135,6 +138,16 @@ class _FewCells:
         # What makes it a remark is its text, so that it is no heading either.
         joined = " ".join(dict.fromkeys(squeeze(show(cell)) for cell in filled.values()))
         return next(filter(says_remark, texts), joined)
+
+    def _is_stamp(self, filled: Mapping[str, Any]) -> bool:
+        """Whether nothing but a page number or a time of printing stands in a column of texts."""
+        (header, cell), *others = filled.items()
+        is_page = type(cell) is float and cell in range(1, _MOST_PAGES)
+        return (
+            not others
+            and self._kinds.get(header, "text") in TEXT_KINDS
+            and (is_page or isinstance(cell, date))
+        )
 
     def _is_data(self, header: str, cell: Any, *, says_total: bool) -> bool:
         """Whether a cell is a day, a number in its column, money, or what identifies a line."""
@@ -149,6 +162,13 @@ class _FewCells:
         if header in self._keys and CODE.fullmatch(squeeze(show(cell))):
             return True
         return not says_total and _may_be_money(cell)
+
+
+def _is_amount(cell: Any) -> bool:
+    """Whether a cell in a column of amounts is one, good or bad, and not zero."""
+    if isinstance(cell, str):
+        return _looks_like_amount(cell)
+    return cell is not None and not isinstance(cell, date) and cell != 0
 
 
 def _looks_like_amount(cell: Any) -> bool:
@@ -179,7 +199,7 @@ def _lone_text(
         )
         return None if is_value else next(iter(parts))
     joined = " ".join(parts)
-    has_amount = any(header in filled for header in amounts)
+    has_amount = any(_is_value("amount", filled[header]) for header in amounts if header in filled)
     return joined if not has_amount and SPREAD.fullmatch(match_key(joined)) else None
 
 

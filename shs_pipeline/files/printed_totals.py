@@ -35,11 +35,19 @@ _GENERAL = re.compile(
 )
 _COUNTED = r"(?:(?:number|no\.?|nr\.?|count)\ of|\#(?:\ ?of)?)\ (?:\w+\ )?\w+s"
 _COUNT = r"(?:(?:record|row|line|item|invoice|order|document|transaction)s?\ )?counts?"
+_PERIOD = (
+    r"(?:ytd|mtd|qtd|(?:year|month|quarter)[ -]to[ -]date|(?:prior|previous|last)\ (?:month|quarter|year))"
+)
 _STATISTIC = re.compile(
     rf"""\W*(?:(?:grand|overall|total|company|report|sub|page)[ -]*)*
     (?:averages?|avg|mean|median|minimum|maximum|{_COUNT}|{_COUNTED})
-    \W*(?:(?:of|for|per|by)\ .*)?[\W\d]*""",
+    \W*(?:(?:of|for|per|by)\ .*)?[\W\d]*
+    | \W*(?:{_KIND}\ (?:for\ |of\ )?)?{_PERIOD}(?:\ {_KIND}|\ sales|\ commissions?)?\W*
+    | \W*(?:%|percent(?:age)?)\ ?of\ {_KIND}\W*""",
     re.VERBOSE,
+)
+_TOTAL_COUNT = re.compile(
+    r"\W*total\W+(?:records|rows|lines|invoices|documents|orders|transactions|items|customers|accounts)\W*"
 )
 _BEHIND = re.compile(r"\W*(.+?)[\s:-]*\b(?:sub[ -]?)?totals?\W*")
 _BEFORE = re.compile(r"\W*(?:sub[ -]?)?totals?\b[\s:-]*(?:(?:for|of|by)\b[\s:-]*)?(.+?)[\s:]*")
@@ -74,8 +82,13 @@ def is_general(label: str) -> bool:
 
 
 def says_statistic(text: str) -> bool:
-    """Whether a text can only say average, count or extreme: `Average:`, `# of invoices 12`."""
+    """Whether a text can only say average, count, extreme, share or other period: `Average:`, `YTD total`."""
     return bool(_STATISTIC.fullmatch(match_key(text)))
+
+
+def may_say_count(text: str) -> bool:
+    """Whether a text may say how many lines there are, or what they add up to: `Total invoices`."""
+    return bool(_TOTAL_COUNT.fullmatch(match_key(text)))
 
 
 def ends_with_total(label: str) -> bool:
@@ -114,7 +127,7 @@ def printed_totals(
     is_total: pd.Series,
     amounts: Sequence[str],
     *,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, Kind] | None = None,
     written_once: Sequence[str] = (),
     is_fed_by: pd.Series | None = None,
     is_covered: pd.Series | None = None,
@@ -124,7 +137,7 @@ def printed_totals(
     Args:
         is_line: (n,) which rows are sale lines.
         is_total: (n,) which rows are totals.
-        kinds: of the columns, by header: as which their names are read.
+        kinds: of the columns, by header: as which their names are read; text where nothing is said.
         written_once: columns printed on the first row of a group, the outermost first.
         is_fed_by: (n,) which rows pass these on, where that is more than the lines.
         is_covered: (n,) rows that a total may cover besides the sale lines.
@@ -136,7 +149,7 @@ def printed_totals(
     masks = [is_line.tolist()]
     if is_covered is not None and not is_covered.equals(is_line):
         masks.insert(0, is_covered.tolist())
-    groups = [_Groups(rows, mask, feeding, written_once, amounts, totals, kinds) for mask in masks]
+    groups = [_Groups(rows, mask, feeding, written_once, amounts, totals, kinds or {}) for mask in masks]
     found = []
     for column in amounts:
         cells = cast_cells(rows[column].tolist(), "amount")[0]

@@ -7,7 +7,7 @@ those of a group. Of a single line this proves little, for the row may be the ne
 then its one text must be a plain word, or name that line and say more. A row that is not proven is
 refused as before.
 
-Rows of averages, counts and extremes are no lines either: they say so, or their numbers are the averages.
+Rows of averages, counts and other periods are no lines either: they say so, or their numbers are averages.
 """
 
 from __future__ import annotations
@@ -31,18 +31,21 @@ from shs_pipeline.files.casting.cells import CODE, CastError, is_blank, match_ke
 from shs_pipeline.files.casting.columns import blanks, cast_cells
 from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, NUMBER_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
-from shs_pipeline.files.printed_totals import ends_with_total, says_statistic
+from shs_pipeline.files.printed_totals import ends_with_total, may_say_count, says_statistic
 from shs_pipeline.files.reading import ROW, SHEET, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
-STATISTIC = "average or count"
+STATISTIC = "average, count or other period"
 """Why such a row is left out."""
 
 _MOST_PASSES = 9
 _FEWEST_AVERAGES = 2
+_FORWARD = re.compile(
+    r"(?:(?:sub-?total|total|balance|amount) )?(?:carried|brought) (?:forward|over|down)\W*"
+)
 _EXTREMES = frozenset(("min", "max", "highest", "lowest"))
 _RATES: tuple[Kind, ...] = ("rate", "share")
 
@@ -53,7 +56,7 @@ class ProvenTotals:
 
     Attributes:
         positions: 0-based.
-        statistics: rows of averages, counts and extremes, also among those that say total.
+        statistics: rows of averages, counts and other periods, also among those that say total.
         problems: errors for rows that look like totals and do not add up.
     """
 
@@ -118,15 +121,16 @@ def proven_totals(
 
 
 def _said_statistics(rows: pd.DataFrame, is_total: pd.Series, bare: Sequence[BareRow]) -> set[int]:
-    """Return the rows that say that they are averages, counts or extremes, and cannot be lines."""
+    """Return the rows that say that they are averages, counts or of another period, and cannot be lines."""
     places = is_total.to_numpy(dtype=bool).nonzero()[0].tolist()
     cells = rows.iloc[places].drop(columns=[SHEET, ROW]).to_numpy(dtype=object).tolist()
-    texts = {
-        place: [cell for cell in row if isinstance(cell, str)]
-        for place, row in zip(places, cells, strict=True)
-    }
-    texts |= {row.position: [row.key] for row in bare if row.lacks}
-    found = {place for place, said in texts.items() if any(map(says_statistic, said))}
+    found = {row.position for row in bare if row.lacks and says_statistic(row.key)}
+    for place, row in zip(places, cells, strict=True):
+        texts = [cell for cell in row if isinstance(cell, str)]
+        numbers = [cell for cell in row if isinstance(cell, (float, Decimal))]
+        is_count = all(number in range(1, len(rows)) for number in numbers)
+        if any(map(says_statistic, texts)) or (is_count and any(map(may_say_count, texts))):
+            found.add(place)
     # People are called Max and Min, but not beside an average.
     extremes = [row.position for row in bare if row.lacks and row.key.strip(":.") in _EXTREMES]
     for place in (*extremes, *reversed(extremes)):
@@ -331,7 +335,8 @@ class _Proof:
         is_sure = count > 1 or is_known or row.says_total or (self._is_plain_word(row) and not row.days)
         if not is_sure or self._report.is_other_line(row, line):
             return False
-        return is_known or self._report.texts[row.key] > 1 or not self._report.may_be_heading(row)
+        is_other = is_known or self._report.texts[row.key] > 1 or _FORWARD.fullmatch(row.key) is not None
+        return is_other or not self._report.may_be_heading(row)
 
     def is_average_of(self, row: BareRow) -> bool:
         """Whether the numbers of a row that says no more are averages of the same lines, to the cent.

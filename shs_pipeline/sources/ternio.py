@@ -90,9 +90,7 @@ def read_ternio(file: SourceFile) -> Reading:
     fed, printed_in = fill_down(rows[is_fed_by], [CLIENT])
     fed[CLIENT_ROW] = printed_in[CLIENT]
     lines, problems = _pairs(fed[is_line[is_fed_by]])
-    totals = printed_totals(
-        rows, is_line, is_total, AMOUNTS, kinds={CLIENT: "text"}, written_once=[CLIENT], is_fed_by=is_fed_by
-    )
+    totals = printed_totals(rows, is_line, is_total, AMOUNTS, written_once=[CLIENT], is_fed_by=is_fed_by)
     left_out = {REMARK: headings.remarks, STATISTIC: proven.statistics}
     return Reading(
         lines,

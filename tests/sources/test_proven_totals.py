@@ -109,6 +109,8 @@ def test_a_line_that_lost_its_date_is_no_total_of_the_line_above(source: str, ke
 STATISTICS = (
     ("Average", 58.33, 4), ("Avg.", 60, 5), ("Count:", 3, 3), ("# of invoices", 3, 3), ("Total Count", 3, 3),
     ("Minimum", 30, 2), ("Max", 100, 7), ("Grand average", 58.33, 4),
+    ("YTD Total", 900, 70), ("Prior month total", 900, 70), ("Year to date sales", 900, 70),
+    ("% of total", 1, 1), ("Total invoices", 3, 3),
 )  # fmt: skip
 
 
@@ -120,8 +122,33 @@ def test_averages_and_counts_are_left_out_and_counted(source: str) -> None:
 
     assert outcome.lines is not None, outcome.errors
     assert len(outcome.lines) == len(SALES)
-    assert outcome.left_out == {"average or count": len(STATISTICS)}
+    assert outcome.left_out == {"average, count or other period": len(STATISTICS)}
     assert [one.agrees for one in outcome.totals] == [True, True]
+
+
+def test_total_invoices_may_be_the_total_of_the_invoices() -> None:
+    rows = [
+        *lines_of("novo"),
+        total("novo", "Total invoices", 175, 12),
+        total("novo", "Prior Care Total", 9, 1),
+    ]
+
+    assert [one.agrees for one in read("novo", rows).totals] == [True, True, False, False]
+
+
+def test_sums_carried_forward_are_totals_even_where_they_might_be_a_heading() -> None:
+    line = {"Agency": "A", "Doc Num": "D1", "Customer": "Oak", "Ship To Zip": "75201", "Date Paid": DAY}
+    line |= {"Item Class": "a", "Comm Rate": 0.07, "Doc Amt": 100, "Comm Amt": 7}
+    more = {"Item Class": "b", "Comm Rate": 0.07, "Doc Amt": 30, "Comm Amt": 3}
+    carried, brought = (
+        {"Agency": f"{how} forward", "Doc Amt": 130, "Comm Amt": 10} for how in ("Carried", "Brought")
+    )
+
+    outcome = read("logiquip", [line, more, carried, brought, {**more, "Item Class": "c"}])
+
+    assert outcome.lines is not None, outcome.errors
+    assert outcome.lines["agency"].tolist() == ["A"] * 3
+    assert [one.agrees for one in outcome.totals] == [True] * 4
 
 
 @pytest.mark.parametrize("source", ["cygnus", "novo", "chemence", "sunoptic"])
@@ -130,11 +157,11 @@ def test_averages_in_other_words_are_known_by_their_numbers(source: str) -> None
     for label, *numbers in (("Durchschnitt", 58.33, 4), ("Moyenne", 58.3333333333, 4)):
         outcome = read(source, [*lines, total(source, label, *numbers)])  # type: ignore[arg-type]
 
-        assert outcome.left_out == {"average or count": 1}, outcome.errors
+        assert outcome.left_out == {"average, count or other period": 1}, outcome.errors
 
     first, second, third = lines_of(source, (("Bo", 45, 2), ("Ann", 100, 7), ("Ann", 31, 4)))
     group = [first, second, third, total(source, "Ann Mittel", 65.5, 5.5, column=who)]  # type: ignore[arg-type]
-    assert read(source, group).left_out == {"average or count": 1}
+    assert read(source, group).left_out == {"average, count or other period": 1}
 
 
 @pytest.mark.parametrize("source", ["cygnus", "novo", "chemence", "sunoptic"])
