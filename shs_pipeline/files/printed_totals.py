@@ -25,7 +25,7 @@ import pandas as pd
 
 from shs_pipeline.files.casting.cells import is_blank, match_key, show
 from shs_pipeline.files.casting.columns import cast_cells, names_of
-from shs_pipeline.files.casting.kinds import IDENTIFIER_KINDS, Kind
+from shs_pipeline.files.casting.kinds import Kind
 from shs_pipeline.files.reading import ROW, SHEET, PrintedTotal
 
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
@@ -35,6 +35,7 @@ _GENERAL = re.compile(
 )
 _COUNTED = r"(?:(?:number|no\.?|nr\.?|count)\ of|\#(?:\ ?of)?)\ (?:\w+\ )?\w+s"
 _COUNT = r"(?:(?:record|row|line|item|invoice|order|document|transaction)s?\ )?counts?"
+_ODD_IDENTIFIER = re.compile(r"^\s*['=\"]|\.0+\s*$", re.MULTILINE)
 _PERIOD = (
     r"(?:ytd|mtd|qtd|(?:year|month|quarter)[ -]to[ -]date|(?:prior|previous|last)\ (?:month|quarter|year))"
 )
@@ -283,7 +284,8 @@ def _alike(places: list[int], one: int, outer: list[int] | None) -> list[int]:
 
 def _names_as(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, str]:
     """Return by cell its name: 10045.0 and `'10045` are one identifier, 2138 and `02138` one zip code."""
-    if kind not in IDENTIFIER_KINDS:
+    texts = "\n".join(cell for cell in cells if isinstance(cell, str)) if kind == "identifier" else ""
+    if kind != "zip" and not _ODD_IDENTIFIER.search(texts):
         return names_of(cells)
     read = cast_cells(list(cells), kind)[0]
     forms = {cell: cell if value is None else value for cell, value in zip(cells, read, strict=True)}

@@ -128,7 +128,7 @@ def _said_statistics(rows: pd.DataFrame, is_total: pd.Series, bare: Sequence[Bar
     for place, row in zip(places, cells, strict=True):
         texts = [cell for cell in row if isinstance(cell, str)]
         numbers = [cell for cell in row if isinstance(cell, (float, Decimal))]
-        is_count = all(number in range(1, len(rows)) for number in numbers)
+        is_count = all(0 < number < len(rows) and number == int(number) for number in numbers)
         if any(map(says_statistic, texts)) or (is_count and any(map(may_say_count, texts))):
             found.add(place)
     # People are called Max and Min, but not beside an average.
