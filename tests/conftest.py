@@ -89,6 +89,16 @@ def _reading_processes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _nobody_is_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let a test that names no home fail: it would work on what whoever runs the tests has in theirs."""
+    no_folder = tmp_path_factory.mktemp("nobody") / "home"
+    no_folder.write_text("a test has to name its own home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHS_HOME", str(no_folder))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _templates_are_compiled_once() -> Iterator[None]:
     """Compile each of dbt's templates once in a test process, not once in each of its many builds."""
     from dbt_common.clients.jinja import MacroFuzzEnvironment
