@@ -18,10 +18,14 @@ import psycopg
 import pytest
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.database.databases import prepare
+from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.marts import build as marts_module
 from shs_pipeline.marts.build import build_marts
 from shs_pipeline.marts.dbt_build import run_dbt
 from shs_pipeline.marts.due import pending_state, standing
+from shs_pipeline.settings.settings import Settings
+from shs_pipeline.system.doctor import _marts
 from tests.conftest import Zone
 from tests.helpers.killed_build import Building
 from tests.marts.test_marts import marts
@@ -42,49 +46,54 @@ def owner(published: Zone) -> Iterator[psycopg.Connection]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_soak", [False, pytest.param(True, marks=pytest.mark.soak)])
-def test_a_full_build_that_is_killed_is_made_good_by_the_next_plain_one(
-    published: Zone, owner: psycopg.Connection, is_soak: bool
+def test_a_build_that_is_killed_is_made_good_by_the_next_plain_one(
+    published: Zone, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, is_soak: bool
 ) -> None:
-    """In the middle and in the publication; at length, at the first statement and at more of both."""
-    expected = marts(owner)
-    code, statements = Building(published.database_url, full_refresh=True).end()
-    assert code == 0
-    assert isinstance(statements, int)
-    chance = random.Random()
-    moments = [chance.randrange(2, statements - 2), statements]
-    if is_soak:
-        moments = [1, *sorted(chance.sample(range(2, statements - 2), 3)), statements - 1]
-
-    for moment in moments:
-        number = standing(owner, DUE_DAY).last
-        killed = Building(published.database_url, moment, full_refresh=True).end()
-        assert killed == (-signal.SIGKILL, None), moment
-
-        is_published = standing(owner, DUE_DAY).last != number
-        assert standing(owner, DUE_DAY).is_broken_off != is_published, moment
-        report = build_marts(published.database_url, "next")
-        assert (report.is_full_refresh, report.was_current) == (not is_published, is_published), moment
-        assert marts(owner) == expected, moment
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moments", [[60], pytest.param([1, 25, 60, 90], marks=pytest.mark.soak)])
-def test_a_delta_build_that_is_killed_is_made_good_by_the_next_one(
-    published: Zone, owner: psycopg.Connection, moments: list[int]
-) -> None:
+    """A delta build and a full one in their middle, a full one in its publication; at length, at more."""
     published.drop_sample("novo", "2025-02", lines=7, seed=9, name="second.xlsx")
     published.drop_sample("sunoptic", "2025-03", lines=7, seed=9)
     published.run()
-    for moment in moments:
-        code, _ = Building(published.database_url, moment).end()
-        assert code == -signal.SIGKILL
-
+    for moment in [1, 25, 60, 90] if is_soak else [60]:
+        assert Building(published.database_url, moment).end() == (-signal.SIGKILL, None)
     report = build_marts(published.database_url, "next")
-
     assert (report.is_full_refresh, report.slices) == (False, 2)
-    as_built = marts(owner)
-    build_marts(published.database_url, "anew", full_refresh=True)
-    assert marts(owner) == as_built
+    # Full builds come to what the delta build made.
+    expected = marts(owner)
+
+    chance = random.Random()
+    with monkeypatch.context() as patch:
+        statements = _statements(patch)
+        _kill_a_full_build(published, owner, chance.randrange(2, 60), expected)
+    last = len(statements)
+    for moment in [1, *sorted(chance.sample(range(60, last - 2), 2)), last - 1] if is_soak else [last]:
+        _kill_a_full_build(published, owner, moment, expected)
+
+
+def _statements(patch: pytest.MonkeyPatch) -> list[None]:
+    """Return what gets an element with each statement of dbt's in this process from now on."""
+    from dbt.adapters.postgres.connections import PostgresConnectionManager as Connections
+
+    original, calls = Connections.add_query, list[None]()
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(None)
+        return original(*args, **kwargs)
+
+    patch.setattr(Connections, "add_query", counted)
+    return calls
+
+
+def _kill_a_full_build(published: Zone, owner: psycopg.Connection, moment: int, expected: object) -> None:
+    """Kill one at a statement, and look at what the next plain one does, in this process."""
+    number = standing(owner, DUE_DAY).last
+    killed = Building(published.database_url, moment, full_refresh=True).end()
+    assert killed == (-signal.SIGKILL, None), moment
+
+    is_published = standing(owner, DUE_DAY).last != number
+    assert standing(owner, DUE_DAY).is_broken_off != is_published, moment
+    report = build_marts(published.database_url, "next")
+    assert (report.is_full_refresh, report.was_current) == (not is_published, is_published), moment
+    assert marts(owner) == expected, moment
 
 
 # --- what a build relies on is missing -----------------------------------------------------
@@ -113,21 +122,34 @@ def test_a_build_without_what_it_relies_on_is_due(built: Zone, damage: str) -> N
 @pytest.mark.parametrize(
     "damage",
     [
-        "drop view staging.stg_ternio cascade",
+        "drop schema staging cascade",
+        pytest.param("drop view staging.stg_ternio cascade", marks=pytest.mark.soak),
         pytest.param("drop schema staging, intermediate, candidate cascade", marks=pytest.mark.soak),
         pytest.param("drop schema candidate cascade", marks=pytest.mark.soak),
         pytest.param("comment on schema intermediate is null", marks=pytest.mark.soak),
     ],
 )
-def test_a_build_without_what_it_relies_on_is_a_full_one(
+def test_a_build_without_what_it_relies_on_is_told_by_doctor_and_is_a_full_one_once_the_dead_one_is_ended(
     published: Zone, owner: psycopg.Connection, damage: str
 ) -> None:
+    settings = Settings(database_url=published.database_url)
     expected = marts(owner)
+    assert "up to date" in _marts(settings).found
     owner.execute(damage)
+    assert "a full rebuild was interrupted" in _marts(settings).found
+    with psycopg.connect(published.database_url, application_name="shs build by hand") as builder:
+        builder.execute("lock table ops.folders in share row exclusive mode")
+        assert "shs build by hand" in _marts(settings).found
 
-    assert build_marts(published.database_url, "next").is_full_refresh
+    with psycopg.connect(published.database_url, application_name="shs models of a dead run") as left:
+        left.execute("lock table raw.cygnus in access exclusive mode")
+        assert build_marts(published.database_url, "next").is_full_refresh
+        with pytest.raises(psycopg.OperationalError):
+            left.execute("select 1")
+
     assert marts(owner) == expected
     assert not standing(owner, DUE_DAY).is_due
+    assert "up to date" in _marts(settings).found
 
 
 def test_a_full_build_whose_test_fails_leaves_a_full_one_due(
@@ -142,8 +164,8 @@ def test_a_full_build_whose_test_fails_leaves_a_full_one_due(
         patch.setattr(marts_module, "run_dbt", cut)
         build_marts(published.database_url, "cut", full_refresh=True)
 
+    # And a full one is what follows.
     assert standing(owner, DUE_DAY).is_broken_off
-    assert build_marts(published.database_url, "next").is_full_refresh
 
 
 # --- a build that lost its lock ------------------------------------------------------------
@@ -181,45 +203,29 @@ def test_a_build_whose_lock_is_lost_publishes_nothing_and_blames_the_database(
 
     assert "contradict each other" not in str(caught.value)
     assert marts(owner) == before
-    assert not build_marts(published.database_url, "next").was_current
-    assert marts(owner) != before
-
-
-@pytest.mark.slow
-def test_what_a_dead_build_left_running_is_ended_before_the_next_begins(
-    published: Zone, owner: psycopg.Connection
-) -> None:
-    with psycopg.connect(published.database_url, application_name="shs models of a dead run") as left:
-        left.execute("lock table intermediate.all_lines in access share mode")
-
-        assert build_marts(published.database_url, "next", full_refresh=True).is_full_refresh
-
-        with pytest.raises(psycopg.OperationalError):
-            left.execute("select 1")
+    assert standing(owner, DUE_DAY).is_due
 
 
 # --- Ctrl-C and SIGTERM, in real processes -------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a small installation of its own, published."""
-    folder = tmp_path_factory.mktemp("house")
+@pytest.mark.slow
+def test_an_interrupted_command_leaves_no_session_no_notice_and_no_blocked_next_one(
+    published: Zone, owner: psycopg.Connection, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    """Each is interrupted in its turn, and the last one's broken-off build is what is to be made good."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SHS_")}
-    environment |= {"SHS_HOME": str(folder / "home"), "SHS_LANDING": (folder / "landing").as_uri()}
-    samples = ["samples", str(folder / "landing"), "--months", "1", "--lines", "6"]
-    for arguments in (samples, ["run"]):
-        subprocess.run([SHS, *arguments], env=environment, check=True, capture_output=True)
-    yield environment
-    subprocess.run([SHS, "down"], env=environment, check=True, capture_output=True)
-
-
-def _url(house: dict[str, str]) -> str:
-    from shs_pipeline.database.databases import prepare
-    from shs_pipeline.settings.settings import Settings
-
-    settings = Settings(home=Path(house["SHS_HOME"]), database_url=None)
-    return prepare(settings).warehouse_url.get_secret_value()
+    environment |= {
+        "SHS_HOME": str(tmp_path / "home"),
+        "SHS_LANDING": published.url,
+        "SHS_DATABASE_URL": published.database_url,
+    }
+    before = marts(owner)
+    for number, codes in ((signal.SIGINT, {130}), (signal.SIGTERM, {143, -signal.SIGTERM})):
+        with subtests.test(number.name):
+            _interrupt(environment, published.database_url, owner, number, codes)
+            assert marts(owner) == before
+            assert standing(owner, DUE_DAY).is_broken_off
 
 
 def _until(is_so: Callable[[], bool]) -> None:
@@ -229,31 +235,8 @@ def _until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
-def test_an_interrupted_command_leaves_no_session_no_notice_and_no_blocked_next_one(
-    house: dict[str, str], subtests: pytest.Subtests
-) -> None:
-    """Each is interrupted in its turn, and the last one's broken-off build is made good."""
-    with psycopg.connect(_url(house), autocommit=True) as owner:
-        published = marts(owner)
-        for number, codes in (
-            (signal.SIGINT, {130}),
-            (signal.SIGTERM, {143, -signal.SIGTERM}),
-            (signal.SIGKILL, {-signal.SIGKILL}),
-        ):
-            with subtests.test(number.name):
-                _interrupt(house, owner, number, codes)
-                assert marts(owner) == published
-                assert standing(owner, DUE_DAY).is_broken_off
-
-        build_marts(_url(house), "next")
-
-        assert marts(owner) == published
-        assert not standing(owner, DUE_DAY).is_due
-
-
 def _interrupt(
-    house: dict[str, str], owner: psycopg.Connection, number: signal.Signals, codes: set[int]
+    environment: dict[str, str], url: str, owner: psycopg.Connection, number: signal.Signals, codes: set[int]
 ) -> None:
     """Send a signal to a command in the middle of its build, and look at what it leaves."""
 
@@ -263,12 +246,12 @@ def _interrupt(
         return row[0]
 
     notices = asked("select count(*) from ops.notices")
-    with psycopg.connect(_url(house)) as holder:
+    with psycopg.connect(url) as holder:
         # A view of the staging schema waits for this, in the middle of the build.
         holder.execute("lock table raw.cygnus in access exclusive mode")
         process = subprocess.Popen(
             [SHS, "run", "--full-refresh"],
-            env=house, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             # Whoever started the tests may have had it ignored, which is handed down.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )  # fmt: skip
@@ -286,30 +269,25 @@ def _interrupt(
     assert asked("select count(*) from ops.notices") == notices
 
 
-@pytest.mark.slow
-def test_doctor_tells_that_a_build_was_broken_off_and_is_under_way(house: dict[str, str]) -> None:
-    def told() -> str:
-        done = subprocess.run([SHS, "doctor"], env=house, capture_output=True, text=True, check=False)
-        return next(line for line in done.stdout.splitlines() if "Marts" in line)
-
-    assert "up to date" in told()
-    with psycopg.connect(_url(house), autocommit=True) as owner:
-        owner.execute("drop schema staging cascade")
-        assert "a full rebuild was interrupted" in told()
-        with psycopg.connect(_url(house), application_name="shs build by hand") as builder:
-            builder.execute("lock table ops.folders in share row exclusive mode")
-            assert "shs build by hand" in told()
-    subprocess.run([SHS, "run"], env=house, check=True, capture_output=True)
-    assert "up to date" in told()
+@pytest.fixture
+def server_home(tmp_path: Path) -> Iterator[Path]:
+    """A home for a server of the test's own."""
+    home = tmp_path / "home"
+    yield home
+    EmbeddedPostgres(home).stop()
 
 
 @pytest.mark.slow
 def test_a_server_that_restarts_during_a_build_is_named_and_the_next_build_works(
-    house: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    server_home: Path, tmp_path: Path
 ) -> None:
-    from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
-
-    url, server = _url(house), EmbeddedPostgres(Path(house["SHS_HOME"]))
+    url = prepare(Settings(home=server_home, database_url=None)).warehouse_url.get_secret_value()
+    server = EmbeddedPostgres(server_home)
+    small = Zone((tmp_path / "landing").as_uri(), url)
+    small.drop_references()
+    small.drop_sample()
+    small.run()
+    build_marts(url, "first")
     with psycopg.connect(url, autocommit=True) as owner:
         published = marts(owner)
     with suppress(psycopg.OperationalError), psycopg.connect(url) as holder:
@@ -332,6 +310,6 @@ def test_a_server_that_restarts_during_a_build_is_named_and_the_next_build_works
 
     assert str(caught[0]).startswith("The database shs on 127.0.0.1")
     assert "was lost" in str(caught[0])
-    assert build_marts(_url(house), "next").is_full_refresh
-    with psycopg.connect(_url(house), autocommit=True) as owner:
+    assert build_marts(url, "next").is_full_refresh
+    with psycopg.connect(url, autocommit=True) as owner:
         assert marts(owner) == published
