@@ -29,7 +29,7 @@ from tests.helpers.browser import browser_page
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-# The whole system at once; each of its parts is proven by itself in tests/sensors, tests/assets and beside this.
+# The whole system at once; its parts are proven one by one in tests/sensors, tests/assets and beside this.
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 MONTH = date(2025, 3, 1)
