@@ -29,7 +29,8 @@ from tests.helpers.browser import browser_page
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.slow
+# The whole system at once; its parts are proven one by one in tests/sensors, tests/assets and beside this.
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 MONTH = date(2025, 3, 1)
 LINES = 6
@@ -151,8 +152,8 @@ def wait_for(question: Callable[[], Any], seconds: float, what: str) -> Any:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     running = System(tmp_path_factory.mktemp("ui") / "var")
     try:
-        write_samples(running.landing, months=1, lines=LINES, seed=1, until=MONTH)
-        quiet = lambda: running.lines("quickbooks") == running.lines("novo") == LINES  # noqa: E731
+        write_samples(running.landing, months=2, lines=LINES, seed=1, until=MONTH)
+        quiet = lambda: running.lines("quickbooks") == running.lines("novo") == 2 * LINES  # noqa: E731
         wait_for(quiet, 180, "the bucket to be ingested")
         yield running
     finally:
@@ -177,7 +178,7 @@ def keep(page: Page, name: str) -> None:
 
 
 def test_many_files_became_few_runs(system: System) -> None:
-    # 9 files and 6 tables: the tables, eight sources, and QuickBooks behind its table.
+    # 18 files and 6 tables: the tables, the months of eight sources, and QuickBooks behind its table.
     runs = system.runs()
 
     assert 2 <= len(runs) <= 6
@@ -205,7 +206,7 @@ def test_a_broken_file_is_picked_up_and_its_check_says_what_to_do(system: System
         timeout=60_000
     )
     keep(page, "failed-check")
-    assert system.lines("chemence") == LINES
+    assert system.lines("chemence") == 2 * LINES
     wait_for(lambda: ["raw", "chemence"] in system.failed(), 60, "the run of the file to be red")
 
 
@@ -246,7 +247,7 @@ def test_what_shs_run_ingests_beside_the_system_is_green_too(system: System) -> 
 
     subprocess.run([SHS, "run"], env=system.environment, capture_output=True, check=False)
 
-    assert system.lines("novo") == 2 * LINES
+    assert system.lines("novo") == 3 * LINES
     # Whichever of the two was first: the month is green.
     wait_for(lambda: "2025-04" in system.partitions("novo"), 90, "the month to be green in Dagster")
 
@@ -255,7 +256,7 @@ def test_a_deleted_file_leaves_the_warehouse(system: System) -> None:
     sample = make_sample("novo", MONTH, lines=LINES, seed=1)
     (system.landing / sample.path).unlink()
 
-    wait_for(lambda: system.lines("novo") == LINES, 90, "the lines to be withdrawn")
+    wait_for(lambda: system.lines("novo") == 2 * LINES, 90, "the lines to be withdrawn")
 
 
 def test_control_c_stops_everything_cleanly(system: System) -> None:
