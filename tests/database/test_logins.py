@@ -276,7 +276,7 @@ def test_a_whole_run_goes_through_a_rotation_and_everything_belongs_to_the_owner
 ) -> None:
     ensure(server)
     landing = tmp_path / "landing"
-    write_samples(landing, months=3, lines=40, seed=1, until=date(2025, 6, 1))
+    write_samples(landing, months=1, lines=8, seed=1, until=date(2025, 6, 1))
     environment = {
         **os.environ, "SHS_HOME": str(tmp_path / "home"), "SHS_LANDING": landing.as_uri(),
         "SHS_DATABASE_URL": server.url, "SHS_DATABASE_USER": server.login.user,
