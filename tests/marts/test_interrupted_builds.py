@@ -18,13 +18,19 @@ import psycopg
 import pytest
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.database.databases import prepare
+from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.marts import build as marts_module
 from shs_pipeline.marts.build import build_marts
 from shs_pipeline.marts.dbt_build import run_dbt
 from shs_pipeline.marts.due import pending_state, standing
+from shs_pipeline.settings.settings import Settings
+from shs_pipeline.system.doctor import _marts
 from tests.conftest import Zone
+from tests.helpers.closed_house import House
 from tests.helpers.killed_build import Building
 from tests.marts.test_marts import marts
+from tests.marts.test_publications import numbers
 
 SHS = Path(sys.executable).with_name("shs")
 DUE_DAY = 20
@@ -45,15 +51,15 @@ def owner(published: Zone) -> Iterator[psycopg.Connection]:
 def test_a_full_build_that_is_killed_is_made_good_by_the_next_plain_one(
     published: Zone, owner: psycopg.Connection, is_soak: bool
 ) -> None:
-    """In the middle and in the publication; at length, at the first statement and at more of both."""
+    """Somewhere among the models; at length, at the first statement, at more, and in the publication."""
     expected = marts(owner)
-    code, statements = Building(published.database_url, full_refresh=True).end()
-    assert code == 0
-    assert isinstance(statements, int)
     chance = random.Random()
-    moments = [chance.randrange(2, statements - 2), statements]
+    moments = [chance.randrange(2, 90)]
     if is_soak:
-        moments = [1, *sorted(chance.sample(range(2, statements - 2), 3)), statements - 1]
+        code, statements = Building(published.database_url, full_refresh=True).end()
+        assert code == 0
+        assert isinstance(statements, int)
+        moments = [1, *sorted(chance.sample(range(2, statements - 2), 3)), statements - 1, statements]
 
     for moment in moments:
         number = standing(owner, DUE_DAY).last
@@ -201,27 +207,6 @@ def test_what_a_dead_build_left_running_is_ended_before_the_next_begins(
 # --- Ctrl-C and SIGTERM, in real processes -------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a small installation of its own, published."""
-    folder = tmp_path_factory.mktemp("house")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SHS_")}
-    environment |= {"SHS_HOME": str(folder / "home"), "SHS_LANDING": (folder / "landing").as_uri()}
-    samples = ["samples", str(folder / "landing"), "--months", "1", "--lines", "6"]
-    for arguments in (samples, ["run"]):
-        subprocess.run([SHS, *arguments], env=environment, check=True, capture_output=True)
-    yield environment
-    subprocess.run([SHS, "down"], env=environment, check=True, capture_output=True)
-
-
-def _url(house: dict[str, str]) -> str:
-    from shs_pipeline.database.databases import prepare
-    from shs_pipeline.settings.settings import Settings
-
-    settings = Settings(home=Path(house["SHS_HOME"]), database_url=None)
-    return prepare(settings).warehouse_url.get_secret_value()
-
-
 def _until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 300
     while not is_so():
@@ -229,31 +214,38 @@ def _until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture
+def environment(published: Zone, tmp_path: Path) -> dict[str, str]:
+    """What a command needs to work on the published company."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SHS_")}
+    return kept | {
+        "SHS_HOME": str(tmp_path / "home"), "SHS_LANDING": published.url,
+        "SHS_DATABASE_URL": published.database_url,
+    }  # fmt: skip
+
+
 @pytest.mark.slow
-def test_an_interrupted_command_leaves_no_session_no_notice_and_no_blocked_next_one(
-    house: dict[str, str], subtests: pytest.Subtests
+@pytest.mark.parametrize(
+    ("number", "codes"),
+    [
+        (signal.SIGINT, {130}),
+        (signal.SIGTERM, {143, -signal.SIGTERM}),
+        pytest.param(signal.SIGKILL, {-signal.SIGKILL}, marks=pytest.mark.soak),
+    ],
+)
+def test_an_interrupted_command_leaves_no_session_and_no_notice_and_a_full_build_due(
+    environment: dict[str, str], owner: psycopg.Connection, number: signal.Signals, codes: set[int]
 ) -> None:
-    """Each is interrupted in its turn, and the last one's broken-off build is made good."""
-    with psycopg.connect(_url(house), autocommit=True) as owner:
-        published = marts(owner)
-        for number, codes in (
-            (signal.SIGINT, {130}),
-            (signal.SIGTERM, {143, -signal.SIGTERM}),
-            (signal.SIGKILL, {-signal.SIGKILL}),
-        ):
-            with subtests.test(number.name):
-                _interrupt(house, owner, number, codes)
-                assert marts(owner) == published
-                assert standing(owner, DUE_DAY).is_broken_off
+    before = marts(owner)
 
-        build_marts(_url(house), "next")
+    _interrupt(environment, owner, number, codes)
 
-        assert marts(owner) == published
-        assert not standing(owner, DUE_DAY).is_due
+    assert marts(owner) == before
+    assert standing(owner, DUE_DAY).is_broken_off
 
 
 def _interrupt(
-    house: dict[str, str], owner: psycopg.Connection, number: signal.Signals, codes: set[int]
+    environment: dict[str, str], owner: psycopg.Connection, number: signal.Signals, codes: set[int]
 ) -> None:
     """Send a signal to a command in the middle of its build, and look at what it leaves."""
 
@@ -263,12 +255,12 @@ def _interrupt(
         return row[0]
 
     notices = asked("select count(*) from ops.notices")
-    with psycopg.connect(_url(house)) as holder:
+    with psycopg.connect(environment["SHS_DATABASE_URL"]) as holder:
         # A view of the staging schema waits for this, in the middle of the build.
         holder.execute("lock table raw.cygnus in access exclusive mode")
         process = subprocess.Popen(
             [SHS, "run", "--full-refresh"],
-            env=house, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             # Whoever started the tests may have had it ignored, which is handed down.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )  # fmt: skip
@@ -286,32 +278,55 @@ def _interrupt(
     assert asked("select count(*) from ops.notices") == notices
 
 
-@pytest.mark.slow
-def test_doctor_tells_that_a_build_was_broken_off_and_is_under_way(house: dict[str, str]) -> None:
-    def told() -> str:
-        done = subprocess.run([SHS, "doctor"], env=house, capture_output=True, text=True, check=False)
-        return next(line for line in done.stdout.splitlines() if "Marts" in line)
-
-    assert "up to date" in told()
-    with psycopg.connect(_url(house), autocommit=True) as owner:
-        owner.execute("drop schema staging cascade")
-        assert "a full rebuild was interrupted" in told()
-        with psycopg.connect(_url(house), application_name="shs build by hand") as builder:
-            builder.execute("lock table ops.folders in share row exclusive mode")
-            assert "shs build by hand" in told()
-    subprocess.run([SHS, "run"], env=house, check=True, capture_output=True)
-    assert "up to date" in told()
-
-
-@pytest.mark.slow
-def test_a_server_that_restarts_during_a_build_is_named_and_the_next_build_works(
-    house: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_doctor_tells_that_a_build_was_broken_off_and_is_under_way(
+    published: Zone, owner: psycopg.Connection
 ) -> None:
-    from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
+    settings = Settings(database_url=published.database_url)
 
-    url, server = _url(house), EmbeddedPostgres(Path(house["SHS_HOME"]))
-    with psycopg.connect(url, autocommit=True) as owner:
-        published = marts(owner)
+    def told() -> str:
+        return _marts(settings).found
+
+    assert "up to date" in told()
+    owner.execute("drop schema staging cascade")
+    assert "a full rebuild was interrupted" in told()
+    with psycopg.connect(published.database_url, application_name="shs build by hand") as builder:
+        builder.execute("lock table ops.folders in share row exclusive mode")
+        assert "shs build by hand" in told()
+
+
+# --- a server that goes away ---------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
+def test_a_server_that_restarts_during_a_build_is_named_and_one_that_is_killed_gives_no_number_twice(
+    tmp_path: Path, kills: int
+) -> None:
+    """A server of its own, and all within one checkpoint: nothing but its log is left."""
+    settings = Settings(home=tmp_path / "home", landing="", database_url=None)
+    url, server = prepare(settings).warehouse_url.get_secret_value(), EmbeddedPostgres(settings.home)
+    try:
+        House(url).connection.close()
+        with psycopg.connect(url, autocommit=True) as owner:
+            published = marts(owner)
+        _restart_during_a_build(url, server)
+        assert build_marts(url, "next").is_full_refresh
+        with psycopg.connect(url, autocommit=True) as owner:
+            assert marts(owner) == published
+
+        for kill in range(kills):
+            pid = server.status().pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            url = prepare(settings).warehouse_url.get_secret_value()
+            build_marts(url, f"after kill {kill}", full_refresh=True)
+        assert numbers(url) == list(range(1, kills + 3))
+    finally:
+        server.stop()
+
+
+def _restart_during_a_build(url: str, server: EmbeddedPostgres) -> None:
+    """Stop and start the server while a full build waits in its middle; the build must say so."""
     with suppress(psycopg.OperationalError), psycopg.connect(url) as holder:
         holder.execute("lock table raw.cygnus in access exclusive mode")
         caught: list[ShsError] = []
@@ -332,6 +347,3 @@ def test_a_server_that_restarts_during_a_build_is_named_and_the_next_build_works
 
     assert str(caught[0]).startswith("The database shs on 127.0.0.1")
     assert "was lost" in str(caught[0])
-    assert build_marts(_url(house), "next").is_full_refresh
-    with psycopg.connect(_url(house), autocommit=True) as owner:
-        assert marts(owner) == published
