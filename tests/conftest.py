@@ -68,6 +68,11 @@ LONGEST = (
 )
 """These files are begun first, so that no worker is left with one of them at the end."""
 
+IN_MEMORY, LEAST_FREE = Path("/dev/shm"), 8 << 30
+if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= LEAST_FREE:
+    # Hundreds of databases are made and dropped, of 650 files each: that takes longer than most tests.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
 FILES = FileReader()
 """One reading process for all runs of a test process, since a new one imports for a while."""
 
@@ -89,6 +94,16 @@ def _reading_processes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a reading process that is no longer needed to the next reader: a new one imports for seconds."""
     monkeypatch.setattr(FileReader, "start", kept_processes.start)
     monkeypatch.setattr(FileReader, "close", kept_processes.close)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_is_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let a test that names no home fail: it would work on what whoever runs the tests has in theirs."""
+    no_folder = tmp_path_factory.mktemp("nobody") / "home"
+    no_folder.write_text("a test has to name its own home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHS_HOME", str(no_folder))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -127,12 +142,12 @@ def postgres_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def _forget_on_power_loss(home: Path) -> None:
-    """Let the server wait for no disk: nothing of a test has to outlive the machine."""
+    """Let the server wait for no disk, and not look after databases that are soon dropped."""
     server = EmbeddedPostgres(home).ensure_running()
     with psycopg.connect(
         host=server.host, port=server.port, user=server.superuser, password=server.password, autocommit=True
     ) as connection:
-        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
             connection.execute(f"alter system set {name} = off".encode())
         connection.execute("select pg_reload_conf()")
 

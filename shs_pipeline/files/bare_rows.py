@@ -1,9 +1,10 @@
-"""Rows that cannot be lines: they lack some cell that each line has, and have few texts and no day."""
+"""Rows that can hardly be lines: they have few texts, and lack some cell that each line has or say total."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from shs_pipeline.files.casting.cells import CastError, is_blank, match_key
 from shs_pipeline.files.casting.columns import blanks
 from shs_pipeline.files.casting.kinds import CASTS, NUMBER_KINDS, TEXT_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
+from shs_pipeline.files.printed_totals import ends_with_total, is_general, mention_total
 from shs_pipeline.files.reading import ROW, SHEET
 from shs_pipeline.files.sheet_values import MERGED_KINDS, merged_range
 
@@ -25,12 +27,13 @@ MOST_TEXTS = 2
 
 @dataclass(frozen=True)
 class BareRow:
-    """A row without some cell that each line has, and with few texts.
+    """A row with few texts that lacks some cell that each line has, or says total beside a day.
 
     Attributes:
         labels: its texts, also those in columns of numbers and days.
         lacks: columns of which a line must have a cell in its own row.
         is_counted: whether it is a line, or a row that totals cover, unless it is a total.
+        days: columns in which it has a day.
     """
 
     position: int
@@ -38,6 +41,12 @@ class BareRow:
     numbers: Mapping[str, Decimal]
     lacks: Sequence[str]
     is_counted: bool
+    days: Sequence[str] = ()
+
+    @property
+    def says_total(self) -> bool:
+        """Whether it says that it is a total, and of no group: `Grand Total`."""
+        return any(map(is_general, self.labels.values()))
 
     @property
     def key(self) -> str:
@@ -86,19 +95,23 @@ def bare_rows(
         is_short |= _blank_at(rows, header, at)
         if kinds[header] not in TEXT_KINDS:
             is_short |= np.array([isinstance(cell, str) for cell in rows[header].to_numpy()[at]], dtype=bool)
+    # A date may stand in the only cell that its total would lack.
+    for header in words:
+        is_short |= mention_total(rows[header].to_numpy(dtype=object)[at].tolist())
     at = at[is_short]
     headers = [header for header in rows.columns if header not in (SHEET, ROW)]
     found = []
     for position, cells in zip(
         at.tolist(), rows[headers].iloc[at].to_numpy(dtype=object).tolist(), strict=True
     ):
-        labels, numbers = _labels_and_numbers(dict(zip(headers, cells, strict=True)), kinds)
+        labels, numbers, days = _parts(dict(zip(headers, cells, strict=True)), kinds)
         has_amount = any(header in numbers for header in amounts)
         if has_amount and len(set(labels.values())) <= MOST_TEXTS:
-            values = {*numbers, *(header for header in labels if kinds[header] in TEXT_KINDS)}
-            if not values.issuperset((*needed, *usual)):
-                lacks = [header for header in needed if header not in values]
-                found.append(BareRow(position, labels, numbers, lacks, bool(is_counted.iat[position])))
+            values = {*numbers, *days, *(header for header in labels if kinds[header] in TEXT_KINDS)}
+            lacks = [header for header in needed if header not in values]
+            row = BareRow(position, labels, numbers, lacks, bool(is_counted.iat[position]), days)
+            if row.says_total or not values.issuperset((*needed, *usual)):
+                found.append(row)
     return found
 
 
@@ -119,12 +132,16 @@ def _blank_at(rows: pd.DataFrame, header: str, at: np.ndarray) -> np.ndarray:
     return blanks(rows[header].to_numpy(dtype=object)[at])
 
 
-def _labels_and_numbers(
+def _parts(
     cells: Mapping[str, Any], kinds: Mapping[str, Kind]
-) -> tuple[dict[str, str], dict[str, Decimal]]:
-    """Return the texts and the numbers of a row; neither if it holds anything else, such as a day."""
+) -> tuple[dict[str, str], dict[str, Decimal], list[str]]:
+    """Return texts, numbers, and columns with days of a row; nothing if it holds anything else.
+
+    A day is something else, too, unless a text says total.
+    """
     labels: dict[str, str] = {}
     numbers: dict[str, Decimal] = {}
+    days: list[str] = []
     for header, cell in cells.items():
         if is_blank(cell) or (isinstance(cell, str) and merged_range(cell)):
             continue
@@ -136,6 +153,10 @@ def _labels_and_numbers(
             numbers[header] = Decimal(value)
         elif value is None and isinstance(cell, str):
             labels[header] = cell
+        elif isinstance(value, date):
+            days.append(header)
         else:
-            return {}, {}
-    return labels, numbers
+            return {}, {}, []
+    if days and not any(map(ends_with_total, labels.values())):
+        return {}, {}, []
+    return labels, numbers, days

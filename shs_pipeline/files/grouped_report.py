@@ -22,7 +22,7 @@ from shs_pipeline.files.printed_totals import (
     printed_totals,
     total_label,
 )
-from shs_pipeline.files.proven_totals import proven_totals
+from shs_pipeline.files.proven_totals import STATISTIC, proven_totals
 from shs_pipeline.files.reading import ROW, SHEET, CellsAt, PrintedTotal, Reading, SourceFile
 from shs_pipeline.files.remarks import REMARK, tell_headings
 from shs_pipeline.files.workbook.table import Table, read_table
@@ -185,8 +185,10 @@ def reading_of(
     proven = proven_totals(
         rows, model, is_line, is_total, amounts, written_once=written_once, is_covered=covered
     )
-    is_proven = _at(rows, proven.positions)
-    is_line, is_total, is_fed_by = is_line & ~is_proven, is_total | is_proven, is_fed_by & ~is_proven
+    is_proven, is_statistic = _at(rows, proven.positions), _at(rows, proven.statistics)
+    is_other = is_proven | is_statistic
+    is_line, is_fed_by, covered = is_line & ~is_other, is_fed_by & ~is_other, covered & ~is_other
+    is_total = (is_total | is_proven) & ~is_statistic
     headings = tell_headings(
         rows,
         lone,
@@ -202,14 +204,16 @@ def reading_of(
         is_line,
         is_total,
         amounts,
+        kinds={column.header: column.kind for column in columns_of(model)},
         written_once=written_once,
         is_fed_by=is_fed_by,
-        is_covered=covered & ~is_proven,
+        is_covered=covered,
     )
     lines, cells_at = _filled_lines(rows, is_line, is_fed_by, written_once)
     return Reading(
         lines,
-        table.left_out | _counted(left_out or {}, stands_alone | is_proven, len(headings.remarks)),
+        table.left_out
+        | _counted(left_out or {}, stands_alone | is_other, headings.remarks, proven.statistics),
         agreed(totals, rows, proven.positions),
         [*table.problems, *proven.problems, *headings.problems],
         table.missing,
@@ -227,10 +231,16 @@ def _filled_lines(
     return fed[kept].reset_index(drop=True), cells_at
 
 
-def _counted(left_out: Mapping[str, pd.Series], is_other: pd.Series, remarks: int) -> dict[str, int]:
-    """Return how many rows are left out for each reason, without those that are remarks or totals."""
+def _counted(
+    left_out: Mapping[str, pd.Series],
+    is_other: pd.Series,
+    remarks: Collection[int],
+    statistics: Collection[int],
+) -> dict[str, int]:
+    """Return how many rows are left out for each reason, without remarks, totals and averages."""
     counts = {reason: int((rest & ~is_other).sum()) for reason, rest in left_out.items()}
-    return {reason: count for reason, count in (counts | {REMARK: remarks}).items() if count}
+    counts |= {REMARK: len(remarks), STATISTIC: len(statistics)}
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def agreed(totals: Sequence[PrintedTotal], rows: pd.DataFrame, proven: Collection[int]) -> list[PrintedTotal]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _FEW_CELLS = 2
 _MONEY = re.compile(r"[.,$]|USD")
+_MOST_PAGES = 100
+_UNKNOWN = frozenset(("n/a", "na", "tbd", "tba", "pending", "unknown", "open"))
+_LETTERS_OF_CURRENCY = 3
 _MOST_PARTS = 6  # different cells of a remark that is spread over columns
 
 
@@ -54,7 +58,7 @@ def lone_texts(
     kinds = {column.header: column.kind for column in columns_of(model)}
     may_be = among.to_numpy(dtype=bool).copy()
     for column in amounts:
-        may_be &= np.array([not cell or isinstance(cell, str) for cell in rows[column]], dtype=bool)
+        may_be &= np.array([not cell or isinstance(cell, (str, date)) for cell in rows[column]], dtype=bool)
     few = None if lines is None else _FewCells(rows, headers, model, amounts, lines, is_grouped=is_grouped)
     found = {}
     places = may_be.nonzero()[0].tolist()
@@ -99,7 +103,7 @@ class _FewCells:
         """Position of the last line with an amount; -1 where there is none."""
         columns = [self._rows[column].to_numpy(dtype=object) for column in self._amounts]
         for position in self._is_line.nonzero()[0][::-1].tolist():
-            if any(column[position] is not None and column[position] != 0 for column in columns):
+            if any(_is_amount(column[position]) for column in columns):
                 return int(position)
         return -1
 
@@ -121,6 +125,8 @@ class _FewCells:
         }
         if not filled:
             return "0" if any(not is_blank(cell) for cell in cells) else None
+        if position > self._last and self._is_stamp(filled):
+            return show(next(iter(filled.values())))
         texts = [cell for cell in filled.values() if isinstance(cell, str)]
         is_below = position > self._last
         is_free = is_below or not self._is_grouped or any(map(says_remark, texts))
@@ -133,6 +139,16 @@ class _FewCells:
         joined = " ".join(dict.fromkeys(squeeze(show(cell)) for cell in filled.values()))
         return next(filter(says_remark, texts), joined)
 
+    def _is_stamp(self, filled: Mapping[str, Any]) -> bool:
+        """Whether nothing but a page number or a time of printing stands in a column of texts."""
+        (header, cell), *others = filled.items()
+        is_page = type(cell) is float and cell in range(1, _MOST_PAGES)
+        return (
+            not others
+            and self._kinds.get(header, "text") in TEXT_KINDS
+            and (is_page or isinstance(cell, date))
+        )
+
     def _is_data(self, header: str, cell: Any, *, says_total: bool) -> bool:
         """Whether a cell is a day, a number in its column, money, or what identifies a line."""
         kind = self._kinds.get(header, "text")
@@ -140,9 +156,26 @@ class _FewCells:
             return True
         if kind not in TEXT_KINDS and _is_value(kind, cell):
             return True
+        # An amount that cannot be read must not be left out with its row.
+        if header in self._amounts and (_looks_like_amount(cell) or match_key(show(cell)) in _UNKNOWN):
+            return True
         if header in self._keys and CODE.fullmatch(squeeze(show(cell))):
             return True
         return not says_total and _may_be_money(cell)
+
+
+def _is_amount(cell: Any) -> bool:
+    """Whether a cell in a column of amounts is one, good or bad, and not zero."""
+    if isinstance(cell, str):
+        return _looks_like_amount(cell)
+    return cell is not None and not isinstance(cell, date) and cell != 0
+
+
+def _looks_like_amount(cell: Any) -> bool:
+    """Whether the text of an amount's cell has digits and no more letters than a currency: `12,50 EUR`."""
+    text = str(cell)
+    has_few_letters = sum(map(str.isalpha, text)) <= _LETTERS_OF_CURRENCY
+    return has_few_letters and any(map(str.isdigit, text)) and not says_remark(text)
 
 
 def _may_be_money(cell: Any) -> bool:
@@ -160,10 +193,13 @@ def _lone_text(
     if not parts or len(parts) > _MOST_PARTS:
         return None
     if len(parts) == 1 and all(isinstance(cell, str) for cell in filled.values()):
-        is_value = any(_is_value(kinds.get(header, "text"), cell) for header, cell in filled.items())
+        is_value = any(
+            _is_value(kinds.get(header, "text"), cell) or (header in amounts and _looks_like_amount(cell))
+            for header, cell in filled.items()
+        )
         return None if is_value else next(iter(parts))
     joined = " ".join(parts)
-    has_amount = any(header in filled for header in amounts)
+    has_amount = any(_is_value("amount", filled[header]) for header in amounts if header in filled)
     return joined if not has_amount and SPREAD.fullmatch(match_key(joined)) else None
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -25,11 +25,31 @@ import pandas as pd
 
 from shs_pipeline.files.casting.cells import is_blank, match_key, show
 from shs_pipeline.files.casting.columns import cast_cells, names_of
+from shs_pipeline.files.casting.kinds import Kind
 from shs_pipeline.files.reading import ROW, SHEET, PrintedTotal
 
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _KIND = r"(?:(?:grand|sub|report|page|overall|running|final|company|statement|net|all)[ -]*)*totals?"
-_GENERAL = re.compile(rf"\W*{_KIND}\W*(?:(?:of|for) )?(?:the )?(?:all|report|page|statement)?\W*")
+_GENERAL = re.compile(
+    rf"\W*{_KIND}\W*(?:(?:(?:of|for) )?(?:the )?(?:all|report|page|statement)?\W*|as (?:of|at)\b.*)"
+)
+_COUNTED = r"(?:(?:number|no\.?|nr\.?|count)\ of|\#(?:\ ?of)?)\ (?:\w+\ )?\w+s"
+_COUNT = r"(?:(?:record|row|line|item|invoice|order|document|transaction)s?\ )?counts?"
+_ODD_IDENTIFIER = re.compile(r"^\s*['=\"]|\.0+\s*$", re.MULTILINE)
+_PERIOD = (
+    r"(?:ytd|mtd|qtd|(?:year|month|quarter)[ -]to[ -]date|(?:prior|previous|last)\ (?:month|quarter|year))"
+)
+_STATISTIC = re.compile(
+    rf"""\W*(?:(?:grand|overall|total|company|report|sub|page)[ -]*)*
+    (?:averages?|avg|mean|median|minimum|maximum|{_COUNT}|{_COUNTED})
+    \W*(?:(?:of|for|per|by)\ .*)?[\W\d]*
+    | \W*(?:{_KIND}\ (?:for\ |of\ )?)?{_PERIOD}(?:\ {_KIND}|\ sales|\ commissions?)?\W*
+    | \W*(?:%|percent(?:age)?)\ ?of\ {_KIND}\W*""",
+    re.VERBOSE,
+)
+_TOTAL_COUNT = re.compile(
+    r"\W*total\W+(?:records|rows|lines|invoices|documents|orders|transactions|items|customers|accounts)\W*"
+)
 _BEHIND = re.compile(r"\W*(.+?)[\s:-]*\b(?:sub[ -]?)?totals?\W*")
 _BEFORE = re.compile(r"\W*(?:sub[ -]?)?totals?\b[\s:-]*(?:(?:for|of|by)\b[\s:-]*)?(.+?)[\s:]*")
 
@@ -60,6 +80,16 @@ def total_label(cells: Iterable[Any]) -> str | None:
 def is_general(label: str) -> bool:
     """Whether a label says total and no name: `Grand Total`, `TOTAL:`, `Report totals`."""
     return bool(_GENERAL.fullmatch(match_key(label)))
+
+
+def says_statistic(text: str) -> bool:
+    """Whether a text can only say average, count, extreme, share or other period: `Average:`, `YTD total`."""
+    return bool(_STATISTIC.fullmatch(match_key(text)))
+
+
+def may_say_count(text: str) -> bool:
+    """Whether a text may say how many lines there are, or what they add up to: `Total invoices`."""
+    return bool(_TOTAL_COUNT.fullmatch(match_key(text)))
 
 
 def ends_with_total(label: str) -> bool:
@@ -98,6 +128,7 @@ def printed_totals(
     is_total: pd.Series,
     amounts: Sequence[str],
     *,
+    kinds: Mapping[str, Kind] | None = None,
     written_once: Sequence[str] = (),
     is_fed_by: pd.Series | None = None,
     is_covered: pd.Series | None = None,
@@ -107,6 +138,7 @@ def printed_totals(
     Args:
         is_line: (n,) which rows are sale lines.
         is_total: (n,) which rows are totals.
+        kinds: of the columns, by header: as which their names are read; text where nothing is said.
         written_once: columns printed on the first row of a group, the outermost first.
         is_fed_by: (n,) which rows pass these on, where that is more than the lines.
         is_covered: (n,) rows that a total may cover besides the sale lines.
@@ -118,7 +150,7 @@ def printed_totals(
     masks = [is_line.tolist()]
     if is_covered is not None and not is_covered.equals(is_line):
         masks.insert(0, is_covered.tolist())
-    groups = [_Groups(rows, mask, feeding, written_once, amounts, totals) for mask in masks]
+    groups = [_Groups(rows, mask, feeding, written_once, amounts, totals, kinds or {}) for mask in masks]
     found = []
     for column in amounts:
         cells = cast_cells(rows[column].tolist(), "amount")[0]
@@ -165,8 +197,9 @@ class _Groups:
         written_once: Sequence[str],
         amounts: Sequence[str],
         totals: Sequence[_Total],
+        kinds: Mapping[str, Kind],
     ) -> None:
-        self.begins = {0}
+        self.begins, self._kinds = {0}, kinds
         self._is_covered = np.array(is_covered, dtype=bool)
         self._outer: dict[str, list[int]] = {}
         self._places: dict[str, dict[str, list[int]]] = {}
@@ -179,14 +212,17 @@ class _Groups:
         passes_on = self._is_covered | np.array(is_fed_by, dtype=bool)
         outer = np.zeros(len(rows), dtype=np.int64)
         for column in written_once:
-            names, codes = _coded(rows[column])
+            names, codes = self._coded(rows, column)
             codes = self._filled(codes, passes_on)
             self._outer[column] = outer.tolist()
             self._note(column, names, codes, wanted)
             outer = pd.factorize(outer * len(names) + codes)[0]
         for column in () if written_once else rows.columns:
             if column not in (SHEET, ROW, *amounts):
-                self._note(column, *_coded(rows[column]), wanted)
+                self._note(column, *self._coded(rows, column), wanted)
+
+    def _coded(self, rows: pd.DataFrame, column: str) -> tuple[list[str], np.ndarray]:
+        return _coded(rows[column], self._kinds.get(column, "text"))
 
     def _filled(self, codes: np.ndarray, passes_on: np.ndarray) -> np.ndarray:
         """Return (n,) the names in force, and note the first line of each."""
@@ -197,11 +233,16 @@ class _Groups:
         return np.where(above >= 0, codes[above], 0)
 
     def _note(self, column: str, names: Sequence[str], codes: np.ndarray, wanted: set[str]) -> None:
-        is_wanted = np.fromiter((name in wanted for name in names), dtype=bool, count=len(names))
+        spelled: dict[str, list[str]] = {}
+        for name, text in _names_as(dict.fromkeys(wanted), self._kinds.get(column, "text")).items():
+            spelled.setdefault(text, []).append(str(name))
+        is_wanted = np.fromiter((name in spelled for name in names), dtype=bool, count=len(names))
         at = (is_wanted[codes] & self._is_covered).nonzero()[0]
         at = at[np.argsort(codes[at], kind="stable")]
         groups = np.split(at, np.diff(codes[at]).nonzero()[0] + 1)
-        found = {names[codes[group[0]]]: group.tolist() for group in groups if group.size}
+        found = {
+            name: group.tolist() for group in groups if group.size for name in spelled[names[codes[group[0]]]]
+        }
         if found:
             self._places[column] = found
 
@@ -241,7 +282,18 @@ def _alike(places: list[int], one: int, outer: list[int] | None) -> list[int]:
     return places if outer is None else [at for at in places if outer[at] == outer[one]]
 
 
-def _coded(column: pd.Series) -> tuple[list[str], np.ndarray]:
+def _names_as(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, str]:
+    """Return by cell its name: 10045.0 and `'10045` are one identifier, 2138 and `02138` one zip code."""
+    texts = "\n".join(cell for cell in cells if isinstance(cell, str)) if kind == "identifier" else ""
+    if kind != "zip" and not _ODD_IDENTIFIER.search(texts):
+        return names_of(cells)
+    read = cast_cells(list(cells), kind)[0]
+    forms = {cell: cell if value is None else value for cell, value in zip(cells, read, strict=True)}
+    names = names_of(dict.fromkeys(forms.values()))
+    return {cell: names[form] for cell, form in forms.items()}
+
+
+def _coded(column: pd.Series, kind: Kind) -> tuple[list[str], np.ndarray]:
     """Return the names in a column, the empty one first, and (n,) which of them each cell is."""
     cells = column.to_numpy(dtype=object)
     # What is printed once for a group leaves nearly all cells of its column empty.
@@ -249,7 +301,8 @@ def _coded(column: pd.Series) -> tuple[list[str], np.ndarray]:
     own = cells[filled].tolist()
     numbers = {"": 0}
     code_of = {
-        cell: numbers.setdefault(name, len(numbers)) for cell, name in names_of(dict.fromkeys(own)).items()
+        cell: numbers.setdefault(name, len(numbers))
+        for cell, name in _names_as(dict.fromkeys(own), kind).items()
     }
     codes = np.zeros(len(cells), dtype=np.int64)
     codes[filled] = np.fromiter(map(code_of.__getitem__, own), dtype=np.int64, count=len(own))

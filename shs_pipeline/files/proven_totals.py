@@ -6,14 +6,16 @@ numbers is the sum of its column over the same lines above: all of them, those s
 those of a group. Of a single line this proves little, for the row may be the next line with cells missing:
 then its one text must be a plain word, or name that line and say more. A row that is not proven is
 refused as before.
+
+Rows of averages, counts and other periods are no lines either: they say so, or their numbers are averages.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -29,13 +31,22 @@ from shs_pipeline.files.casting.cells import CODE, CastError, is_blank, match_ke
 from shs_pipeline.files.casting.columns import blanks, cast_cells
 from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, NUMBER_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
+from shs_pipeline.files.printed_totals import ends_with_total, may_say_count, says_statistic
 from shs_pipeline.files.reading import ROW, SHEET, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
 
+STATISTIC = "average, count or other period"
+"""Why such a row is left out."""
+
 _MOST_PASSES = 9
+_FEWEST_AVERAGES = 2
+_FORWARD = re.compile(
+    r"(?:(?:sub-?total|total|balance|amount) )?(?:carried|brought) (?:forward|over|down)\W*"
+)
+_EXTREMES = frozenset(("min", "max", "highest", "lowest"))
 _RATES: tuple[Kind, ...] = ("rate", "share")
 
 
@@ -45,10 +56,12 @@ class ProvenTotals:
 
     Attributes:
         positions: 0-based.
+        statistics: rows of averages, counts and other periods, also among those that say total.
         problems: errors for rows that look like totals and do not add up.
     """
 
     positions: set[int] = field(default_factory=set)
+    statistics: set[int] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -73,9 +86,18 @@ def proven_totals(
     """
     masks = [is_line] if is_covered is None or is_covered.equals(is_line) else [is_covered, is_line]
     bare = bare_rows(rows, model, is_total, masks[0] | is_line, amounts, written_once)
+    statistics = _said_statistics(rows, is_total, bare)
+    if statistics:
+        bare = [row for row in bare if row.position not in statistics]
+        is_other = rows.index.isin(list(statistics))
+        masks, is_line, is_total = (
+            [mask & ~is_other for mask in masks],
+            is_line & ~is_other,
+            is_total | is_other,
+        )
     known: set[str] = set()
     for _ in range(_MOST_PASSES):
-        found = ProvenTotals()
+        found = ProvenTotals(statistics=statistics)
         if not bare:
             return found
         report = _Report(rows, model, written_once, is_line, is_total, bare, known)
@@ -84,16 +106,37 @@ def proven_totals(
         found.positions.update(position for position, count in counts.items() if count)
         left = [row for row in bare if not counts[row.position]]
         # What is no total after all may be a line, and then later totals cover it.
-        lines = {row.position for row in left if row.is_counted and not row.lacks}
+        lines = {row.position for row in left if row.is_counted and not row.lacks and not row.days}
         sure = {row.key for row in bare if counts[row.position] > 1}
         if not lines and not any(row.key in sure - known for row in left):
             for row in left:
-                if row.lacks and is_line.iat[row.position] and len(row.labels) < MOST_TEXTS:
+                if any(proof.is_average_of(row) for proof in proofs):
+                    found.statistics.add(row.position)
+                elif is_line.iat[row.position] and len(row.labels) < MOST_TEXTS:
                     found.problems += proofs[-1].problems_of(row, rows)
             return found
         known = sure
         bare = [row for row in bare if row.position not in lines]
-    return ProvenTotals()
+    return ProvenTotals(statistics=statistics)
+
+
+def _said_statistics(rows: pd.DataFrame, is_total: pd.Series, bare: Sequence[BareRow]) -> set[int]:
+    """Return the rows that say that they are averages, counts or of another period, and cannot be lines."""
+    places = is_total.to_numpy(dtype=bool).nonzero()[0].tolist()
+    cells = rows.iloc[places].drop(columns=[SHEET, ROW]).to_numpy(dtype=object).tolist()
+    found = {row.position for row in bare if row.lacks and says_statistic(row.key)}
+    for place, row in zip(places, cells, strict=True):
+        texts = [cell for cell in row if isinstance(cell, str)]
+        numbers = [cell for cell in row if isinstance(cell, (float, Decimal))]
+        is_count = all(0 < number < len(rows) and number == int(number) for number in numbers)
+        if any(map(says_statistic, texts)) or (is_count and any(map(may_say_count, texts))):
+            found.add(place)
+    # People are called Max and Min, but not beside an average.
+    extremes = [row.position for row in bare if row.lacks and row.key.strip(":.") in _EXTREMES]
+    for place in (*extremes, *reversed(extremes)):
+        if not found.isdisjoint((place - 1, place + 1)):
+            found.add(place)
+    return found
 
 
 def _judged(row: BareRow, proofs: Sequence[_Proof]) -> int:
@@ -129,6 +172,7 @@ class _Report:
         self.after_others = {row.position + 1 for row in bare if row.lacks}
         self.texts = Counter(row.key for row in bare)
         self._is_total = is_total.to_numpy(dtype=bool)
+        self._runs: dict[str, np.ndarray] = {}
 
     @cached_property
     def begins(self) -> set[int]:
@@ -189,13 +233,23 @@ class _Report:
 
     def begin_of(self, column: str, line: int) -> int:
         """Return the first of the lines up to this one that have its name in a column."""
-        cells, first = self.rows[column], line
-        name = self._name(column, cells.iat[line])
-        for at in self.lines[: bisect_left(self.lines, line)][::-1].tolist():
-            if self._name(column, cells.iat[at]) != name:
-                break
-            first = at
-        return first
+        place, cells = bisect_right(self.lines, line) - 1, self.rows[column]
+        if place < 0 or self._name(column, cells.iat[self.lines[place]]) != self._name(
+            column, cells.iat[line]
+        ):
+            return line
+        return int(self._run_begins(column)[place])
+
+    def _run_begins(self, column: str) -> np.ndarray:
+        """Return for each line the first one of those right above it that have its name in a column."""
+        if column not in self._runs:
+            cells = self.rows[column].to_numpy(dtype=object)[self.lines].tolist()
+            names = {cell: self._name(column, cell) for cell in dict.fromkeys(cells)}
+            codes = {name: code for code, name in enumerate(dict.fromkeys(names.values()))}
+            own = np.fromiter((codes[names[cell]] for cell in cells), dtype=np.int64, count=len(cells))
+            begins = np.diff(own, prepend=-1) != 0
+            self._runs[column] = self.lines[np.maximum.accumulate(np.where(begins, np.arange(len(own)), 0))]
+        return self._runs[column]
 
     def may_be_heading(self, row: BareRow) -> bool:
         """Whether the lines below take something from a row that is no total."""
@@ -237,15 +291,21 @@ class _Proof:
         }
         wrong = [header for header, above in sums.items() if above != row.numbers[header]]
         empty = [column for column in row.lacks if column not in row.labels]
-        if not empty or not wrong or not any(row.numbers.values()) or not self._count[row.position]:
+        if not (empty or row.days) or not wrong or not any(row.numbers.values()):
+            return
+        if not self._count[row.position]:
             return
         header, above, printed = wrong[0], sums[wrong[0]], row.numbers[wrong[0]]
         kinds = self._report.kinds
-        column = next((column for column in empty if kinds[column] == "day"), empty[0])
+        column = next((column for column in empty if kinds[column] == "day"), (*empty, *row.days)[0])
+        said, mending = f"{column} is empty, so this is no sale line", f"fill in {column}"
+        if row.days:
+            column = next(column for column, text in row.labels.items() if ends_with_total(text))
+            said, mending = f"This row says {row.labels[column]!r}", f"correct its {column}"
         yield Problem(
-            problem=f"{column} is empty, so this is no sale line; and it is no total of the lines above, "
+            problem=f"{said}; and it is no total of the lines above, "
             f"whose {header} add up to {dollars(above)} and not to {dollars(printed)}.",
-            remedy=f"If it is a sale line, fill in {column}. If it is a total, correct it or delete the row.",
+            remedy=f"If it is a sale line, {mending}. If it is a total, correct it or delete the row.",
             sheet=str(rows[SHEET].iat[row.position]),
             row=int(rows[ROW].iat[row.position]),
             column=column,
@@ -272,10 +332,41 @@ class _Proof:
         if self._report.named_in(row, line):
             return True
         is_known = row.key in self._report.known
-        is_sure = count > 1 or is_known or self._is_plain_word(row)
+        is_sure = count > 1 or is_known or row.says_total or (self._is_plain_word(row) and not row.days)
         if not is_sure or self._report.is_other_line(row, line):
             return False
-        return is_known or self._report.texts[row.key] > 1 or not self._report.may_be_heading(row)
+        is_other = is_known or self._report.texts[row.key] > 1 or _FORWARD.fullmatch(row.key) is not None
+        return is_other or not self._report.may_be_heading(row)
+
+    def is_average_of(self, row: BareRow) -> bool:
+        """Whether the numbers of a row that says no more are averages of the same lines, to the cent.
+
+        Two of them at least, and some with cents: a sale may well have a price that others have on average.
+        """
+        numbers = {
+            header: number
+            for header, number in row.numbers.items()
+            if self._report.kinds.get(header) not in _RATES
+        }
+        end = self._line_above(row.position)
+        is_odd = any(number != number.to_integral_value() for number in numbers.values())
+        if not row.lacks or row.days or len(numbers) < _FEWEST_AVERAGES or not is_odd or not end:
+            return False
+        named = self._report.named_in(row, end - 1)
+        if not named and not self._is_plain_word(row):
+            return False
+        starts = [0, self.starts[bisect_left(self.starts, end) - 1]]
+        starts += [self._report.begin_of(column, end - 1) for column in named]
+        return any(self._are_averages(numbers, start, row.position) for start in starts)
+
+    def _are_averages(self, numbers: Mapping[str, Decimal], start: int, position: int) -> bool:
+        count = self._count[position] - self._count[start]
+        for header, number in numbers.items():
+            average = (self._running(header)[position] - self._running(header)[start]) / max(count, 1)
+            places = max(-int(number.as_tuple().exponent), 2)
+            if abs(average - number) > Decimal(5).scaleb(-places - 1):
+                return False
+        return count > 1
 
     def _adds_up(self, row: BareRow, start: int, *, has_rates: bool) -> bool:
         """Whether the numbers of a row are the sums of the lines from a start on; rates are none."""

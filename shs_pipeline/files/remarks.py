@@ -40,7 +40,7 @@ _PRINT = r"""
     | [0-9]+\ ?(of|/)\ ?[0-9]+(\ pages?)?
     | ((report|statement|data)\ )?
       (printed|exported|created|generated|produced|prepared|run|report(ed)?|print|report\ run|as\ of)
-      (\ date|\ time)?(\ ?:|\ (on|at|by|as\ of|date|time)\b).*
+      (\ date|\ time)?(\ ?:|\ (on|at|by|as\ of|date|time)\b|\ [0-9]{1,4}[-/][0-9]).*
     | (accrual|cash)[\ -]basis\b.*
     | (strictly\ )?(confidential|proprietary)\b.*
     | (for\ )?internal\ use\ only\b.*

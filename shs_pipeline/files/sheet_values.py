@@ -17,25 +17,42 @@ class SheetNumber(float):
         merged: range such as `B5:B6` of the merged cell that holds it, if this is not its first cell.
         currency: as which its format shows it, such as `€`; empty for dollars and for plain numbers.
         is_percent: whether its format shows 0.2 as 20%.
+        misleading: what its format does if it shows another sign than it has, as words for a sentence.
     """
 
-    __slots__ = ("currency", "is_percent", "merged", "shown")
+    __slots__ = ("currency", "is_percent", "merged", "misleading", "shown")
     shown: str
     merged: str
     currency: str
     is_percent: bool
+    misleading: str
 
     def __new__(
-        cls, number: float, shown: str = "", merged: str = "", currency: str = "", *, is_percent: bool = False
+        cls,
+        number: float,
+        shown: str = "",
+        merged: str = "",
+        currency: str = "",
+        *,
+        is_percent: bool = False,
+        misleading: str = "",
     ) -> Self:
         """Make the number."""
         made = super().__new__(cls, number)
         made.shown, made.merged, made.currency, made.is_percent = shown, merged, currency, is_percent
+        made.misleading = misleading
         return made
 
     def merged_in(self, merged: str) -> Self:
         """Return the same number in a further cell of a merged range."""
-        return type(self)(self, self.shown, merged, self.currency, is_percent=self.is_percent)
+        return type(self)(
+            self,
+            self.shown,
+            merged,
+            self.currency,
+            is_percent=self.is_percent,
+            misleading=self.misleading,
+        )
 
     def __eq__(self, other: object) -> bool:
         # A column's distinct cells are cast once: 42 and 42 shown as 0042 are two of them.
@@ -47,8 +64,8 @@ class SheetNumber(float):
         return not self == other
 
     @property
-    def _said(self) -> tuple[str, str, str, bool]:
-        return self.shown, self.merged, self.currency, self.is_percent
+    def _said(self) -> tuple[str, str, str, bool, str]:
+        return self.shown, self.merged, self.currency, self.is_percent, self.misleading
 
     __hash__ = float.__hash__
 

@@ -15,6 +15,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
 
     import httpx
@@ -100,6 +101,14 @@ def in_parallel(work: Callable[[Given], Made], given: Iterable[Given]) -> Iterat
             raise
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whose certificates are believed, read once: each client alone would read the long file again."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
 def _verbs(url: str, header: Mapping[str, str], seconds: tuple[float, float]) -> Any:
     import httpx
     from metabase_api import Metabase_API_Async
@@ -108,6 +117,7 @@ def _verbs(url: str, header: Mapping[str, str], seconds: tuple[float, float]) ->
         url, api_key="", trust_env=True,
         timeout=httpx.Timeout(seconds[1], connect=seconds[0]),
         limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
+        verify=_authorities(),
     )  # fmt: skip
     client = verbs._client
     # It knows API keys only; a session is signed by another header, and the first contact by none.

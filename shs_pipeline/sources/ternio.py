@@ -25,7 +25,7 @@ from shs_pipeline.files.grouped_report import (
 )
 from shs_pipeline.files.lone_texts import lone_texts
 from shs_pipeline.files.printed_totals import printed_totals
-from shs_pipeline.files.proven_totals import proven_totals
+from shs_pipeline.files.proven_totals import STATISTIC, proven_totals
 from shs_pipeline.files.reading import ROW, SHEET, CellsAt, Problem, Reading, SourceFile
 from shs_pipeline.files.remarks import REMARK, tell_headings
 from shs_pipeline.files.source import Source
@@ -73,25 +73,28 @@ def read_ternio(file: SourceFile) -> Reading:
     lone = lone_texts(rows, TernioRows, ~is_total & ~is_of_pair, AMOUNTS, lines=~is_total, is_grouped=True)
     is_line = ~is_total & ~is_empty_in(rows, HEADER) & ~rows.index.isin(list(lone))
     proven = proven_totals(rows, TernioRows, is_line, is_total, AMOUNTS, written_once=[CLIENT])
-    is_proven = rows.index.isin(list(proven.positions))
-    is_line, is_total = is_line & ~is_proven, is_total | is_proven
+    is_proven, is_statistic = (
+        rows.index.isin(list(found)) for found in (proven.positions, proven.statistics)
+    )
+    is_line, is_total = is_line & ~is_proven & ~is_statistic, (is_total | is_proven) & ~is_statistic
     headings = tell_headings(
         rows,
         lone,
         [CLIENT],
         is_line=is_line.tolist(),
-        is_fed_by=(~is_total).tolist(),
+        is_fed_by=(~is_total & ~is_statistic).tolist(),
         totals=total_names(rows, is_total),
         own_rows=True,
     )
-    is_fed_by = ~is_total & ~rows.index.isin(list(headings.remarks))
+    is_fed_by = ~is_total & ~is_statistic & ~rows.index.isin(list(headings.remarks))
     fed, printed_in = fill_down(rows[is_fed_by], [CLIENT])
     fed[CLIENT_ROW] = printed_in[CLIENT]
     lines, problems = _pairs(fed[is_line[is_fed_by]])
     totals = printed_totals(rows, is_line, is_total, AMOUNTS, written_once=[CLIENT], is_fed_by=is_fed_by)
+    left_out = {REMARK: headings.remarks, STATISTIC: proven.statistics}
     return Reading(
         lines,
-        table.left_out | ({REMARK: len(headings.remarks)} if headings.remarks else {}),
+        table.left_out | {reason: len(found) for reason, found in left_out.items() if found},
         agreed(totals, rows, proven.positions),
         [*table.problems, *proven.problems, *headings.problems, *problems],
         cells_at=_cells_at(lines),

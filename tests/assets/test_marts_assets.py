@@ -128,6 +128,7 @@ def test_a_run_of_a_month_builds_the_marts_behind_it_and_says_what_was_asked(
     assert PAYOUTS not in materialised(run(behind_the_files()))
 
 
+@pytest.mark.usefixtures("landing")
 @pytest.mark.parametrize(
     ("options", "is_accepted"),
     [

@@ -16,11 +16,11 @@ HERE = Path(shs_pipeline.__file__).resolve().parents[1]
 
 def copy_of_checkout(root: Path) -> Path:
     """Make a copy of what a source touches, with the pages of the sources there are."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(HERE / "shs_pipeline", root / "shs_pipeline", ignore=ignored)
+    # With what is compiled of it, which each Python that looks at the copy would compile again.
+    shutil.copytree(HERE / "shs_pipeline", root / "shs_pipeline")
     parsed = shutil.ignore_patterns("target", "logs")
     shutil.copytree(HERE / "dbt_project", root / "dbt_project", ignore=parsed)
-    shutil.copytree(HERE / "tests" / "engine", root / "tests" / "engine", ignore=ignored)
+    shutil.copytree(HERE / "tests" / "engine", root / "tests" / "engine")
     for room in ("scaffold", "sources"):
         (root / "tests" / room).mkdir()
     shutil.copy(HERE / "tests" / "scaffold" / "test_drift.py", root / "tests" / "scaffold")

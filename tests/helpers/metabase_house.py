@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from shs_pipeline.dashboards.model import Dashboard
 from shs_pipeline.dashboards.reading import read_dashboards
 from shs_pipeline.database.groups import ensure_roles
-from shs_pipeline.ingest.warehouse import ensure_tables
+from shs_pipeline.ingest.warehouse import ensure_tables, has_tables
 from shs_pipeline.metabase import provisioning
 from shs_pipeline.metabase.provisioning import Workplace
 from shs_pipeline.metabase.sign_in import Account
@@ -134,7 +135,8 @@ class House:
         self.admins: set[str] = set()
         self.secrets = FileSecrets(self.folder / "secrets.json")
         with self.connect() as connection:
-            ensure_tables(connection)
+            if not has_tables(connection):
+                ensure_tables(connection)
             ensure_roles(connection)
         name = self.database_url.rpartition("/")[2]
         self.service = role_base(name, "metabase")
@@ -181,6 +183,37 @@ class House:
 
     def destroy(self) -> Report:
         return provisioning.destroy_all(self.workplace)
+
+    # --- one apply for many tests
+
+    def keep(self) -> Callable[[], None]:
+        """Return what brings fake, books and secrets back to where they are now, whatever a test does."""
+        shared = {"_lock", "after_each", "pause", "run_sql"}
+        ours = {name: value for name, value in vars(self).items() if name not in ("fake", "secrets")}
+        kept = deepcopy(
+            (ours, {name: value for name, value in vars(self.fake).items() if name not in shared})
+        )
+        functions = {name: getattr(self.fake, name) for name in shared}
+        path = self.folder / "secrets.json"
+        held = path.read_bytes()
+        tables = ("ops.logins", "ops.metabase_objects")
+        self.query("create schema kept")
+        for table in tables:
+            self.query(f"create table kept.{table.removeprefix('ops.')} as table {table}")
+
+        def bring_back() -> None:
+            of_house, of_fake = deepcopy(kept)
+            vars(self).update(of_house)
+            vars(self.fake).clear()
+            vars(self.fake).update(of_fake | functions)
+            path.write_bytes(held)
+            for table in tables:
+                name = table.removeprefix("ops.")
+                self.query(
+                    f"delete from {table}; insert into {table} overriding system value table kept.{name}"
+                )
+
+        return bring_back
 
     # --- what must always hold
 

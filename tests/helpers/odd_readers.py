@@ -70,7 +70,6 @@ def _crash_behind_the_answer_once() -> None:
 
 ODD: dict[str, Callable[[], object]] = {
     "segfault": lambda: ctypes.string_at(0),
-    "abort": os.abort,
     "loop": _loop,
     # In C and with the interpreter's lock held: no Python runs in this process any more.
     "stuck": lambda: ctypes.PyDLL(None).sleep(3600),

@@ -27,7 +27,6 @@ from shs_pipeline.marts.due import pending_state, standing
 from shs_pipeline.settings.settings import Settings
 from shs_pipeline.system.doctor import _marts
 from tests.conftest import Zone
-from tests.helpers.closed_house import House
 from tests.helpers.killed_build import Building
 from tests.marts.test_marts import marts
 from tests.marts.test_publications import numbers
@@ -48,49 +47,54 @@ def owner(published: Zone) -> Iterator[psycopg.Connection]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_soak", [False, pytest.param(True, marks=pytest.mark.soak)])
-def test_a_full_build_that_is_killed_is_made_good_by_the_next_plain_one(
-    published: Zone, owner: psycopg.Connection, is_soak: bool
+def test_a_build_that_is_killed_is_made_good_by_the_next_plain_one(
+    published: Zone, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, is_soak: bool
 ) -> None:
-    """Somewhere among the models; at length, at the first statement, at more, and in the publication."""
-    expected = marts(owner)
-    chance = random.Random()
-    moments = [chance.randrange(2, 90)]
-    if is_soak:
-        code, statements = Building(published.database_url, full_refresh=True).end()
-        assert code == 0
-        assert isinstance(statements, int)
-        moments = [1, *sorted(chance.sample(range(2, statements - 2), 3)), statements - 1, statements]
-
-    for moment in moments:
-        number = standing(owner, DUE_DAY).last
-        killed = Building(published.database_url, moment, full_refresh=True).end()
-        assert killed == (-signal.SIGKILL, None), moment
-
-        is_published = standing(owner, DUE_DAY).last != number
-        assert standing(owner, DUE_DAY).is_broken_off != is_published, moment
-        report = build_marts(published.database_url, "next")
-        assert (report.is_full_refresh, report.was_current) == (not is_published, is_published), moment
-        assert marts(owner) == expected, moment
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moments", [[60], pytest.param([1, 25, 60, 90], marks=pytest.mark.soak)])
-def test_a_delta_build_that_is_killed_is_made_good_by_the_next_one(
-    published: Zone, owner: psycopg.Connection, moments: list[int]
-) -> None:
+    """A delta build and a full one in their middle, a full one in its publication; at length, at more."""
     published.drop_sample("novo", "2025-02", lines=7, seed=9, name="second.xlsx")
     published.drop_sample("sunoptic", "2025-03", lines=7, seed=9)
     published.run()
-    for moment in moments:
-        code, _ = Building(published.database_url, moment).end()
-        assert code == -signal.SIGKILL
-
+    for moment in [1, 25, 60, 90] if is_soak else [60]:
+        assert Building(published.database_url, moment).end() == (-signal.SIGKILL, None)
     report = build_marts(published.database_url, "next")
-
     assert (report.is_full_refresh, report.slices) == (False, 2)
-    as_built = marts(owner)
-    build_marts(published.database_url, "anew", full_refresh=True)
-    assert marts(owner) == as_built
+    # Full builds come to what the delta build made.
+    expected = marts(owner)
+
+    chance = random.Random()
+    with monkeypatch.context() as patch:
+        statements = _statements(patch)
+        _kill_a_full_build(published, owner, chance.randrange(2, 60), expected)
+    last = len(statements)
+    for moment in [1, *sorted(chance.sample(range(60, last - 2), 2)), last - 1] if is_soak else [last]:
+        _kill_a_full_build(published, owner, moment, expected)
+
+
+def _statements(patch: pytest.MonkeyPatch) -> list[None]:
+    """Return what gets an element with each statement of dbt's in this process from now on."""
+    from dbt.adapters.postgres.connections import PostgresConnectionManager as Connections
+
+    original, calls = Connections.add_query, list[None]()
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(None)
+        return original(*args, **kwargs)
+
+    patch.setattr(Connections, "add_query", counted)
+    return calls
+
+
+def _kill_a_full_build(published: Zone, owner: psycopg.Connection, moment: int, expected: object) -> None:
+    """Kill one at a statement, and look at what the next plain one does, in this process."""
+    number = standing(owner, DUE_DAY).last
+    killed = Building(published.database_url, moment, full_refresh=True).end()
+    assert killed == (-signal.SIGKILL, None), moment
+
+    is_published = standing(owner, DUE_DAY).last != number
+    assert standing(owner, DUE_DAY).is_broken_off != is_published, moment
+    report = build_marts(published.database_url, "next")
+    assert (report.is_full_refresh, report.was_current) == (not is_published, is_published), moment
+    assert marts(owner) == expected, moment
 
 
 # --- what a build relies on is missing -----------------------------------------------------
@@ -119,21 +123,34 @@ def test_a_build_without_what_it_relies_on_is_due(built: Zone, damage: str) -> N
 @pytest.mark.parametrize(
     "damage",
     [
-        "drop view staging.stg_ternio cascade",
+        "drop schema staging cascade",
+        pytest.param("drop view staging.stg_ternio cascade", marks=pytest.mark.soak),
         pytest.param("drop schema staging, intermediate, candidate cascade", marks=pytest.mark.soak),
         pytest.param("drop schema candidate cascade", marks=pytest.mark.soak),
         pytest.param("comment on schema intermediate is null", marks=pytest.mark.soak),
     ],
 )
-def test_a_build_without_what_it_relies_on_is_a_full_one(
+def test_a_build_without_what_it_relies_on_is_told_by_doctor_and_is_a_full_one_once_the_dead_one_is_ended(
     published: Zone, owner: psycopg.Connection, damage: str
 ) -> None:
+    settings = Settings(database_url=published.database_url)
     expected = marts(owner)
+    assert "up to date" in _marts(settings).found
     owner.execute(damage)
+    assert "a full rebuild was interrupted" in _marts(settings).found
+    with psycopg.connect(published.database_url, application_name="shs build by hand") as builder:
+        builder.execute("lock table ops.folders in share row exclusive mode")
+        assert "shs build by hand" in _marts(settings).found
 
-    assert build_marts(published.database_url, "next").is_full_refresh
+    with psycopg.connect(published.database_url, application_name="shs models of a dead run") as left:
+        left.execute("lock table raw.cygnus in access exclusive mode")
+        assert build_marts(published.database_url, "next").is_full_refresh
+        with pytest.raises(psycopg.OperationalError):
+            left.execute("select 1")
+
     assert marts(owner) == expected
     assert not standing(owner, DUE_DAY).is_due
+    assert "up to date" in _marts(settings).found
 
 
 def test_a_full_build_whose_test_fails_leaves_a_full_one_due(
@@ -148,8 +165,8 @@ def test_a_full_build_whose_test_fails_leaves_a_full_one_due(
         patch.setattr(marts_module, "run_dbt", cut)
         build_marts(published.database_url, "cut", full_refresh=True)
 
+    # And a full one is what follows.
     assert standing(owner, DUE_DAY).is_broken_off
-    assert build_marts(published.database_url, "next").is_full_refresh
 
 
 # --- a build that lost its lock ------------------------------------------------------------
@@ -187,24 +204,29 @@ def test_a_build_whose_lock_is_lost_publishes_nothing_and_blames_the_database(
 
     assert "contradict each other" not in str(caught.value)
     assert marts(owner) == before
-    assert not build_marts(published.database_url, "next").was_current
-    assert marts(owner) != before
-
-
-@pytest.mark.slow
-def test_what_a_dead_build_left_running_is_ended_before_the_next_begins(
-    published: Zone, owner: psycopg.Connection
-) -> None:
-    with psycopg.connect(published.database_url, application_name="shs models of a dead run") as left:
-        left.execute("lock table intermediate.all_lines in access share mode")
-
-        assert build_marts(published.database_url, "next", full_refresh=True).is_full_refresh
-
-        with pytest.raises(psycopg.OperationalError):
-            left.execute("select 1")
+    assert standing(owner, DUE_DAY).is_due
 
 
 # --- Ctrl-C and SIGTERM, in real processes -------------------------------------------------
+
+
+@pytest.mark.slow
+def test_an_interrupted_command_leaves_no_session_no_notice_and_no_blocked_next_one(
+    published: Zone, owner: psycopg.Connection, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    """Each is interrupted in its turn, and the last one's broken-off build is what is to be made good."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SHS_")}
+    environment |= {
+        "SHS_HOME": str(tmp_path / "home"),
+        "SHS_LANDING": published.url,
+        "SHS_DATABASE_URL": published.database_url,
+    }
+    before = marts(owner)
+    for number, codes in ((signal.SIGINT, {130}), (signal.SIGTERM, {143, -signal.SIGTERM})):
+        with subtests.test(number.name):
+            _interrupt(environment, published.database_url, owner, number, codes)
+            assert marts(owner) == before
+            assert standing(owner, DUE_DAY).is_broken_off
 
 
 def _until(is_so: Callable[[], bool]) -> None:
@@ -214,38 +236,8 @@ def _until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def environment(published: Zone, tmp_path: Path) -> dict[str, str]:
-    """What a command needs to work on the published company."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SHS_")}
-    return kept | {
-        "SHS_HOME": str(tmp_path / "home"), "SHS_LANDING": published.url,
-        "SHS_DATABASE_URL": published.database_url,
-    }  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "codes"),
-    [
-        (signal.SIGINT, {130}),
-        (signal.SIGTERM, {143, -signal.SIGTERM}),
-        pytest.param(signal.SIGKILL, {-signal.SIGKILL}, marks=pytest.mark.soak),
-    ],
-)
-def test_an_interrupted_command_leaves_no_session_and_no_notice_and_a_full_build_due(
-    environment: dict[str, str], owner: psycopg.Connection, number: signal.Signals, codes: set[int]
-) -> None:
-    before = marts(owner)
-
-    _interrupt(environment, owner, number, codes)
-
-    assert marts(owner) == before
-    assert standing(owner, DUE_DAY).is_broken_off
-
-
 def _interrupt(
-    environment: dict[str, str], owner: psycopg.Connection, number: signal.Signals, codes: set[int]
+    environment: dict[str, str], url: str, owner: psycopg.Connection, number: signal.Signals, codes: set[int]
 ) -> None:
     """Send a signal to a command in the middle of its build, and look at what it leaves."""
 
@@ -255,7 +247,7 @@ def _interrupt(
         return row[0]
 
     notices = asked("select count(*) from ops.notices")
-    with psycopg.connect(environment["SHS_DATABASE_URL"]) as holder:
+    with psycopg.connect(url) as holder:
         # A view of the staging schema waits for this, in the middle of the build.
         holder.execute("lock table raw.cygnus in access exclusive mode")
         process = subprocess.Popen(
@@ -278,55 +270,30 @@ def _interrupt(
     assert asked("select count(*) from ops.notices") == notices
 
 
-def test_doctor_tells_that_a_build_was_broken_off_and_is_under_way(
-    published: Zone, owner: psycopg.Connection
-) -> None:
-    settings = Settings(database_url=published.database_url)
-
-    def told() -> str:
-        return _marts(settings).found
-
-    assert "up to date" in told()
-    owner.execute("drop schema staging cascade")
-    assert "a full rebuild was interrupted" in told()
-    with psycopg.connect(published.database_url, application_name="shs build by hand") as builder:
-        builder.execute("lock table ops.folders in share row exclusive mode")
-        assert "shs build by hand" in told()
-
-
-# --- a server that goes away ---------------------------------------------------------------
+@pytest.fixture
+def server_home(tmp_path: Path) -> Iterator[Path]:
+    """A home for a server of the test's own."""
+    home = tmp_path / "home"
+    yield home
+    EmbeddedPostgres(home).stop()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
 def test_a_server_that_restarts_during_a_build_is_named_and_one_that_is_killed_gives_no_number_twice(
-    tmp_path: Path, kills: int
+    server_home: Path, tmp_path: Path, kills: int
 ) -> None:
-    """A server of its own, and all within one checkpoint: nothing but its log is left."""
-    settings = Settings(home=tmp_path / "home", landing="", database_url=None)
-    url, server = prepare(settings).warehouse_url.get_secret_value(), EmbeddedPostgres(settings.home)
-    try:
-        House(url).connection.close()
-        with psycopg.connect(url, autocommit=True) as owner:
-            published = marts(owner)
-        _restart_during_a_build(url, server)
-        assert build_marts(url, "next").is_full_refresh
-        with psycopg.connect(url, autocommit=True) as owner:
-            assert marts(owner) == published
-
-        for kill in range(kills):
-            pid = server.status().pid
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            url = prepare(settings).warehouse_url.get_secret_value()
-            build_marts(url, f"after kill {kill}", full_refresh=True)
-        assert numbers(url) == list(range(1, kills + 3))
-    finally:
-        server.stop()
-
-
-def _restart_during_a_build(url: str, server: EmbeddedPostgres) -> None:
-    """Stop and start the server while a full build waits in its middle; the build must say so."""
+    """All within one checkpoint: nothing but the server's log is left when it is killed."""
+    settings = Settings(home=server_home, database_url=None)
+    url = prepare(settings).warehouse_url.get_secret_value()
+    server = EmbeddedPostgres(server_home)
+    small = Zone((tmp_path / "landing").as_uri(), url)
+    small.drop_references()
+    small.drop_sample()
+    small.run()
+    build_marts(url, "first")
+    with psycopg.connect(url, autocommit=True) as owner:
+        published = marts(owner)
     with suppress(psycopg.OperationalError), psycopg.connect(url) as holder:
         holder.execute("lock table raw.cygnus in access exclusive mode")
         caught: list[ShsError] = []
@@ -347,3 +314,14 @@ def _restart_during_a_build(url: str, server: EmbeddedPostgres) -> None:
 
     assert str(caught[0]).startswith("The database shs on 127.0.0.1")
     assert "was lost" in str(caught[0])
+    assert build_marts(url, "next").is_full_refresh
+    with psycopg.connect(url, autocommit=True) as owner:
+        assert marts(owner) == published
+
+    for kill in range(kills):
+        pid = server.status().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        url = prepare(settings).warehouse_url.get_secret_value()
+        build_marts(url, f"after kill {kill}", full_refresh=True)
+    assert numbers(url) == list(range(1, kills + 3))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,43 @@ READS_UNCHANGED = 15
 """Requests of an apply that changes nothing, besides one per collection of ours."""
 
 
-@pytest.fixture
-def house(database: str, tmp_path: Path) -> Iterator[House]:
+@contextmanager
+def _house(database: str, folder: Path) -> Iterator[House]:
     """Two reps, an admin, and a fresh Metabase that checks the walls after each request."""
     with serving(FakeMetabase()) as fake:
-        found = House(database, fake, tmp_path)
+        found = House(database, fake, folder)
         found.join(DANA)
         found.join(MARCUS)
         found.join(HARRIET, "admin")
         fake.after_each = found.check_walls
         yield found
         assert not fake.problems
+
+
+@pytest.fixture
+def house(database: str, tmp_path: Path) -> Iterator[House]:
+    """As `_house`, before the first apply."""
+    with _house(database, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def once_applied(
+    shared_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[House, Callable[[], None]]]:
+    with _house(shared_database, tmp_path_factory.mktemp("applied")) as found:
+        found.apply()
+        yield found, found.keep()
+
+
+@pytest.fixture
+def applied(once_applied: tuple[House, Callable[[], None]]) -> Iterator[House]:
+    """As `_house`, after the first apply; the same one for each test, brought back to that."""
+    found, bring_back = once_applied
+    yield found
+    problems = found.fake.problems
+    bring_back()
+    assert not problems
 
 
 def test_a_fresh_metabase_is_set_up_with_one_command(house: House) -> None:
@@ -75,19 +102,15 @@ def test_an_apply_waits_for_a_build_that_is_letting_people_in(house: House) -> N
         assert applying.result(60).done
 
 
-def test_a_new_connection_is_closed_by_the_very_next_request_and_people_come_last(house: House) -> None:
-    house.apply()
-
-    calls = [one[:2] for one in house.fake.requests]
+def test_a_new_connection_is_closed_by_the_very_next_request_and_people_come_last(applied: House) -> None:
+    calls = [one[:2] for one in applied.fake.requests]
     made = [place for place, call in enumerate(calls) if call == ("post", "/api/database")]
     assert [calls[place + 1] for place in made] == [("put", "/api/permissions/graph")] * 3
     assert calls[-3:] == [("post", "/api/user")] * 3
 
 
-def test_the_admin_sees_the_company_and_may_write_sql_on_it(house: House) -> None:
-    house.apply()
-
-    fake = house.fake
+def test_the_admin_sees_the_company_and_may_write_sql_on_it(applied: House) -> None:
+    fake = applied.fake
     harriet = fake.user("harriet@example.com")
     company = fake.named("databases", "Sales (admins)")["id"]
     assert fake.may_ask(harriet["id"]) == {company}
@@ -96,10 +119,8 @@ def test_the_admin_sees_the_company_and_may_write_sql_on_it(house: House) -> Non
     assert company in {fake.cards[one]["database_id"] for one in fake.may_see(harriet["id"])}
 
 
-def test_dashboards_have_their_tabs_filters_and_links(house: House) -> None:
-    house.apply()
-
-    fake = house.fake
+def test_dashboards_have_their_tabs_filters_and_links(applied: House) -> None:
+    fake = applied.fake
     place = fake.named("collections", DANA)["id"]
     first, second = (
         next(one for one in fake.dashboards.values() if (one["name"], one["collection_id"]) == (name, place))
@@ -116,16 +137,15 @@ def test_dashboards_have_their_tabs_filters_and_links(house: House) -> None:
     assert choices["database_id"] == fake.named("databases", f"Sales of {DANA}")["id"]
 
 
-def test_a_second_apply_changes_nothing_and_reads_a_bounded_number_of_times(house: House) -> None:
-    house.apply()
-    house.fake.forget_requests()
+def test_a_second_apply_changes_nothing_and_reads_a_bounded_number_of_times(applied: House) -> None:
+    applied.fake.forget_requests()
 
-    report = house.apply()
+    report = applied.apply()
 
     assert report.done == []
-    assert house.fake.writes == []
+    assert applied.fake.writes == []
     collections = 2 + 2  # one per rep, those of the admins and around the reps'
-    assert len(house.fake.requests) == READS_UNCHANGED + collections
+    assert len(applied.fake.requests) == READS_UNCHANGED + collections
 
 
 def test_a_plan_says_what_an_apply_does_and_touches_nothing(house: House) -> None:
@@ -143,9 +163,8 @@ def test_a_plan_says_what_an_apply_does_and_touches_nothing(house: House) -> Non
     assert house.fake.writes == []
 
 
-def test_what_people_changed_by_hand_is_named_and_put_right(house: House) -> None:
-    house.apply()
-    fake = house.fake
+def test_what_people_changed_by_hand_is_named_and_put_right(applied: House) -> None:
+    fake = applied.fake
     ops = fake.user(USER)["id"]
     dana = fake.user("dana@example.com")["id"]
     company = fake.named("databases", "Sales (admins)")["id"]
@@ -162,17 +181,17 @@ def test_what_people_changed_by_hand_is_named_and_put_right(house: House) -> Non
     del fake.dashboards[dashboard(fake, "First", home)["id"]]
     fake.after_each = None  # it is open now
 
-    words = " | ".join(change.words for change in house.plan().changes)
-    house.apply()
+    words = " | ".join(change.words for change in applied.plan().changes)
+    applied.apply()
 
     for said in ("edited in Metabase", "renamed Friends", "enable-public-sharing", "All Users",
                  "Data Analysts", "make card Lines", "make dashboard"):  # fmt: skip
         assert said in words
     assert card["display"] == "table"
     assert not lines["archived"]
-    house.check_walls(fake, "", "")
+    applied.check_walls(fake, "", "")
     assert fake.groups_of(dana) == {1, fake.named("groups", f"Rep: {DANA}")["id"]}
-    assert house.plan().changes == ()
+    assert applied.plan().changes == ()
 
 
 def dashboard(fake: FakeMetabase, name: str, collection_id: int) -> dict[str, Any]:
@@ -185,21 +204,20 @@ def dashboard(fake: FakeMetabase, name: str, collection_id: int) -> dict[str, An
 
 @pytest.mark.parametrize("gone", [["Second"], ["First", "Second"]])
 def test_what_links_to_a_dashboard_that_was_deleted_links_to_the_new_one_at_once(
-    house: House, gone: list[str]
+    applied: House, gone: list[str]
 ) -> None:
-    house.apply()
-    fake = house.fake
+    fake = applied.fake
     home = fake.named("collections", DANA)["id"]
     for name in gone:
         del fake.dashboards[dashboard(fake, name, home)["id"]]
 
-    house.apply()
+    applied.apply()
 
     payouts, _ = dashboard(fake, "First", home)["dashcards"]
     link = payouts["visualization_settings"]["column_settings"]['["name","payout"]']["click_behavior"]
     second = dashboard(fake, "Second", home)["id"]
     assert link["linkTemplate"].startswith(f"/dashboard/{second}?")
-    assert house.plan().changes == ()
+    assert applied.plan().changes == ()
 
 
 @pytest.mark.slow
@@ -252,120 +270,112 @@ def _start_again(house: House) -> None:
             house.secrets.delete(name)
 
 
-def test_another_metabase_at_the_same_address_is_set_up_anew(house: House) -> None:
-    house.apply()
-    before = dict(house.fake.databases)
-    house.fake.wipe()
-    house.fake.asked.clear()
+def test_another_metabase_at_the_same_address_is_set_up_anew(applied: House) -> None:
+    before = dict(applied.fake.databases)
+    applied.fake.wipe()
+    applied.fake.asked.clear()
 
-    house.apply()
+    applied.apply()
 
-    assert len(house.fake.databases) == len(before)
-    assert house.apply().done == []
+    assert len(applied.fake.databases) == len(before)
+    assert applied.apply().done == []
 
 
-def test_a_rep_who_is_renamed_keeps_everything(house: House) -> None:
-    house.apply()
-    fake = house.fake
+def test_a_rep_who_is_renamed_keeps_everything(applied: House) -> None:
+    fake = applied.fake
     before = fake.user("dana@example.com")["id"], fake.named("collections", DANA)["id"]
-    house.fake.whoami["role_dana_vega"] = "Dana Vega"
-    house.roles["dana@example.com"].add("role_dana_vega")
-    house.roles["dana.vega@example.com"] = house.roles["dana@example.com"]
-    house.query(
+    applied.fake.whoami["role_dana_vega"] = "Dana Vega"
+    applied.roles["dana@example.com"].add("role_dana_vega")
+    applied.roles["dana.vega@example.com"] = applied.roles["dana@example.com"]
+    applied.query(
         "update ops.logins set rep_name = 'Dana Vega', email = 'Dana.Vega@example.com',"
         " role_name = 'role_dana_vega' where rep_name = %s", DANA,
     )  # fmt: skip
 
-    house.apply()
+    applied.apply()
 
     user = fake.user("dana.vega@example.com")
     assert (user["id"], fake.named("collections", "Dana Vega")["id"]) == before
     assert (user["first_name"], user["last_name"]) == ("Dana", "Vega")
     assert fake.named("databases", "Sales of Dana Vega")["details"]["user"] == "role_dana_vega"
-    assert house.apply().done == []
+    assert applied.apply().done == []
 
 
-def test_whoever_leaves_loses_access_first_and_everything_else_after(house: House) -> None:
-    house.apply()
-    fake = house.fake
+def test_whoever_leaves_loses_access_first_and_everything_else_after(applied: House) -> None:
+    fake = applied.fake
     dana = fake.user("dana@example.com")["id"]
-    house.query("delete from ops.logins where rep_name = %s", DANA)
+    applied.query("delete from ops.logins where rep_name = %s", DANA)
     fake.forget_requests()
 
-    house.apply()
+    applied.apply()
 
     assert fake.writes[0] == ("delete", f"/api/user/{dana}")
     assert not fake.users[dana]["is_active"]
     for kind in ("databases", "groups", "collections"):
         assert not any(DANA in one["name"] for one in getattr(fake, kind).values())
     assert not any(card["database_id"] not in fake.databases for card in fake.cards.values())
-    assert house.apply().done == []
+    assert applied.apply().done == []
 
 
-def test_access_ends_even_where_the_rest_of_the_apply_fails(house: House) -> None:
-    house.apply()
-    house.join("Priya Venkatesan")
-    del house.fake.whoami["role_priya_venkatesan"]  # the database refuses that login
-    house.query("delete from ops.logins where rep_name = %s", DANA)
+def test_access_ends_even_where_the_rest_of_the_apply_fails(applied: House) -> None:
+    applied.join("Priya Venkatesan")
+    del applied.fake.whoami["role_priya_venkatesan"]  # the database refuses that login
+    applied.query("delete from ops.logins where rep_name = %s", DANA)
 
     with pytest.raises(MetabaseError, match="password authentication failed"):
-        house.apply()
+        applied.apply()
 
-    assert not house.fake.user("dana@example.com")["is_active"]
+    assert not applied.fake.user("dana@example.com")["is_active"]
 
 
-def test_a_rep_who_is_away_for_a_while_finds_everything_again(house: House) -> None:
-    house.apply()
-    fake = house.fake
+def test_a_rep_who_is_away_for_a_while_finds_everything_again(applied: House) -> None:
+    fake = applied.fake
     dana, place = fake.user("dana@example.com"), fake.named("collections", DANA)["id"]
-    house.query("update ops.logins set state = 'disabled' where rep_name = %s", DANA)
-    house.apply()
+    applied.query("update ops.logins set state = 'disabled' where rep_name = %s", DANA)
+    applied.apply()
     assert not dana["is_active"]
-    assert house.apply().done == []
-    house.query("update ops.logins set state = 'active', secret_name = secret_name || 'x'")
-    for name in list(house.secrets.names()):
-        house.secrets.put(f"{name}x", "a new password")
+    assert applied.apply().done == []
+    applied.query("update ops.logins set state = 'active', secret_name = secret_name || 'x'")
+    for name in list(applied.secrets.names()):
+        applied.secrets.put(f"{name}x", "a new password")
 
-    house.apply()
+    applied.apply()
 
     assert dana["is_active"]
     assert fake.named("collections", DANA)["id"] == place
     assert fake.named("databases", f"Sales of {DANA}")["details"]["password"] == "a new password"
 
 
-def test_a_permission_that_is_taken_back_is_gone_before_anything_else(house: House) -> None:
-    house.apply()
-    house.query("update ops.logins set permission = 'user' where rep_name = %s", HARRIET)
-    house.admins.clear()
-    house.fake.whoami["role_harriet_lindqvist"] = HARRIET
-    house.fake.forget_requests()
-    house.fake.after_each = None
+def test_a_permission_that_is_taken_back_is_gone_before_anything_else(applied: House) -> None:
+    applied.query("update ops.logins set permission = 'user' where rep_name = %s", HARRIET)
+    applied.admins.clear()
+    applied.fake.whoami["role_harriet_lindqvist"] = HARRIET
+    applied.fake.forget_requests()
+    applied.fake.after_each = None
 
-    house.apply()
+    applied.apply()
 
-    assert house.fake.writes[0][0] == "delete"
-    assert house.fake.writes[0][1].startswith("/api/permissions/membership/")
-    house.check_walls(house.fake, "", "")
+    assert applied.fake.writes[0][0] == "delete"
+    assert applied.fake.writes[0][1].startswith("/api/permissions/membership/")
+    applied.check_walls(applied.fake, "", "")
 
 
-def test_a_connection_that_answers_as_somebody_else_keeps_its_rep_out(house: House) -> None:
-    house.apply()
-    house.fake.whoami["role_dana_whitfield"] = MARCUS
-    house.query("update ops.metabase_objects set content_hash = '' where kind = 'isolation'")
+def test_a_connection_that_answers_as_somebody_else_keeps_its_rep_out(applied: House) -> None:
+    applied.fake.whoami["role_dana_whitfield"] = MARCUS
+    applied.query("update ops.metabase_objects set content_hash = '' where kind = 'isolation'")
 
     with pytest.raises(ShsError, match=r"rep/1: its connection answers as .*Marcus"):
-        house.apply()
+        applied.apply()
 
-    assert not house.fake.user("dana@example.com")["is_active"]
-    assert house.fake.user("marcus@example.com")["is_active"]
-    house.fake.whoami["role_dana_whitfield"] = DANA
-    house.apply()
-    assert house.fake.user("dana@example.com")["is_active"]
+    assert not applied.fake.user("dana@example.com")["is_active"]
+    assert applied.fake.user("marcus@example.com")["is_active"]
+    applied.fake.whoami["role_dana_whitfield"] = DANA
+    applied.apply()
+    assert applied.fake.user("dana@example.com")["is_active"]
 
 
-def test_a_card_of_all_rows_in_a_reps_collection_keeps_the_rep_out(house: House) -> None:
-    house.apply()
-    fake = house.fake
+def test_a_card_of_all_rows_in_a_reps_collection_keeps_the_rep_out(applied: House) -> None:
+    fake = applied.fake
     fake.after_each = None
     company = fake.named("databases", "Sales (admins)")["id"]
     place = fake.named("collections", DANA)["id"]
@@ -374,11 +384,11 @@ def test_a_card_of_all_rows_in_a_reps_collection_keeps_the_rep_out(house: House)
     fake.cards[5000] = card
 
     with pytest.raises(ShsError, match="the card Everybody"):
-        house.apply()
+        applied.apply()
 
     assert not fake.user("dana@example.com")["is_active"]
     del fake.cards[5000]
-    house.apply()
+    applied.apply()
     assert fake.user("dana@example.com")["is_active"]
 
 
@@ -661,17 +671,16 @@ def test_a_warehouse_that_is_verified_is_verified_by_metabase_too(
     assert len(house.plan().of("database")) == 3  # a new certificate goes to all
 
 
-def test_a_secret_that_metabase_repeats_is_not_shown(house: House) -> None:
-    house.apply()
+def test_a_secret_that_metabase_repeats_is_not_shown(applied: House) -> None:
     password = "password-of-role_dana_whitfield"
-    house.roles["dana@example.com"].add("role_dana_w")
-    house.query("update ops.logins set role_name = 'role_dana_w' where rep_name = %s", DANA)
-    house.fake.whoami["role_dana_w"] = DANA
-    path = f"/api/database/{house.fake.named('databases', f'Sales of {DANA}')['id']}"
-    house.fake.answers = [("put", path, 400, {"message": f"bad login role_dana_w/{password}"})]
+    applied.roles["dana@example.com"].add("role_dana_w")
+    applied.query("update ops.logins set role_name = 'role_dana_w' where rep_name = %s", DANA)
+    applied.fake.whoami["role_dana_w"] = DANA
+    path = f"/api/database/{applied.fake.named('databases', f'Sales of {DANA}')['id']}"
+    applied.fake.answers = [("put", path, 400, {"message": f"bad login role_dana_w/{password}"})]
 
     with pytest.raises(MetabaseError) as caught:
-        house.apply()
+        applied.apply()
 
     assert password not in str(caught.value)
     assert "bad login role_dana_w/…" in caught.value.problem
@@ -691,25 +700,23 @@ def test_no_password_is_in_logs_books_or_what_is_reported(
         assert secret not in shown
 
 
-def test_it_logs_in_once_and_never_again(house: House) -> None:
-    house.apply()
-    house.apply()
-    house.plan()
+def test_it_logs_in_once_and_never_again(applied: House) -> None:
+    applied.apply()
+    applied.plan()
 
-    logins = [one for one in house.fake.requests if one[:2] == ("post", "/api/session")]
+    logins = [one for one in applied.fake.requests if one[:2] == ("post", "/api/session")]
     assert len(logins) == 1
-    assert house.fake.sessions.keys() == set() or len(house.fake.sessions) <= 1
+    assert applied.fake.sessions.keys() == set() or len(applied.fake.sessions) <= 1
 
 
-def test_too_many_logins_are_a_sentence(house: House) -> None:
-    house.apply()
-    house.fake.failed_logins = 9
-    for name in house.secrets.names():
+def test_too_many_logins_are_a_sentence(applied: House) -> None:
+    applied.fake.failed_logins = 9
+    for name in applied.secrets.names():
         if name.startswith("metabase/"):
-            house.secrets.delete(name)
+            applied.secrets.delete(name)
 
     with pytest.raises(MetabaseError, match="SHS_METABASE_PASSWORD"):
-        house.apply()
+        applied.apply()
 
 
 def test_an_address_where_nothing_answers_is_a_sentence(house: House) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -34,6 +34,25 @@ def house(database: str, tmp_path: Path) -> Iterator[House]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def once_applied(
+    shared_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[House, Callable[[], None]]]:
+    with serving(FakeMetabase(has_mail=True)) as fake:
+        found = House(shared_database, fake, tmp_path_factory.mktemp("applied"))
+        found.join(DANA)
+        found.apply()
+        yield found, found.keep()
+
+
+@pytest.fixture
+def applied(once_applied: tuple[House, Callable[[], None]]) -> Iterator[House]:
+    """As `house`, after an apply; the same one for each test, brought back to that."""
+    found, bring_back = once_applied
+    yield found
+    bring_back()
+
+
 def points(house: House) -> dict[str, Finding]:
     return {f"{point.what}: {point.state}": point for point in examined(house.workplace)}
 
@@ -49,88 +68,80 @@ def test_one_that_nobody_set_up_is_a_failure(house: House) -> None:
     assert house.fake.writes == []
 
 
-def test_one_that_is_in_order_is_all_ok_and_is_not_changed(house: House) -> None:
-    house.apply()
-    house.fake.forget_requests()
+def test_one_that_is_in_order_is_all_ok_and_is_not_changed(applied: House) -> None:
+    applied.fake.forget_requests()
 
-    found = points(house)
+    found = points(applied)
 
     assert {point.state for point in found.values()} == {"ok"}
     assert [point.what for point in found.values()] == [
         "Metabase version", "Metabase TLS", "Metabase sharing", "Metabase mail", "Metabase contents",
     ]  # fmt: skip
-    assert house.fake.writes == []
+    assert applied.fake.writes == []
 
 
-def test_an_unsafe_version_is_a_failure_and_nothing_is_sent_to_it(house: House) -> None:
-    house.apply()
-    house.fake.tag = "v0.58.30"
-    house.fake.forget_requests()
+def test_an_unsafe_version_is_a_failure_and_nothing_is_sent_to_it(applied: House) -> None:
+    applied.fake.tag = "v0.58.30"
+    applied.fake.forget_requests()
 
-    found = points(house)
+    found = points(applied)
 
     assert "Upgrade to v0.58.39" in found["Metabase version: fail"].remedy
-    assert [path for _, path, _ in house.fake.requests] == ["/api/session/properties"]
+    assert [path for _, path, _ in applied.fake.requests] == ["/api/session/properties"]
 
 
-def test_a_version_near_its_end_is_a_warning(house: House) -> None:
-    house.apply()
-    house.day = END_OF_LIFE[58] - timedelta(days=30)
+def test_a_version_near_its_end_is_a_warning(applied: House) -> None:
+    applied.day = END_OF_LIFE[58] - timedelta(days=30)
 
-    assert "plan the upgrade" in points(house)["Metabase version: warn"].found
+    assert "plan the upgrade" in points(applied)["Metabase version: warn"].found
 
 
 def test_a_certificate_that_is_missing_is_a_failure(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    applied: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: str) -> None:
         raise ShsError("No root certificate.", "Name one.")
 
-    house.apply()
     monkeypatch.setattr(checkup, "server_of", refuse)
 
-    assert points(house)["Metabase TLS: fail"].remedy == "Name one."
+    assert points(applied)["Metabase TLS: fail"].remedy == "Name one."
 
 
 @pytest.mark.parametrize("name", ["enable-public-sharing", "enable-embedding-static", "enable-embedding-sdk"])
-def test_what_is_shared_without_a_login_is_a_failure_that_an_apply_ends(house: House, name: str) -> None:
-    house.apply()
-    house.fake.settings[name] = True
+def test_what_is_shared_without_a_login_is_a_failure_that_an_apply_ends(applied: House, name: str) -> None:
+    applied.fake.settings[name] = True
 
-    assert f"switched on: {name}." in points(house)["Metabase sharing: fail"].found
-    house.apply()
+    assert f"switched on: {name}." in points(applied)["Metabase sharing: fail"].found
+    applied.apply()
 
-    assert house.fake.settings[name] is False
-    assert "Metabase sharing: ok" in points(house)
-
-
-def test_what_the_environment_keeps_on_is_said_with_its_variable(house: House) -> None:
-    house.apply()
-    house.fake.settings["enable-embedding-static"] = True
-    house.fake.fixed.add("enable-embedding-static")
-
-    assert "MB_ENABLE_EMBEDDING_STATIC" in points(house)["Metabase sharing: fail"].remedy
-    assert any("MB_ENABLE_EMBEDDING_STATIC" in note for note in house.apply().notes)
+    assert applied.fake.settings[name] is False
+    assert "Metabase sharing: ok" in points(applied)
 
 
-def test_without_smtp_it_warns(house: House) -> None:
-    house.apply()
-    house.fake.has_mail = False
+def test_what_the_environment_keeps_on_is_said_with_its_variable(applied: House) -> None:
+    applied.fake.settings["enable-embedding-static"] = True
+    applied.fake.fixed.add("enable-embedding-static")
 
-    assert "shs metabase links" in points(house)["Metabase mail: warn"].remedy
+    assert "MB_ENABLE_EMBEDDING_STATIC" in points(applied)["Metabase sharing: fail"].remedy
+    assert any("MB_ENABLE_EMBEDDING_STATIC" in note for note in applied.apply().notes)
 
 
-def test_what_is_foreign_is_a_failure_and_what_is_to_be_changed_a_warning(house: House) -> None:
-    house.apply()
-    place = house.fake.named("collections", DANA)["id"]
-    company = house.fake.named("databases", "Sales (admins)")["id"]
-    house.fake.cards[5000] = {
+def test_without_smtp_it_warns(applied: House) -> None:
+    applied.fake.has_mail = False
+
+    assert "shs metabase links" in points(applied)["Metabase mail: warn"].remedy
+
+
+def test_what_is_foreign_is_a_failure_and_what_is_to_be_changed_a_warning(applied: House) -> None:
+    place = applied.fake.named("collections", DANA)["id"]
+    company = applied.fake.named("databases", "Sales (admins)")["id"]
+    applied.fake.cards[5000] = {
         "id": 5000, "name": "Everybody", "archived": False, "type": "question", "collection_id": place,
         "database_id": company, "editor": 1,
     }  # fmt: skip
-    house.fake.named("groups", f"Rep: {DANA}")["name"] = "Friends"
+    applied.fake.named("groups", f"Rep: {DANA}")["name"] = "Friends"
 
-    found = points(house)
+    found = points(applied)
 
     assert "the card Everybody" in found["Metabase contents: fail"].found
     assert "1 change" in found["Metabase contents: warn"].found

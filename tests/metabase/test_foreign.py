@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,16 +14,26 @@ from tests.helpers.metabase_house import USER, House
 DANA, MARCUS = "Dana Whitfield", "Marcus Oyelaran"
 
 
-@pytest.fixture
-def house(database: str, tmp_path: Path) -> Iterator[House]:
-    """Two reps who are in."""
+@pytest.fixture(scope="module")
+def once_applied(
+    shared_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[House, Callable[[], None]]]:
     with serving(FakeMetabase()) as fake:
-        found = House(database, fake, tmp_path)
+        found = House(shared_database, fake, tmp_path_factory.mktemp("foreign"))
         found.join(DANA)
         found.join(MARCUS)
         found.apply()
-        yield found
-        assert not fake.problems
+        yield found, found.keep()
+
+
+@pytest.fixture
+def house(once_applied: tuple[House, Callable[[], None]]) -> Iterator[House]:
+    """Two reps who are in; the same one for each test, brought back to that."""
+    found, bring_back = once_applied
+    yield found
+    problems = found.fake.problems
+    bring_back()
+    assert not problems
 
 
 class Room:

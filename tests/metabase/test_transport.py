@@ -32,6 +32,15 @@ def test_requests_one_after_another_share_a_connection(fake: FakeMetabase) -> No
     assert fake.connections == 2
 
 
+def test_the_list_of_authorities_is_read_once_for_all_clients(
+    fake: FakeMetabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MetabaseClient(fake.url).get("/api/session/properties")
+    monkeypatch.delattr("ssl.create_default_context")
+
+    assert MetabaseClient(fake.url).get("/api/session/properties")
+
+
 def test_an_apply_makes_a_few_connections_and_writes_a_few_things_at_once(
     fake: FakeMetabase, database: str, tmp_path: Path
 ) -> None:

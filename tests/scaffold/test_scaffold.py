@@ -198,7 +198,7 @@ with psycopg.connect(database) as connection:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_lines_of_a_new_source_reach_the_marts(checkout: Path, zone: Zone) -> None:
     scaffold(checkout, "acme", "Acme's Best")
     (checkout / "sample.py").write_text(FROM_FILE_TO_MART)

@@ -384,6 +384,33 @@ def test_a_row_with_money_or_a_day_is_no_remark(source: str) -> None:
         assert {problem.row for problem in outcome.errors} == {len(rows) + 2}, row
 
 
+@pytest.mark.parametrize("source", sorted({*FLAT, "cygnus", "ternio"} - {"quickbooks", "inspektor"}))
+def test_a_row_with_an_amount_that_cannot_be_read_is_no_remark(source: str) -> None:
+    (first, _), amount = few_cells(source, ("", "")), header_of(source)[-1]
+    amount = "Commission" if source == "chemence" else amount
+    rows = lines_of(source)
+
+    for cell in ("12,50", "12.50 EUR", "12.50 DR", "1.2E+5", "TBD"):
+        outcome = read(source, [*rows, {first: "Bonus", amount: cell}])
+        assert {problem.row for problem in outcome.errors} == {len(rows) + 2}, cell
+    for cell in ("J. Smith", "Page 2", "2 of 3"):
+        signed = read(source, [*rows, {first: "Approved by:", amount: cell}])
+        assert values(signed) == values(read(source, rows)), cell
+
+
+@pytest.mark.parametrize("source", SOURCE_NAMES)
+def test_page_numbers_and_times_of_printing_are_remarks_below_the_last_line(source: str) -> None:
+    rows, names = lines_of(source), header_of(source)
+    texts = list(text_columns(source))
+    printed = date(2025, 4, 2)
+    stamps = [{texts[0]: 2}, {texts[-1]: printed}, {names[-2]: "Run date", names[-1]: printed}]
+
+    outcome = read(source, [*rows, *stamps])
+
+    assert values(outcome) == values(read(source, rows))
+    assert outcome.problems == []
+
+
 @pytest.mark.parametrize("source", ["cygnus", "ternio", "novo", "chemence"])
 def test_a_row_of_zeros_is_no_line(source: str) -> None:
     rows, zeros = lines_of(source), dict.fromkeys(header_of(source)[-2:], 0)

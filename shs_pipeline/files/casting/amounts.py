@@ -26,7 +26,7 @@ AMOUNT, COUNT = "an amount", "a number"
 EXAMPLES = {AMOUNT: "such as 1234.50, or (1234.50) for a credit", COUNT: "such as 12 or 0.5"}
 
 _LONGEST = 60
-_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"))
+DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"))
 _NUMBER = (
     r"(?P<number>(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?: [0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+"
     r"|[0-9]+(?:\.[0-9]+)?E-?[0-9]{1,2})"
@@ -76,7 +76,7 @@ def percent_from_text(text: str) -> tuple[Decimal, bool] | None:
     Raises:
         CastError: no percentage.
     """
-    plain = squeeze_value(text).translate(_DASHES)
+    plain = squeeze_value(text).translate(DASHES)
     if not plain:
         return None
     match = _PERCENT.fullmatch(plain) if len(plain) <= _LONGEST else None
@@ -106,7 +106,7 @@ def within_digits(value: Decimal) -> Decimal:
 
 
 def _number_from_text(text: str, shape: re.Pattern[str], what: str) -> Decimal | None:
-    plain = squeeze_value(text).translate(_DASHES).upper()
+    plain = squeeze_value(text).translate(DASHES).upper()
     if not plain:
         return None
     match = shape.fullmatch(plain) if len(plain) <= _LONGEST else None

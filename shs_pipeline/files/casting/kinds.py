@@ -211,6 +211,12 @@ def _number(cell: Cell, what: str, example: str = "") -> Decimal:
     is_number = isinstance(cell, (int, float)) and not isinstance(cell, bool)
     if not is_number or not math.isfinite(cell):
         raise CastError(f"This is not {what}.", f"Type {what}, {example or EXAMPLES[what]}.")
+    if misleading := getattr(cell, "misleading", ""):
+        raise CastError(
+            f"The number format of this cell {misleading}.",
+            "Give the cell the number format General, which shows its value, and type the right one: "
+            f"{what}, {example or EXAMPLES[what]}.",
+        )
     return within_digits(exact(cell))
 
 

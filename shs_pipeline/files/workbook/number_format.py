@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from shs_pipeline.files.casting.amounts import currency_in
+from shs_pipeline.files.casting.amounts import DASHES, currency_in
 
 BUILT_IN = {1: "0", 9: "0%", 10: "0.00%", 14: "m/d/yyyy", 18: "h:mm", 22: "m/d/yyyy h:mm", 46: "[h]:mm:ss"}
 BUILT_IN |= dict.fromkeys((15, 16, 17), BUILT_IN[14])
@@ -33,6 +34,15 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "=": operator.eq,
 }
+
+_DIGIT_PLACE = "\0"
+_GENERAL = re.compile("general", re.IGNORECASE)
+_CREDIT = re.compile(r"(?<![A-Z])CR(?:EDIT)?(?![A-Z])")
+_DOLLAR_NAME = re.compile(r"USD|US ?\$")
+# `A-12` and `12-pack` have no sign.
+_WORD_BEFORE, _WORD_BEHIND = re.compile(r"[A-Z][A-Z./&']*-?"), re.compile(r"-?[A-Z][A-Z./&']*")
+_COLOUR = re.compile(r"BLACK|BLUE|CYAN|GREEN|MAGENTA|RED|WHITE|YELLOW|COLOR ?[0-9]+")
+_NO_COLOURS = frozenset(("BLACK", "WHITE", "COLOR1", "COLOR2"))
 
 Token = tuple[str, str]
 """Kind (`literal`, `bracket` or `code`) and text."""
@@ -103,7 +113,7 @@ def shown(number: float, code: str) -> str:
     """
     if not float(number).is_integer() or abs(number) >= 1e15:
         return ""
-    section, has_own_sign = _section_for(number, _sections(code))
+    section, has_own_sign = _section_for(number, _numeric(_sections(code)))
     text = _fill_in(str(abs(int(number))), section)
     if text is None:
         return ""
@@ -111,6 +121,78 @@ def shown(number: float, code: str) -> str:
     return "" if text == str(int(number)) else text
 
 
+@cache
+def may_mislead(code: str) -> bool:
+    """Whether there may be a number that the format shows with another sign than it has, or not at all."""
+    limits = [0.0, *(condition[1] for condition in map(_condition, _sections(code)) if condition)]
+    steps = (0.0, 1e-6, -1e-6)
+    return any(misleading(limit + step * max(abs(limit), 1), code) for limit in limits for step in steps)
+
+
+def misleading(number: float, code: str) -> str:
+    """Return what a format does that shows a number with another sign than it has, empty where it does not.
+
+    The answer completes `The format …`. Zero has no sign, and red is one: so Excel shows negative numbers.
+    """
+    numeric = _numeric(_sections(code))
+    if not number or not code.strip() or not numeric:
+        return ""
+    section, has_own_sign = _section_for(number, numeric)
+    around = _around_digits(section)
+    if around is None:
+        return "hides its value"
+    signs = _signs_in(*around)
+    if number < 0 and not has_own_sign:
+        # Programs differ in whether they add a minus where the condition leaves nothing but negative numbers.
+        is_added = any(_section_for(other, numeric)[0] is section for other in (1e-9, 1, 1e9))
+        signs = signs + 1 if is_added else signs or 1
+    if signs > 1:
+        return "shows it with two signs"
+    if signs and number > 0:
+        return "shows it as a credit, and its value is positive"
+    if not signs and number < 0 and not _is_set_off(section, _section_for(-number, numeric)[0]):
+        return "shows it without a minus, and its value is negative"
+    return ""
+
+
+def _around_digits(section: list[Token]) -> tuple[str, str] | None:
+    """Return what a section shows before and behind the digits; None where it shows no digits."""
+    shown = ""
+    for kind, text in section:
+        if kind == "bracket":
+            shown += text[1:].split("-")[0] if text.startswith("$") else ""
+        else:
+            shown += _DIGIT_PLACE if kind == "code" and text in _DIGITS else text
+    before, *within = _GENERAL.sub(_DIGIT_PLACE, shown).split(_DIGIT_PLACE)
+    return (before, within[-1]) if within else None
+
+
+def _signs_in(before: str, behind: str) -> int:
+    """Return how many signs of a credit stand around a number: a dash, parentheses, CR."""
+    before, behind = (text.translate(DASHES).upper() for text in (before, behind))
+    credits_ = len(_CREDIT.findall(f"{before} {behind}"))
+    before = _WORD_BEFORE.sub(" ", _DOLLAR_NAME.sub(" ", before))
+    behind = _WORD_BEHIND.sub(" ", _DOLLAR_NAME.sub(" ", behind))
+    return credits_ + (before + behind).count("-") + ("(" in before and ")" in behind)
+
+
+def _is_set_off(section: list[Token], other: list[Token]) -> bool:
+    """Whether a section shows numbers in a colour that neither is black nor that of another section."""
+    colour = _colour(section)
+    return colour not in _NO_COLOURS and colour != _colour(other)
+
+
+def _colour(section: list[Token]) -> str:
+    names = (text.upper().replace(" ", "") for kind, text in section if kind == "bracket")
+    return next(filter(_COLOUR.fullmatch, names), "BLACK")
+
+
+def _numeric(sections: list[list[Token]]) -> list[list[Token]]:
+    """Return the sections for numbers: the one with @ is for text, wherever it stands."""
+    return [section for section in sections if ("code", "@") not in section]
+
+
+@cache
 def _sections(code: str) -> list[list[Token]]:
     sections: list[list[Token]] = [[]]
     marks = iter(code)
@@ -142,10 +224,8 @@ def _until(end: str, marks: Iterator[str]) -> str:
     return text
 
 
-def _section_for(number: float, sections: list[list[Token]]) -> tuple[list[Token], bool]:
-    """Return the section of a format that shows a number, and whether it says the sign itself."""
-    # The one with @ is for text, wherever it stands.
-    numeric = [section for section in sections if ("code", "@") not in section]
+def _section_for(number: float, numeric: list[list[Token]]) -> tuple[list[Token], bool]:
+    """Return which of the sections for numbers shows a number, and whether it says the sign itself."""
     if not numeric:
         return [], False
     conditions = [_condition(section) for section in numeric]

@@ -15,6 +15,8 @@ from shs_pipeline.files.workbook.number_format import (
     is_date,
     is_elapsed,
     is_percent,
+    may_mislead,
+    misleading,
     other_currency,
     shown,
     shows_digits,
@@ -27,8 +29,8 @@ _LAST_DAY = 2_958_466
 class Values:
     """Makes a cell's value from its text: a number, a text, a date, a boolean or an error.
 
-    A number with a format that shows it otherwise than by its digits, as a percentage, or in another
-    currency than US dollars, is a `SheetNumber`.
+    A number with a format that shows it otherwise than by its digits, as a percentage, in another
+    currency than US dollars, or with another sign than it has, is a `SheetNumber`.
 
     Attributes:
         shapers: for each cell style, what makes such a value of a number; None where it stays a float.
@@ -91,14 +93,14 @@ class Values:
             return self._duration if is_elapsed(code) else self._moment
         currency = other_currency(code)
         is_rate = is_percent(code)
-        if not shows_digits(code) and not currency and not is_rate:
+        if not (shows_digits(code) or currency or is_rate or may_mislead(code)):
             return None
 
         def as_shown(number: float) -> float:
-            text = shown(number, code)
-            if not (text or currency or is_rate):
+            text, wrong = shown(number, code), misleading(number, code)
+            if not (text or currency or is_rate or wrong):
                 return number
-            return SheetNumber(number, text, currency=currency, is_percent=is_rate)
+            return SheetNumber(number, text, currency=currency, is_percent=is_rate, misleading=wrong)
 
         return as_shown
 
