@@ -4,6 +4,8 @@
 
 SHS := .venv/bin/shs
 PYTHON_IN_VENV := .venv/bin/python
+# Tests wait for servers a third of the time, so two cores have work for more than two workers.
+PYTEST := $(PYTHON_IN_VENV) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -24,13 +26,13 @@ down: setup ## Stop what runs in the background
 	@$(SHS) down
 
 test: setup browser servers ## Run all tests: each promise is proven once
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
+	@$(PYTEST) -m "not soak"
 
 soak: setup browser servers ## Try at length: every kill point, every PostgreSQL found here, all documented operations
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m soak
+	@$(PYTEST) -m soak
 
 fast: setup ## Run the tests that take no more than a moment each
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
+	@$(PYTEST) -m "not slow and not soak"
 
 pythons: setup ## Publish a company with the oldest and the newest promised Python that are found here
 	@bash scripts/pythons.sh

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @contextmanager
-def browser_page(width: int, *more_flags: str) -> Iterator[Page]:
-    """An empty page, so many pixels wide; skips the test where there is no Chromium."""
+def browser(*more_flags: str) -> Iterator[Browser]:
+    """A running Chromium; skips the test where there is none."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine; CI installs one")
     from playwright.sync_api import sync_playwright
@@ -31,6 +31,21 @@ def browser_page(width: int, *more_flags: str) -> Iterator[Page]:
         *more_flags,
     ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser.new_page(viewport={"width": width, "height": 900})
-        browser.close()
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield found
+        found.close()
+
+
+@contextmanager
+def page_of(running: Browser, width: int) -> Iterator[Page]:
+    """An empty page, so many pixels wide, of a browser that others use too."""
+    page = running.new_page(viewport={"width": width, "height": 900})
+    yield page
+    page.close()
+
+
+@contextmanager
+def browser_page(width: int, *more_flags: str) -> Iterator[Page]:
+    """An empty page, so many pixels wide, of a browser of its own."""
+    with browser(*more_flags) as running, page_of(running, width) as page:
+        yield page

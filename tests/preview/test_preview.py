@@ -45,15 +45,17 @@ from shs_pipeline.preview.server import PreviewServer
 from shs_pipeline.preview.values import change_shown, shown
 from shs_pipeline.preview.viewer import Viewer, ask, find_viewer
 from shs_pipeline.settings.secret_store import FileSecrets
-from tests.helpers.browser import browser_page
+from tests.helpers.browser import browser, page_of
 
 if TYPE_CHECKING:
     from httpx2 import Headers
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from tests.conftest import Zone
 
 REP = "Dana Whitfield"
+DESK, PHONE = 1440, 390
+"""Widths of a window in pixels."""
 AUDIENCES: tuple[Audience, ...] = ("rep", "admin")
 SHS = str(Path(sys.executable).with_name("shs"))
 
@@ -761,14 +763,28 @@ def test_a_taken_port_is_said(sites: dict[Audience, Site]) -> None:
 # --- in a browser --------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as running:
+        yield running
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("audience", AUDIENCES)
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    ("audience", "read_aloud_at"),
+    [
+        ("rep", PHONE),
+        ("admin", DESK),
+        pytest.param("rep", DESK, marks=pytest.mark.soak),
+        pytest.param("admin", PHONE, marks=pytest.mark.soak),
+    ],
+)
 def test_every_dashboard_stands_in_a_browser(
-    sites: dict[Audience, Site], audience: Audience, width: int
+    sites: dict[Audience, Site], chromium: Browser, audience: Audience, read_aloud_at: int
 ) -> None:
+    """Each page is opened once and looked at as wide as a desk and as a phone; at one of the two by Axe."""
     site, said, asked = sites[audience], list[str](), set[str]()
-    with browser_page(width) as page:
+    with page_of(chromium, DESK) as page:
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: asked.add(request.url))
         shown = [
@@ -777,26 +793,29 @@ def test_every_dashboard_stands_in_a_browser(
             for tab in dashboard.tabs[:3] or (None,)
         ]
         for dashboard, tab in shown:
+            page.set_viewport_size({"width": DESK, "height": 900})
             page.goto(f"{site.server.url}d/{dashboard.key}{f'?tab={tab}' if tab else ''}")
             assert page.locator("h1").inner_text() == dashboard.title
             assert page.locator("section.card").count() > 1
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-            assert page.evaluate(_CUT) == []
-            assert width > 600 or page.evaluate(_TOO_SMALL_FOR_A_FINGER) == []
-            # Contrast, names for screen readers, order of headings: WCAG 2 A and AA, and best practices.
-            assert Axe().run(page).response["violations"] == []
-            for image in page.locator("section img").all():
-                assert image.evaluate("image => image.complete && image.naturalWidth > 100")
-                # A chart that is shrunk to a third has labels that nobody can read.
-                assert image.evaluate("image => image.clientWidth > 0.8 * image.naturalWidth")
-            if dashboard.tabs and tab != dashboard.tabs[0].key:
-                continue
-            if width > 600:
-                keep(page, f"preview-{dashboard.key}-{audience}")
-            else:
-                keep(page, f"preview-{dashboard.key}-{audience}-phone", height=1600)
+            for width in (DESK, PHONE):
+                page.set_viewport_size({"width": width, "height": 900})
+                _look(page)
+                if width == read_aloud_at:
+                    # Contrast, names for screen readers, order of headings: WCAG 2 A and AA, best practices.
+                    assert Axe().run(page).response["violations"] == []
+                if not dashboard.tabs or tab == dashboard.tabs[0].key:
+                    end, height = ("-phone", 1_600) if width == PHONE else ("", 2_100)
+                    keep(page, f"preview-{dashboard.key}-{audience}{end}", height)
     assert not said
     assert all(url.startswith((site.server.url, "data:")) for url in asked)
+
+
+def _look(page: Page) -> None:
+    """What holds at any width: nothing is cut, and charts are as large as they were drawn."""
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate(_CUT) == []
+    assert page.evaluate("window.innerWidth > 600") or page.evaluate(_TOO_SMALL_FOR_A_FINGER) == []
+    assert page.evaluate(_POOR_CHARTS) == []
 
 
 _CUT = """
@@ -810,6 +829,13 @@ _CUT = """
     )).map(part => part.outerHTML.slice(0, 100))
 """
 
+# A chart that is shrunk to a third has labels that nobody can read.
+_POOR_CHARTS = """
+    [...document.querySelectorAll("section img")].filter(image =>
+        !(image.complete && image.naturalWidth > 100 && image.clientWidth > 0.8 * image.naturalWidth)
+    ).map(image => image.alt)
+"""
+
 _TOO_SMALL_FOR_A_FINGER = """
     [...document.querySelectorAll("a:not(.skip), button, select, input, summary")].filter(part => {
         const { width, height } = part.getBoundingClientRect();
@@ -819,8 +845,10 @@ _TOO_SMALL_FOR_A_FINGER = """
 
 
 @pytest.mark.slow
-def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Site]) -> None:
-    with browser_page(1440) as page:
+def test_a_click_on_an_amount_leads_to_the_same_amount(
+    sites: dict[Audience, Site], chromium: Browser
+) -> None:
+    with page_of(chromium, 1440) as page:
         page.goto(f"{sites['rep'].server.url}d/commission_report")
         cell = page.locator("#card-payout_by_month tbody tr").first.locator("a").first
         amount = cell.inner_text()
@@ -836,8 +864,10 @@ def test_a_click_on_an_amount_leads_to_the_same_amount(sites: dict[Audience, Sit
 
 
 @pytest.mark.slow
-def test_the_month_and_whether_it_may_still_change_stay_in_view(sites: dict[Audience, Site]) -> None:
-    with browser_page(390) as page:
+def test_the_month_and_whether_it_may_still_change_stay_in_view(
+    sites: dict[Audience, Site], chromium: Browser
+) -> None:
+    with page_of(chromium, 390) as page:
         page.goto(f"{sites['rep'].server.url}d/my_statement")
         standing = page.locator(".standing")
         assert re.fullmatch(
@@ -852,8 +882,8 @@ def test_the_month_and_whether_it_may_still_change_stay_in_view(sites: dict[Audi
 
 
 @pytest.mark.slow
-def test_a_page_can_be_read_by_keyboard(sites: dict[Audience, Site]) -> None:
-    with browser_page(1440) as page:
+def test_a_page_can_be_read_by_keyboard(sites: dict[Audience, Site], chromium: Browser) -> None:
+    with page_of(chromium, 1440) as page:
         page.goto(f"{sites['rep'].server.url}d/payout_explained")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the figures"
@@ -870,8 +900,8 @@ def test_a_page_can_be_read_by_keyboard(sites: dict[Audience, Site]) -> None:
 
 
 @pytest.mark.slow
-def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site]) -> None:
-    with browser_page(1440) as page:
+def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site], chromium: Browser) -> None:
+    with page_of(chromium, 1440) as page:
         page.goto(f"{sites['admin'].server.url}d/sales_history?tab=novo")
         page.get_by_label("Rep").select_option(REP)
         page.get_by_role("button", name="Show").click()
@@ -908,8 +938,10 @@ def test_questions_go_to_the_admins_who_may_log_in(
 
 
 @pytest.mark.slow
-def test_a_printed_page_has_its_figures_and_nothing_to_click(sites: dict[Audience, Site]) -> None:
-    with browser_page(800) as page:
+def test_a_printed_page_has_its_figures_and_nothing_to_click(
+    sites: dict[Audience, Site], chromium: Browser
+) -> None:
+    with page_of(chromium, 800) as page:
         page.goto(f"{sites['rep'].server.url}d/my_statement")
         page.emulate_media(media="print")
 

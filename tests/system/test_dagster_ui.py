@@ -29,9 +29,12 @@ from tests.helpers.browser import browser_page
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.slow
+# The whole system at once; its parts are proven one by one in tests/sensors, tests/assets and beside this.
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 MONTH = date(2025, 3, 1)
+LINES = 6
+"""Of each file."""
 SHS = str(Path(sys.executable).with_name("shs"))
 
 
@@ -141,7 +144,7 @@ def wait_for(question: Callable[[], Any], seconds: float, what: str) -> Any:
     while time.monotonic() < deadline:
         if answer := question():
             return answer
-        time.sleep(1)
+        time.sleep(0.2)
     pytest.fail(f"Waited {seconds:.0f} s for {what}.")
 
 
@@ -149,8 +152,8 @@ def wait_for(question: Callable[[], Any], seconds: float, what: str) -> Any:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     running = System(tmp_path_factory.mktemp("ui") / "var")
     try:
-        write_samples(running.landing, months=3, lines=20, seed=1, until=MONTH)
-        quiet = lambda: running.lines("quickbooks") == 60 and running.lines("novo") == 60  # noqa: E731
+        write_samples(running.landing, months=2, lines=LINES, seed=1, until=MONTH)
+        quiet = lambda: running.lines("quickbooks") == running.lines("novo") == 2 * LINES  # noqa: E731
         wait_for(quiet, 180, "the bucket to be ingested")
         yield running
     finally:
@@ -159,8 +162,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         subprocess.run([SHS, "down"], env=running.environment, capture_output=True, check=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
+    """One for all tests, each of which goes where it looks."""
     with browser_page(1440) as found:
         yield found
 
@@ -174,7 +178,7 @@ def keep(page: Page, name: str) -> None:
 
 
 def test_many_files_became_few_runs(system: System) -> None:
-    # 27 files and 6 tables: the tables, the months of eight sources, and QuickBooks behind its table.
+    # 18 files and 6 tables: the tables, the months of eight sources, and QuickBooks behind its table.
     runs = system.runs()
 
     assert 2 <= len(runs) <= 6
@@ -188,7 +192,7 @@ def test_the_marts_are_published_behind_the_files_and_not_for_each_run(system: S
 
 
 def test_a_broken_file_is_picked_up_and_its_check_says_what_to_do(system: System, page: Page) -> None:
-    sample = make_sample("chemence", MONTH, lines=20, seed=1)
+    sample = make_sample("chemence", MONTH, lines=LINES, seed=1)
     row = int(sample.lines[4]["source_row"])
     content = broken.with_bad_cell(sample.content, "Sales Total", row, "twelve dollars")
     (system.landing / sample.path).write_bytes(content)
@@ -202,7 +206,7 @@ def test_a_broken_file_is_picked_up_and_its_check_says_what_to_do(system: System
         timeout=60_000
     )
     keep(page, "failed-check")
-    assert system.lines("chemence") == 60
+    assert system.lines("chemence") == 2 * LINES
     wait_for(lambda: ["raw", "chemence"] in system.failed(), 60, "the run of the file to be red")
 
 
@@ -236,23 +240,23 @@ def test_a_partition_shows_its_files_lines_and_sums(system: System, page: Page) 
 
 
 def test_what_shs_run_ingests_beside_the_system_is_green_too(system: System) -> None:
-    sample = make_sample("novo", date(2025, 4, 1), lines=20, seed=1)
+    sample = make_sample("novo", date(2025, 4, 1), lines=LINES, seed=1)
     place = system.landing / sample.path
     place.parent.mkdir(parents=True)
     place.write_bytes(sample.content)
 
     subprocess.run([SHS, "run"], env=system.environment, capture_output=True, check=False)
 
-    assert system.lines("novo") == 80
+    assert system.lines("novo") == 3 * LINES
     # Whichever of the two was first: the month is green.
     wait_for(lambda: "2025-04" in system.partitions("novo"), 90, "the month to be green in Dagster")
 
 
 def test_a_deleted_file_leaves_the_warehouse(system: System) -> None:
-    sample = make_sample("novo", MONTH, lines=20, seed=1)
+    sample = make_sample("novo", MONTH, lines=LINES, seed=1)
     (system.landing / sample.path).unlink()
 
-    wait_for(lambda: system.lines("novo") == 60, 90, "the lines to be withdrawn")
+    wait_for(lambda: system.lines("novo") == 2 * LINES, 90, "the lines to be withdrawn")
 
 
 def test_control_c_stops_everything_cleanly(system: System) -> None:
