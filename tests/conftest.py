@@ -18,7 +18,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import psycopg
@@ -38,6 +38,9 @@ from shs_pipeline.samples.reference import reference_workbooks
 from shs_pipeline.samples.tree import make_sample
 from shs_pipeline.settings.settings import Settings
 from tests.helpers import kept_processes
+
+if TYPE_CHECKING:
+    from tests.helpers.closed_house import House
 
 LONGEST = (
     "tests/containers/test_compose_running.py",
@@ -327,6 +330,39 @@ def built(company: Zone, postgres_home: Path, tmp_path_factory: pytest.TempPathF
 def published(company: Zone, postgres_home: Path, tmp_path: Path) -> Iterator[Zone]:
     """As `built`, one for each test."""
     yield from _copy(company, postgres_home, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def first_house(postgres_home: Path) -> Iterator[House]:
+    """The small company of `closed_house` as it is first published; to be copied, nobody changes it."""
+    from tests.helpers.closed_house import House
+
+    for database in _fresh_database(postgres_home):
+        house = House(database)
+        house.connection.close()
+        yield house
+
+
+@pytest.fixture(scope="session")
+def january_house(first_house: House, postgres_home: Path) -> Iterator[House]:
+    """The same with January closed, 300.00 for Ann and 30.00 for Bo, and February open."""
+    from tests.helpers.closed_house import JANUARY, closed
+
+    for house in copies(first_house, postgres_home):
+        house.ask(closed(JANUARY, paid=date(2025, 2, 15)))
+        house.connection.close()
+        yield house
+
+
+def copies(of: House, postgres_home: Path, *, is_guarded: bool | None = None) -> Iterator[House]:
+    """One copy of a small company that nobody works with, which ends with its database."""
+    from tests.helpers.closed_house import House
+
+    guarded = of.is_guarded if is_guarded is None else is_guarded
+    for database in _fresh_database(postgres_home, copy_of=of.url):
+        house = House(database, of.warehouse.state, is_guarded=guarded)
+        yield house
+        house.connection.close()
 
 
 @dataclass(frozen=True)

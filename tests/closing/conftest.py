@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import _fresh_database
+from tests.conftest import copies
 from tests.helpers.closed_house import House
+
+
+@pytest.fixture(scope="module")
+def january(january_house: House) -> House:
+    """January is closed, February is open; nobody changes it. A module may have one of its own."""
+    return january_house
 
 
 @pytest.fixture
 def house(january: House, postgres_home: Path) -> Iterator[House]:
-    """A copy of the module's own `january`, which nobody changes."""
-    for url in _fresh_database(postgres_home, copy_of=january.url):
-        house = House(url, january.warehouse.state, is_guarded=january.is_guarded)
-        yield house
-        house.connection.close()
+    """A copy of `january`."""
+    yield from copies(january, postgres_home)
+
+
+@pytest.fixture
+def new_house(first_house: House, postgres_home: Path) -> Iterator[House]:
+    """A copy of the company before anything was closed."""
+    yield from copies(first_house, postgres_home)

@@ -347,7 +347,7 @@ def test_statements_and_ledger_equal_the_engine_after_each_step(database: str, c
         # that of `derandomize` is made from this text, and every edit would bring other histories.
         @seed(13)
         @settings(over_histories, max_examples=count + 1)
-        @given(histories(batches=7, most=3))
+        @given(histories(batches=7 if count > 1 else 4, most=3))
         def check(history: History) -> None:
             example = next(examples)
             if example == 0:

@@ -16,7 +16,8 @@ from shs_pipeline.cli.main import build_app, problem_of
 from shs_pipeline.closing.checklist import OpenPeriod, period_in_words
 from shs_pipeline.marts.explain import explain_payouts
 from shs_pipeline.marts.settlements import settled_payouts
-from tests.conftest import _fresh_database
+from tests.conftest import copies
+from tests.engine.worlds import Change
 from tests.helpers.closed_house import DECEMBER, FEBRUARY, JANUARY, MARCH, House, closed, month_file
 
 pytestmark = pytest.mark.slow
@@ -25,21 +26,18 @@ Said = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def house(postgres_home: Path) -> Iterator[House]:
+def house(first_house: House, postgres_home: Path) -> Iterator[House]:
     """January and February are closed; January changed before February closed, and again afterwards.
 
     December was paid before the first close, and Bo sold nothing in January after all.
     """
     without_bo = month_file(JANUARY, "1100")
-    for url in _fresh_database(postgres_home):
-        house = House(url)
-        house.do(month_file(DECEMBER, "10"))
-        house.ask(closed(JANUARY))
-        house.do(month_file(JANUARY, "1200"))
-        house.ask(closed(JANUARY), closed(FEBRUARY))
+    both = closed(JANUARY), closed(FEBRUARY)
+    for house in copies(first_house, postgres_home):
+        house.do(month_file(DECEMBER, "10"), Change("pay_periods", both[:1]))
+        house.do(month_file(JANUARY, "1200"), Change("pay_periods", both))
         house.do(replace(without_bo, drafts=without_bo.drafts[:1]))
         yield house
-        house.connection.close()
 
 
 @pytest.fixture

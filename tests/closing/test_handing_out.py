@@ -22,22 +22,19 @@ from shs_pipeline.people.access import drop_logins, sync_logins
 from shs_pipeline.preview.statements import statement_file
 from shs_pipeline.preview.viewer import find_viewer
 from shs_pipeline.settings.secret_store import FileSecrets
-from tests.conftest import _fresh_database
+from tests.conftest import copies
 from tests.helpers.closed_house import JANUARY, House, closed, opened
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def house(postgres_home: Path) -> Iterator[House]:
+def house(january_house: House, postgres_home: Path) -> Iterator[House]:
     """January was closed, opened again and closed."""
-    for url in _fresh_database(postgres_home):
-        house = House(url)
-        house.ask(closed(JANUARY, paid=date(2025, 2, 15)))
+    for house in copies(january_house, postgres_home):
         house.ask(opened(JANUARY, "A rate was wrong."))
         house.ask(closed(JANUARY, paid=date(2025, 2, 15)))
         yield house
-        house.connection.close()
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

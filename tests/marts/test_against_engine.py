@@ -360,16 +360,9 @@ def kinds_of(batch: Batch, results: Results) -> list[str]:
     ]
 
 
-@pytest.mark.slow
-def test_the_marts_of_the_made_up_company_equal_the_engine(published: Zone) -> None:
-    zone = published
-    with psycopg.connect(zone.database_url) as connection:
+def test_the_marts_of_the_made_up_company_equal_the_engine(built: Zone) -> None:
+    """As every source is really read; that what is added comes out the same is a matter of the histories."""
+    with psycopg.connect(built.database_url) as connection:
         lines, reference = read_warehouse(connection)
         assert {line.source for line in lines} == set(SOURCE_NAMES)
         check_marts(connection, compute(lines, reference), reference, "the first build")
-        zone.drop_sample("cygnus", "2025-04", lines=12, seed=3)
-        zone.run()
-        build(zone.database_url, "one month more")
-        lines, reference = read_warehouse(connection)
-        check_marts(connection, compute(lines, reference), reference, "one month more")
-        check_full_refresh_changes_nothing(connection, zone.database_url, "in full")

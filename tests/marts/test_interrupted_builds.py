@@ -29,6 +29,7 @@ from shs_pipeline.system.doctor import _marts
 from tests.conftest import Zone
 from tests.helpers.killed_build import Building
 from tests.marts.test_marts import marts
+from tests.marts.test_publications import numbers
 
 SHS = Path(sys.executable).with_name("shs")
 DUE_DAY = 20
@@ -278,10 +279,13 @@ def server_home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_server_that_restarts_during_a_build_is_named_and_the_next_build_works(
-    server_home: Path, tmp_path: Path
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
+def test_a_server_that_restarts_during_a_build_is_named_and_one_that_is_killed_gives_no_number_twice(
+    server_home: Path, tmp_path: Path, kills: int
 ) -> None:
-    url = prepare(Settings(home=server_home, database_url=None)).warehouse_url.get_secret_value()
+    """All within one checkpoint: nothing but the server's log is left when it is killed."""
+    settings = Settings(home=server_home, database_url=None)
+    url = prepare(settings).warehouse_url.get_secret_value()
     server = EmbeddedPostgres(server_home)
     small = Zone((tmp_path / "landing").as_uri(), url)
     small.drop_references()
@@ -313,3 +317,11 @@ def test_a_server_that_restarts_during_a_build_is_named_and_the_next_build_works
     assert build_marts(url, "next").is_full_refresh
     with psycopg.connect(url, autocommit=True) as owner:
         assert marts(owner) == published
+
+    for kill in range(kills):
+        pid = server.status().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        url = prepare(settings).warehouse_url.get_secret_value()
+        build_marts(url, f"after kill {kill}", full_refresh=True)
+    assert numbers(url) == list(range(1, kills + 3))

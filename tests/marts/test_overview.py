@@ -95,11 +95,12 @@ def test_what_no_threshold_releases_does_not_wait(connection: psycopg.Connection
 
 
 @pytest.mark.slow
-def test_empty_marts_have_no_complete_month(database: str) -> None:
+def test_an_empty_warehouse_is_published_empty_and_has_no_complete_month(database: str) -> None:
     from shs_pipeline.marts.build import build_marts
 
-    build_marts(database, "first")
+    assert build_marts(database, "first").lines == 0
     with psycopg.connect(database) as connection:
+        assert connection.execute("select count(*) from marts.harmonised_sales").fetchone() == (0,)
         found = marts_overview(connection)
 
     assert found == replace(EMPTY, payouts=[], objectives=[], coming_in=[], no_threshold=[], uncredited=[])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import _fresh_database
+from tests.conftest import copies
 from tests.engine.model import CommissionTier, TierThreshold
 from tests.engine.worlds import LONG_AGO, Change
 from tests.helpers.closed_house import MARCH, House, month_file
@@ -26,11 +26,8 @@ PAYOUTS = (
 
 
 @pytest.fixture
-def house(postgres_home: Path) -> Iterator[House]:
-    for url in _fresh_database(postgres_home):
-        house = House(url)
-        yield house
-        house.connection.close()
+def house(first_house: House, postgres_home: Path) -> Iterator[House]:
+    yield from copies(first_house, postgres_home)
 
 
 def test_what_is_foretold_comes_when_the_assumed_lines_are_loaded(house: House) -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from shs_pipeline.notices.outbox import record
-from tests.conftest import _fresh_database
+from tests.conftest import copies
 from tests.helpers.closed_house import JANUARY, House, closed, month_file, opened
 
 pytestmark = pytest.mark.slow
@@ -39,10 +39,9 @@ def record_and_die(house: House) -> None:
 
 
 @pytest.fixture(scope="module")
-def told(postgres_home: Path) -> Iterator[tuple[House, dict[str, Told]]]:
+def told(first_house: House, postgres_home: Path) -> Iterator[tuple[House, dict[str, Told]]]:
     """January is closed, changed, opened again and closed again; what was told after each step."""
-    for url in _fresh_database(postgres_home):
-        house = House(url)
+    for house in copies(first_house, postgres_home):
         told = {"published": look(house)}
         house.ask(closed(JANUARY))
         with pytest.raises(KeyboardInterrupt):
@@ -56,11 +55,7 @@ def told(postgres_home: Path) -> Iterator[tuple[House, dict[str, Told]]]:
         told["opened"] = look(house)
         house.ask(closed(JANUARY))
         told["closed again"] = look(house)
-        house.ask(opened(JANUARY, "Once more."))
-        house.ask(closed(JANUARY))
-        told["the same"] = look(house)
         yield house, told
-        house.connection.close()
 
 
 def test_a_close_is_told_once_to_each_payee_and_the_admins_also_after_a_kill(
@@ -91,11 +86,11 @@ def test_closed_again_only_statements_that_came_to_something_else_are_told(
     _, said = told
 
     assert said["opened"] == [("January 2025 is open again", "admins")]
+    # Bo's came to the same.
     assert said["closed again"] == [
         ("January 2025 is closed: 2 payees, 0 restated", "admins"),
         ("Your statement of January 2025 was replaced", "Ann Gray"),
     ]
-    assert said["the same"] == [("January 2025 is closed: 2 payees, 0 restated", "admins")]
 
 
 def test_no_amount_and_no_other_name_is_in_a_mail(told: tuple[House, dict[str, Told]]) -> None:

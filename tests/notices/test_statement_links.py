@@ -23,8 +23,8 @@ from shs_pipeline.notices.outbox import recent
 from shs_pipeline.notices.sending import Told, tell
 from shs_pipeline.settings.settings import Settings
 from shs_pipeline.system.doctor import _statement_links
-from tests.conftest import S3Server, Zone, _fresh_database
-from tests.helpers.closed_house import JANUARY, House, closed
+from tests.conftest import S3Server, Zone, copies
+from tests.helpers.closed_house import House
 from tests.notices.test_notices import AnyPort, Inbox, text_of
 
 pytestmark = pytest.mark.slow
@@ -32,17 +32,15 @@ ANN, BO, ADA = "ann@example.com", "bo@example.com", "ada@example.com"
 
 
 @pytest.fixture(scope="module")
-def paid(postgres_home: Path, s3_server: S3Server) -> Iterator[tuple[House, Zone]]:
+def paid(january_house: House, postgres_home: Path, s3_server: S3Server) -> Iterator[tuple[House, Zone]]:
     """January is closed, and handed out into a bucket."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3_server.environment.items():
             patch.setenv(name, value)
-        for url in _fresh_database(postgres_home):
-            house, zone = House(url), Zone("s3://landing/statement links", url)
-            house.ask(closed(JANUARY))
+        for house in copies(january_house, postgres_home):
+            zone = Zone("s3://landing/statement links", house.url)
             hand_out(house.connection, zone.landing)
             yield house, zone
-            house.connection.close()
 
 
 @pytest.fixture
