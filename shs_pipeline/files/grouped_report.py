@@ -13,18 +13,19 @@ from shs_pipeline.files.casting.cells import is_blank
 from shs_pipeline.files.casting.columns import blanks, cast_cells
 from shs_pipeline.files.contract import columns_of, headers_of
 from shs_pipeline.files.lone_texts import lone_texts
-from shs_pipeline.files.printed_totals import (
+from shs_pipeline.files.printed_totals import printed_totals
+from shs_pipeline.files.proven_totals import proven_totals
+from shs_pipeline.files.reading import ROW, SHEET, CellsAt, PrintedTotal, Reading, SourceFile
+from shs_pipeline.files.remarks import REMARK, tell_headings
+from shs_pipeline.files.statistic_rows import STATISTIC
+from shs_pipeline.files.total_words import (
     ends_with_total,
     is_general,
     mention_total,
     mentions_total,
     names_in,
-    printed_totals,
     total_label,
 )
-from shs_pipeline.files.proven_totals import STATISTIC, proven_totals
-from shs_pipeline.files.reading import ROW, SHEET, CellsAt, PrintedTotal, Reading, SourceFile
-from shs_pipeline.files.remarks import REMARK, tell_headings
 from shs_pipeline.files.workbook.table import Table, read_table
 
 if TYPE_CHECKING:
@@ -199,15 +200,9 @@ def reading_of(
         required={column.header for column in columns_of(model) if column.is_required},
     )
     is_fed_by = is_fed_by & ~_at(rows, headings.remarks)
+    kinds = {column.header: column.kind for column in columns_of(model)}
     totals = printed_totals(
-        rows,
-        is_line,
-        is_total,
-        amounts,
-        kinds={column.header: column.kind for column in columns_of(model)},
-        written_once=written_once,
-        is_fed_by=is_fed_by,
-        is_covered=covered,
+        rows, is_line, is_total, amounts, written_once, kinds=kinds, is_fed_by=is_fed_by, is_covered=covered
     )
     lines, cells_at = _filled_lines(rows, is_line, is_fed_by, written_once)
     return Reading(

@@ -31,22 +31,19 @@ from shs_pipeline.files.casting.cells import CODE, CastError, is_blank, match_ke
 from shs_pipeline.files.casting.columns import blanks, cast_cells
 from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, NUMBER_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
-from shs_pipeline.files.printed_totals import ends_with_total, may_say_count, says_statistic
 from shs_pipeline.files.reading import ROW, SHEET, Problem
+from shs_pipeline.files.statistic_rows import said_statistics
+from shs_pipeline.files.total_words import ends_with_total
 
 if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
-
-STATISTIC = "average, count or other period"
-"""Why such a row is left out."""
 
 _MOST_PASSES = 9
 _FEWEST_AVERAGES = 2
 _FORWARD = re.compile(
     r"(?:(?:sub-?total|total|balance|amount) )?(?:carried|brought) (?:forward|over|down)\W*"
 )
-_EXTREMES = frozenset(("min", "max", "highest", "lowest"))
 _RATES: tuple[Kind, ...] = ("rate", "share")
 
 
@@ -86,15 +83,10 @@ def proven_totals(
     """
     masks = [is_line] if is_covered is None or is_covered.equals(is_line) else [is_covered, is_line]
     bare = bare_rows(rows, model, is_total, masks[0] | is_line, amounts, written_once)
-    statistics = _said_statistics(rows, is_total, bare)
-    if statistics:
-        bare = [row for row in bare if row.position not in statistics]
-        is_other = rows.index.isin(list(statistics))
-        masks, is_line, is_total = (
-            [mask & ~is_other for mask in masks],
-            is_line & ~is_other,
-            is_total | is_other,
-        )
+    statistics = said_statistics(rows, is_total, bare)
+    bare = [row for row in bare if row.position not in statistics]
+    is_said = rows.index.isin(list(statistics))
+    masks, is_line, is_total = [mask & ~is_said for mask in masks], is_line & ~is_said, is_total | is_said
     known: set[str] = set()
     for _ in range(_MOST_PASSES):
         found = ProvenTotals(statistics=statistics)
@@ -118,25 +110,6 @@ def proven_totals(
         known = sure
         bare = [row for row in bare if row.position not in lines]
     return ProvenTotals(statistics=statistics)
-
-
-def _said_statistics(rows: pd.DataFrame, is_total: pd.Series, bare: Sequence[BareRow]) -> set[int]:
-    """Return the rows that say that they are averages, counts or of another period, and cannot be lines."""
-    places = is_total.to_numpy(dtype=bool).nonzero()[0].tolist()
-    cells = rows.iloc[places].drop(columns=[SHEET, ROW]).to_numpy(dtype=object).tolist()
-    found = {row.position for row in bare if row.lacks and says_statistic(row.key)}
-    for place, row in zip(places, cells, strict=True):
-        texts = [cell for cell in row if isinstance(cell, str)]
-        numbers = [cell for cell in row if isinstance(cell, (float, Decimal))]
-        is_count = all(0 < number < len(rows) and number == int(number) for number in numbers)
-        if any(map(says_statistic, texts)) or (is_count and any(map(may_say_count, texts))):
-            found.add(place)
-    # People are called Max and Min, but not beside an average.
-    extremes = [row.position for row in bare if row.lacks and row.key.strip(":.") in _EXTREMES]
-    for place in (*extremes, *reversed(extremes)):
-        if not found.isdisjoint((place - 1, place + 1)):
-            found.add(place)
-    return found
 
 
 def _judged(row: BareRow, proofs: Sequence[_Proof]) -> int:

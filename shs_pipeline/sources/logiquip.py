@@ -13,9 +13,9 @@ import pandera.pandas as pa
 from shs_pipeline.files import contract
 from shs_pipeline.files.contract import headers_of
 from shs_pipeline.files.grouped_report import is_empty_in, is_total_of_group, reading_of
-from shs_pipeline.files.printed_totals import says_total
 from shs_pipeline.files.reading import Reading, SourceFile
 from shs_pipeline.files.source import Source
+from shs_pipeline.files.total_words import says_total
 from shs_pipeline.files.workbook.table import read_table
 
 AMOUNTS = ("Doc Amt", "Comm Amt")

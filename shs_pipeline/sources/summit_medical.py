@@ -18,9 +18,9 @@ from shs_pipeline.files import contract
 from shs_pipeline.files.casting.cells import is_blank, match_key
 from shs_pipeline.files.contract import headers_of
 from shs_pipeline.files.grouped_report import has_amount, is_empty_in, reading_of
-from shs_pipeline.files.printed_totals import ends_with_total, is_general, names_in
 from shs_pipeline.files.reading import Reading, SourceFile
 from shs_pipeline.files.source import Source
+from shs_pipeline.files.total_words import ends_with_total, is_general, names_in
 from shs_pipeline.files.workbook.table import read_table
 
 AMOUNTS = ("Sum of Net Sales Amount", "Sum of Comm $")

@@ -25,10 +25,11 @@ from shs_pipeline.files.grouped_report import (
 )
 from shs_pipeline.files.lone_texts import lone_texts
 from shs_pipeline.files.printed_totals import printed_totals
-from shs_pipeline.files.proven_totals import STATISTIC, proven_totals
+from shs_pipeline.files.proven_totals import proven_totals
 from shs_pipeline.files.reading import ROW, SHEET, CellsAt, Problem, Reading, SourceFile
 from shs_pipeline.files.remarks import REMARK, tell_headings
 from shs_pipeline.files.source import Source
+from shs_pipeline.files.statistic_rows import STATISTIC
 from shs_pipeline.files.workbook.table import read_table
 
 CLIENT = "Client Name"

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from shs_pipeline.files import contract
 from shs_pipeline.files.casting.cells import ExcelError
 from shs_pipeline.files.grouped_report import fill_down, is_total_of_group, is_total_row, reading_of
-from shs_pipeline.files.printed_totals import names_in, printed_totals, says_total
+from shs_pipeline.files.printed_totals import printed_totals
 from shs_pipeline.files.reading import ROW, SHEET
+from shs_pipeline.files.total_words import names_in, says_total
 from shs_pipeline.files.workbook.table import Table
 
 

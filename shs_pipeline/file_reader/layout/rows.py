@@ -12,8 +12,8 @@ import pandas as pd
 from shs_pipeline.files.casting.cells import is_blank, match_key, show
 from shs_pipeline.files.casting.columns import cast_cells
 from shs_pipeline.files.casting.kinds import Kind
-from shs_pipeline.files.printed_totals import ends_with_total, mentions_total
 from shs_pipeline.files.reading import ROW, SHEET
+from shs_pipeline.files.total_words import ends_with_total, mentions_total
 
 _NUMBERS: tuple[Kind, ...] = ("amount", "quantity", "rate")
 _USUAL = 0.75  # quantile of the filled cells of a row that a usual line has
