@@ -239,7 +239,7 @@ class _Reader:
             return
         raw = self._texts[0] if len(self._texts) == 1 else "".join(self._texts)
         value = self._value_of(found, raw, has_formula=self._has_formula, has_value=self._has_value)
-        if not is_blank(value):
+        if value is not None and not (isinstance(value, str) and is_blank(value)):
             if not self._cells:
                 self.sheet.rows[self._row] = self._cells
             self._cells[self._column] = value
