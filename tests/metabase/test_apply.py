@@ -56,16 +56,6 @@ def once_applied(
         yield found, found.keep()
 
 
-@pytest.fixture
-def applied(once_applied: tuple[House, Callable[[], None]]) -> Iterator[House]:
-    """As `_house`, after the first apply; the same one for each test, brought back to that."""
-    found, bring_back = once_applied
-    yield found
-    problems = found.fake.problems
-    bring_back()
-    assert not problems
-
-
 def test_a_fresh_metabase_is_set_up_with_one_command(house: House) -> None:
     report = house.apply()
 

@@ -45,14 +45,6 @@ def once_applied(
         yield found, found.keep()
 
 
-@pytest.fixture
-def applied(once_applied: tuple[House, Callable[[], None]]) -> Iterator[House]:
-    """As `house`, after an apply; the same one for each test, brought back to that."""
-    found, bring_back = once_applied
-    yield found
-    bring_back()
-
-
 def points(house: House) -> dict[str, Finding]:
     return {f"{point.what}: {point.state}": point for point in examined(house.workplace)}
 
