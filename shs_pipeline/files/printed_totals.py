@@ -10,10 +10,9 @@ it agrees if one of them adds up to it; a wrong one is shown with the nearest.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -28,8 +27,6 @@ from shs_pipeline.files.casting.columns import cast_cells, names_of
 from shs_pipeline.files.casting.kinds import Kind
 from shs_pipeline.files.reading import ROW, SHEET, PrintedTotal
 from shs_pipeline.files.total_words import names_in
-
-_ODD_IDENTIFIER = re.compile(r"^\s*['=\"]|\.0+\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,7 @@ class _Groups:
 
     def _note(self, column: str, names: Sequence[str], codes: np.ndarray, wanted: set[str]) -> None:
         spelled: dict[str, list[str]] = {}
-        for name, text in _names_as(dict.fromkeys(wanted), self._kinds.get(column, "text")).items():
+        for name, text in names_of(dict.fromkeys(wanted), self._kinds.get(column, "text")).items():
             spelled.setdefault(text, []).append(str(name))
         is_wanted = np.fromiter((name in spelled for name in names), dtype=bool, count=len(names))
         at = (is_wanted[codes] & self._is_covered).nonzero()[0]
@@ -203,17 +200,6 @@ def _alike(places: list[int], one: int, outer: list[int] | None) -> list[int]:
     return places if outer is None else [at for at in places if outer[at] == outer[one]]
 
 
-def _names_as(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, str]:
-    """Return by cell its name: 10045.0 and `'10045` are one identifier, 2138 and `02138` one zip code."""
-    texts = "\n".join(cell for cell in cells if isinstance(cell, str)) if kind == "identifier" else ""
-    if kind != "zip" and not _ODD_IDENTIFIER.search(texts):
-        return names_of(cells)
-    read = cast_cells(list(cells), kind)[0]
-    forms = {cell: cell if value is None else value for cell, value in zip(cells, read, strict=True)}
-    names = names_of(dict.fromkeys(forms.values()))
-    return {cell: names[form] for cell, form in forms.items()}
-
-
 def _coded(column: pd.Series, kind: Kind) -> tuple[list[str], np.ndarray]:
     """Return the names in a column, the empty one first, and (n,) which of them each cell is."""
     cells = column.to_numpy(dtype=object)
@@ -223,7 +209,7 @@ def _coded(column: pd.Series, kind: Kind) -> tuple[list[str], np.ndarray]:
     numbers = {"": 0}
     code_of = {
         cell: numbers.setdefault(name, len(numbers))
-        for cell, name in _names_as(dict.fromkeys(own), kind).items()
+        for cell, name in names_of(dict.fromkeys(own), kind).items()
     }
     codes = np.zeros(len(cells), dtype=np.int64)
     codes[filled] = np.fromiter(map(code_of.__getitem__, own), dtype=np.int64, count=len(own))

@@ -33,7 +33,7 @@ from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, NUMBER_KIN
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET, Problem
 from shs_pipeline.files.statistic_rows import said_statistics
-from shs_pipeline.files.total_words import ends_with_total
+from shs_pipeline.files.total_words import ends_with_total, is_carried
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 _MOST_PASSES = 9
 _FEWEST_AVERAGES = 2
-_FORWARD = re.compile(
-    r"(?:(?:sub-?total|total|balance|amount) )?(?:carried|brought) (?:forward|over|down)\W*"
-)
 _RATES: tuple[Kind, ...] = ("rate", "share")
 
 
@@ -308,7 +305,7 @@ class _Proof:
         is_sure = count > 1 or is_known or row.says_total or (self._is_plain_word(row) and not row.days)
         if not is_sure or self._report.is_other_line(row, line):
             return False
-        is_other = is_known or self._report.texts[row.key] > 1 or _FORWARD.fullmatch(row.key) is not None
+        is_other = is_known or self._report.texts[row.key] > 1 or is_carried(row.key)
         return is_other or not self._report.may_be_heading(row)
 
     def is_average_of(self, row: BareRow) -> bool:

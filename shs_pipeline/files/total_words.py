@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shs_pipeline.files.casting.amounts import DASHES
 from shs_pipeline.files.casting.cells import match_key, show
 
-_DASHES = re.compile("[\u2010-\u2015\u2212]")
 _KIND = r"(?:(?:grand|sub|report|page|overall|running|final|company|statement|net|all)[ -]*)*totals?"
 _GENERAL = re.compile(
     rf"\W*{_KIND}\W*(?:(?:(?:of|for) )?(?:the )?(?:all|report|page|statement)?\W*|as (?:of|at)\b.*)"
@@ -34,6 +34,9 @@ _TOTAL_COUNT = re.compile(
 )
 _BEHIND = re.compile(r"\W*(.+?)[\s:-]*\b(?:sub[ -]?)?totals?\W*")
 _BEFORE = re.compile(r"\W*(?:sub[ -]?)?totals?\b[\s:-]*(?:(?:for|of|by)\b[\s:-]*)?(.+?)[\s:]*")
+_FORWARD = re.compile(
+    r"(?:(?:sub-?total|total|balance|amount) )?(?:carried|brought) (?:forward|over|down)\W*"
+)
 
 
 def says_total(cells: pd.Series) -> pd.Series:
@@ -64,6 +67,11 @@ def is_general(label: str) -> bool:
     return bool(_GENERAL.fullmatch(match_key(label)))
 
 
+def is_carried(label: str) -> bool:
+    """Whether a label says that a sum goes on from here or was begun before: `Carried forward`."""
+    return bool(_FORWARD.fullmatch(match_key(label)))
+
+
 def says_statistic(text: str) -> bool:
     """Whether a text can only say average, count, extreme, share or other period: `Average:`, `YTD total`."""
     return bool(_STATISTIC.fullmatch(match_key(text)))
@@ -86,7 +94,7 @@ def names_in(label: str) -> list[str]:
     `Total Ortho LLC Total` is the total of Total Ortho LLC, and a subtotal above its lines may bear
     the bare name of its group.
     """
-    key = match_key(_DASHES.sub("-", label))
+    key = match_key(label.translate(DASHES))
     if is_general(key):
         return []
     found = [match[1] for shape in (_BEHIND, _BEFORE) if (match := shape.fullmatch(key))]

@@ -27,6 +27,7 @@ EXAMPLES = {AMOUNT: "such as 1234.50, or (1234.50) for a credit", COUNT: "such a
 
 _LONGEST = 60
 DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"))
+"""Every kind of dash as a minus, for `str.translate`."""
 _NUMBER = (
     r"(?P<number>(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?: [0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+"
     r"|[0-9]+(?:\.[0-9]+)?E-?[0-9]{1,2})"

@@ -28,6 +28,7 @@ _CLEAN_TEXT = re.compile(r"^[!-~]+(?: [!-~]+)*$", re.MULTILINE)
 _CLEAN_IDENTIFIER = re.compile(
     r"^(?!['=\"])(?!-?\d+\.0+$)(?!-?\d(?:[.,]\d+)?[Ee]\+\d{2,3}$)[!-~]+(?: [!-~]+)*$", re.MULTILINE
 )
+_ODD_IDENTIFIER = re.compile(r"^\s*['=\"]|\.0+\s*$", re.MULTILINE)
 _PLAIN_MONEY = r"\$?(?:[1-9]\d{0,2}(?:,\d{3}){1,2}|\d{1,10})\.\d\d"
 _CLEAN_MONEY = re.compile(rf"^ ?(?:-?{_PLAIN_MONEY}|\({_PLAIN_MONEY}\)) ?$", re.MULTILINE | re.ASCII)
 _CLEAN_COUNT = re.compile(r"^ ?(?:-?\d{1,10}\.\d\d|\(\d{1,10}\.\d\d\)) ?$", re.MULTILINE | re.ASCII)
@@ -97,8 +98,22 @@ def blanks(cells: Sequence[Any] | np.ndarray) -> np.ndarray:
     return found
 
 
-def names_of(cells: Collection[Hashable]) -> dict[Hashable, str]:
-    """Return by cell how names are compared: `match_key` of what it shows; empty for blanks and days."""
+def names_of(cells: Collection[Hashable], kind: Kind = "text") -> dict[Hashable, str]:
+    """Return by cell how names are compared: `match_key` of what it shows; empty for blanks and days.
+
+    Identifiers and zip codes are compared as they are read: 10045.0 and `'10045` are one identifier, 2138
+    and `02138` one zip code.
+    """
+    texts = "\n".join(cell for cell in cells if isinstance(cell, str)) if kind == "identifier" else ""
+    if kind != "zip" and not _ODD_IDENTIFIER.search(texts):
+        return _names_shown(cells)
+    read = cast_cells(list(cells), kind)[0]
+    forms = {cell: cell if value is None else value for cell, value in zip(cells, read, strict=True)}
+    names = _names_shown(dict.fromkeys(forms.values()))
+    return {cell: names[form] for cell, form in forms.items()}
+
+
+def _names_shown(cells: Collection[Hashable]) -> dict[Hashable, str]:
     texts = [cell for cell in cells if type(cell) is str and len(cell) <= _SHOWN_WHOLE]
     names: dict[Hashable, str] = {}
     if clean := _CLEAN_TEXT.findall("\n".join(texts)):

@@ -92,12 +92,12 @@ class Values:
         if is_date(code):
             return self._duration if is_elapsed(code) else self._moment
         currency = other_currency(code)
-        is_rate = is_percent(code)
-        if not (shows_digits(code) or currency or is_rate or may_mislead(code)):
+        is_rate, is_odd = is_percent(code), may_mislead(code)
+        if not (shows_digits(code) or currency or is_rate or is_odd):
             return None
 
         def as_shown(number: float) -> float:
-            text, wrong = shown(number, code), misleading(number, code)
+            text, wrong = shown(number, code), misleading(number, code) if is_odd else ""
             if not (text or currency or is_rate or wrong):
                 return number
             return SheetNumber(number, text, currency=currency, is_percent=is_rate, misleading=wrong)
