@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 
+# A function with a path of its own is not read when a statement that calls it is planned: the table of
+# letters is long, and names with such letters are rare.
 TEMPLATE = """
 create or replace function ops.match_key_of_letters(name text) returns text
-language sql immutable strict parallel safe
+language sql immutable strict parallel safe set search_path = pg_catalog
 return (
     select string_agg(coalesce('{table}'::jsonb ->> char, lower(char collate "C")), '' order by place)
     from unnest(string_to_array(name, null)) with ordinality as chars (char, place)
@@ -50,6 +53,7 @@ comment on function ops.likeness(text, text) is 'How alike two names are, from 0
 """
 
 
+@cache
 def match_key_functions() -> str:
     """Return the statements that create the function, from what this Python knows of letters.
 

@@ -198,7 +198,7 @@ def _invoke(
         *("--target-path", str(folder), "--log-path", str(folder)),
         *("--log-level", "none", "--log-level-file", "none", "--no-use-colors", "--no-version-check"),
     ]
-    with _silence(), _kept_sessions(), _unsigned_flags():
+    with _silence(), _unwritten(), _kept_sessions(), _unsigned_flags():
         outcome = dbtRunner(manifest).invoke([*arguments, *flags])
     if outcome.exception is not None and not isinstance(outcome.exception, Exception):
         # dbt hands back an interruption as if it were a result.
@@ -239,12 +239,44 @@ def _silence() -> Iterator[None]:
             if (level or e.level_tag()) in (EventLevel.WARN, EventLevel.ERROR):
                 super().fire_event(e, level, *rest, **more)
 
+    make = BaseEvent.__init__
+
+    def remember(event: BaseEvent, *arguments: Any, **named: Any) -> None:
+        event.__dict__["made_of"] = arguments, named
+
+    def message(event: BaseEvent) -> Any:
+        if "made" not in event.__dict__:
+            arguments, named = event.__dict__["made_of"]
+            make(event, *arguments, **named)
+        return event.__dict__["made"]
+
+    def keep(event: BaseEvent, made: Any) -> None:
+        event.__dict__["made"] = made
+
     before = get_event_manager()
     ctx_set_event_manager(Silent())
+    # The message of an event that nobody is told need not be made.
+    BaseEvent.__init__ = remember  # type: ignore[assignment, method-assign]
+    BaseEvent.pb_msg = property(message, keep)
     try:
         yield
     finally:
+        BaseEvent.__init__ = make  # type: ignore[method-assign]
+        del BaseEvent.pb_msg
         ctx_set_event_manager(before)
+
+
+@contextmanager
+def _unwritten() -> Iterator[None]:
+    """Let dbt write no file of what it runs: results carry the SQL of a test, and nobody reads the rest."""
+    from dbt.contracts.graph.nodes import ParsedNode
+
+    before = ParsedNode.write_node
+    ParsedNode.write_node = lambda *_: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ParsedNode.write_node = before  # type: ignore[method-assign]
 
 
 @contextmanager
