@@ -5,7 +5,7 @@ They are made where the file is read, so that only texts go from there to the ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from struct import iter_unpack
@@ -48,23 +48,27 @@ def copy_lines_of(declaration: Declaration, lines: pd.DataFrame) -> CopyLines:
     """Return the (n, m) values by database name as COPY takes them."""
     from shs_pipeline.files.source import MonthlyFiles, Source
 
-    keys: list[int] = []
-    sums: dict[str, str] = {}
-    if isinstance(declaration, Source):
-        keys = sale_keys(lines[name].tolist() for name in declaration.sale_key)
-    if isinstance(declaration, MonthlyFiles):
-        sums = sums_of(declaration, lines)
-    columns = [
-        (keys if name == "sale_key" else _column(lines, name), kind)
-        for name, kind in _kinds(declaration).items()
-    ]
-    return CopyLines(len(lines), _pieces(columns, len(lines)), sums)
+    sale_key = declaration.sale_key if isinstance(declaration, Source) else ()
+    sums = sums_of(declaration, lines) if isinstance(declaration, MonthlyFiles) else {}
+    kinds = _kinds(declaration)
+    columns = {name: _column(lines, name) for name in kinds if name != "sale_key"}
+    return CopyLines(len(lines), _pieces(kinds, columns, sale_key, len(lines)), sums)
 
 
-def _pieces(columns: Sequence[tuple[Sequence[Any], str]], count: int) -> Iterator[bytes]:
-    """Yield the lines in pieces, so that the texts of a large file are never all there at once."""
+def _pieces(
+    kinds: Mapping[str, str], columns: Mapping[str, Sequence[Any]], sale_key: Sequence[str], count: int
+) -> Iterator[bytes]:
+    """Yield the lines in pieces, so that the texts of a large file are never all there at once.
+
+    What a piece needs is computed while the server takes the one before.
+    """
     for start in range(0, count, _LINES_PER_PIECE):
-        texts = [_copy_texts(cells[start : start + _LINES_PER_PIECE], kind) for cells, kind in columns]
+        cells: dict[str, Sequence[Any]] = {
+            name: column[start : start + _LINES_PER_PIECE] for name, column in columns.items()
+        }
+        if sale_key:
+            cells["sale_key"] = sale_keys(cells[name] for name in sale_key)
+        texts = [_copy_texts(cells[name], kind) for name, kind in kinds.items()]
         yield "\n".join([*map("\t".join, zip(*texts, strict=True)), ""]).encode()
 
 

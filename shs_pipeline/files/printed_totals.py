@@ -154,7 +154,7 @@ class _Groups:
         spelled: dict[str, list[str]] = {}
         for name, text in names_of(dict.fromkeys(wanted), self._kinds.get(column, "text")).items():
             spelled.setdefault(text, []).append(str(name))
-        is_wanted = np.fromiter((name in spelled for name in names), dtype=bool, count=len(names))
+        is_wanted = np.fromiter(map(spelled.__contains__, names), dtype=bool, count=len(names))
         at = (is_wanted[codes] & self._is_covered).nonzero()[0]
         at = at[np.argsort(codes[at], kind="stable")]
         groups = np.split(at, np.diff(codes[at]).nonzero()[0] + 1)

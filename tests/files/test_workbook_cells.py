@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shs_pipeline.base.errors import UnreadableFileError
 from shs_pipeline.files.casting.cells import ExcelError, UncomputedError
 from shs_pipeline.files.reading import SourceFile
-from shs_pipeline.files.workbook import plain
+from shs_pipeline.files.workbook import plain, plain_rows
 from shs_pipeline.files.workbook.book import Book, plain_texts, texts_of
 from shs_pipeline.files.workbook.cells import SheetCells, read_cells
 from shs_pipeline.samples.workbook import column_letters, write_workbook
@@ -424,7 +424,9 @@ def differ(luck: Any, oddness: float) -> str:
     )
     sheet = odd_sheet(luck, oddness)
     book = Book(SourceFile("july.xlsx", archive(sheet, workbook=workbook, styles=STYLES, texts=RICH)))
-    fast = plain.read_plain(book, book.sheets[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_rows, "_CHUNK", luck.choice([1, 100, 1000]))
+        fast = plain.read_plain(book, book.sheets[0])
     if fast is None:
         return "careful"
     assert same(fast, read_cells(book, sheet.encode())), sheet
@@ -508,6 +510,18 @@ def declared(rows: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n{sheet_of(rows)}'.encode()
 
 
+def test_where_no_thread_can_begin_the_parts_are_read_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(plain_rows, "_CHUNK", 100)
+    monkeypatch.setattr("threading.Thread.start", no_memory)
+
+    assert proven(declared("".join(PLAIN_ROW.format(n=n) for n in range(1, 60)))) == (59, 2)
+
+
 def test_plain_rows_are_proven_with_their_last_row_and_column() -> None:
     assert proven(declared("".join(PLAIN_ROW.format(n=n) for n in range(1, 60)))) == (59, 2)
     assert proven(
@@ -542,7 +556,9 @@ def test_plain_rows_are_proven_with_their_last_row_and_column() -> None:
         '<row r="3"><c r="A3"><v>3</v></c>',
     ],
 )
-def test_whatever_is_not_plain_is_not_proven(row: str) -> None:
+@pytest.mark.parametrize("chunk", [1, 1 << 20])  # each row read on its own, and all together
+def test_whatever_is_not_plain_is_not_proven(row: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_rows, "_CHUNK", chunk)
     before = "".join(PLAIN_ROW.format(n=n) for n in (1, 2))
 
     assert proven(declared(before)) == (2, 2)

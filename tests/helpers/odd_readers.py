@@ -54,8 +54,8 @@ def _die_once() -> None:
 
 
 def _crash_behind_the_answer() -> None:
-    def pieces(columns: Any, count: int) -> Iterator[bytes]:
-        yield next(_PIECES(columns, count))
+    def pieces(*made_of: Any) -> Iterator[bytes]:
+        yield next(_PIECES(*made_of))
         os.abort()
 
     copy_text._pieces = pieces

@@ -118,6 +118,8 @@ def _names_shown(cells: Collection[Hashable]) -> dict[Hashable, str]:
     names: dict[Hashable, str] = {}
     if clean := _CLEAN_TEXT.findall("\n".join(texts)):
         names |= zip(clean, "\n".join(clean).casefold().split("\n"), strict=True)
+    if len(names) == len(cells):
+        return names
     names |= {
         cell: str(int(cell))
         for cell in cells
