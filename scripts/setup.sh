@@ -54,6 +54,8 @@ say "installing $(grep -c '==' requirements-dev.lock) packages from the lock fil
     --requirements requirements-dev.lock
 step="installing this project"
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+# As the packages: a command would compile some hundred modules before it does anything.
+.venv/bin/python -m compileall -q shs_pipeline assets sensors
 # The dbt models are parsed once here, so that no run has to do it.
 step="reading the dbt models"
 say "reading the dbt models"
