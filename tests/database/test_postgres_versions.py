@@ -140,9 +140,10 @@ def switch_tls_on(server: EmbeddedPostgres, folder: Path) -> bool:
 
 
 def versions() -> list[Any]:
-    """The oldest promised one and those that are here; `make test` tries the oldest that is here.
+    """The oldest promised one and those that are here.
 
-    All other tests run on the one that is used by default.
+    `make test` tries verified connections to the oldest that is here; a company is published on each by
+    `make soak`. All other tests run on the one that is used by default.
     """
     proof = min(installed())
     return [
@@ -203,6 +204,7 @@ def rows(session: psycopg.Connection, statement: str) -> Sequence[tuple[object, 
     return session.execute(statement.encode()).fetchall()
 
 
+@pytest.mark.soak
 def test_the_company_is_published_over_a_verified_connection_where_there_is_tls(published: Server) -> None:
     with psycopg.connect(published.url) as owner:
         assert owner.info.server_version // 10000 == published.version
@@ -212,6 +214,7 @@ def test_the_company_is_published_over_a_verified_connection_where_there_is_tls(
     assert paid == (True,)
 
 
+@pytest.mark.soak
 def test_a_rep_reads_their_own_rows_and_no_others(published: Server) -> None:
     with psycopg.connect(published.url) as owner, published.log_in(REP) as rep:
         for mart in ("harmonised_sales", "commission_payouts"):
@@ -223,6 +226,7 @@ def test_a_rep_reads_their_own_rows_and_no_others(published: Server) -> None:
         assert rows(rep, OVER_TLS) == [(published.has_tls,)]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "attack",
     [
@@ -246,6 +250,7 @@ def test_what_is_not_theirs_is_refused(published: Server, attack: str) -> None:
         rep.execute(attack.encode())
 
 
+@pytest.mark.soak
 def test_an_error_tells_nothing_of_the_rows_of_others(published: Server) -> None:
     with published.log_in(REP) as rep:
         raises = "1 / (case when rep_name = '{}' then 0 else 1 end) = 1"

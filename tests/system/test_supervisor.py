@@ -237,6 +237,7 @@ def process_of(home: Path, run: str) -> int:
     return int(pid)
 
 
+@pytest.mark.soak
 def test_a_run_is_a_fork_of_the_run_host_that_can_be_ended_and_is_repeated_when_it_was_killed(
     home: Path, system: System
 ) -> None:
@@ -311,6 +312,7 @@ def test_down_stops_all_of_it_and_the_runs(home: Path, system: System) -> None:
     down(settings)
 
 
+@pytest.mark.soak
 def test_a_stopped_database_comes_back_and_a_part_that_dies_takes_the_rest_along(
     home: Path, request: pytest.FixtureRequest
 ) -> None:
