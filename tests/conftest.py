@@ -25,6 +25,7 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.pq import ExecStatus
 
 from shs_pipeline.database.databases import prepare
 from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
@@ -183,7 +184,8 @@ class Session:
         session: psycopg.Connection, statement: LiteralString | bytes, values: Sequence[object]
     ) -> list[tuple[Any, ...]]:
         found = session.execute(statement, values)
-        return found.fetchall() if found.description else []
+        is_answer = found.pgresult is not None and found.pgresult.status == ExecStatus.TUPLES_OK
+        return found.fetchall() if is_answer else []
 
 
 @cache

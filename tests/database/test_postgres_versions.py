@@ -181,14 +181,12 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             "COLUMNS": "200",
         }
         yield Server(version, folder, url, environment, has_tls)
-        with psycopg.connect(url, autocommit=True) as owner:
-            drop_logins(owner, FileSecrets(folder / "home" / "secrets.json"))
     finally:
         embedded.stop()
 
 
 @pytest.fixture(scope="module")
-def published(server: Server) -> Server:
+def published(server: Server) -> Iterator[Server]:
     """A small company, ingested and published by the command line."""
     for path, content in reference_workbooks(date(2025, 1, 1), date(2025, 6, 1), 6).items():
         server.drop(path, content)
@@ -197,7 +195,9 @@ def published(server: Server) -> Server:
         server.drop(sample.path, sample.content)
     done = server.shs("run")
     assert done.returncode == 0, done.stdout + done.stderr
-    return server
+    yield server
+    with psycopg.connect(server.url, autocommit=True) as owner:
+        drop_logins(owner, FileSecrets(server.folder / "home" / "secrets.json"))
 
 
 def rows(session: psycopg.Connection, statement: str) -> Sequence[tuple[object, ...]]:

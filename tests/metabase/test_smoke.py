@@ -151,7 +151,7 @@ def run_sql(details: dict[str, Any], sql: str) -> list[list[Any]]:
     return [[str(cell) if isinstance(cell, decimal.Decimal) else cell for cell in row] for row in rows]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_every_card_of_every_rep_answers_with_own_rows_in_the_database(
     zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -406,6 +406,7 @@ def test_two_systems_that_start_together_settle_on_different_ports(
         assert ports.settle_ports(tmp_path / "one", later) == one
 
 
+@pytest.mark.soak
 def test_definitions_that_do_not_load_are_said_in_one_sentence(home: Path) -> None:
     process = start(home, "broken_definitions")
 
