@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -35,14 +36,20 @@ RunHost(Path(sys.argv[1]), carry_out, grace_seconds=0.5).serve()
 """
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "socket"
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("host") / "socket"
     process = subprocess.Popen([sys.executable, "-c", HOST, str(path)], start_new_session=True)
     until(path.exists)
     yield path
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.fixture
+def run() -> str:
+    """A run that the host of all tests here has not seen."""
+    return str(uuid4())
 
 
 def until(question: Callable[[], Any]) -> Any:
@@ -67,54 +74,54 @@ def look(host: Path, run: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("code", ["0", "3"])
-def test_how_a_run_ended_is_known(host: Path, code: str) -> None:
-    assert start(host, "a", "exit", code)["pid"]
+def test_how_a_run_ended_is_known(host: Path, run: str, code: str) -> None:
+    assert start(host, run, "exit", code)["pid"]
 
-    until(lambda: look(host, "a")["pid"] is None)
+    until(lambda: look(host, run)["pid"] is None)
 
-    assert look(host, "a") == {"pid": None, "exit": int(code)}
-
-
-def test_a_run_that_was_killed_is_known_to_have_ended(host: Path) -> None:
-    os.kill(start(host, "a", "sleep", "60")["pid"], signal.SIGKILL)
-
-    until(lambda: look(host, "a")["exit"] is not None)
-
-    assert look(host, "a") == {"pid": None, "exit": -signal.SIGKILL}
+    assert look(host, run) == {"pid": None, "exit": int(code)}
 
 
-def test_a_run_ends_when_asked_and_the_others_go_on(host: Path) -> None:
-    start(host, "a", "sleep", "60")
-    other = start(host, "b", "sleep", "60")["pid"]
+def test_a_run_that_was_killed_is_known_to_have_ended(host: Path, run: str) -> None:
+    os.kill(start(host, run, "sleep", "60")["pid"], signal.SIGKILL)
 
-    assert ask(host, {"do": "end", "run": "a"})["pid"] is not None
+    until(lambda: look(host, run)["exit"] is not None)
 
-    until(lambda: look(host, "a")["pid"] is None)
-    assert look(host, "b") == {"pid": other, "exit": None}
+    assert look(host, run) == {"pid": None, "exit": -signal.SIGKILL}
 
 
-def test_a_suspended_run_is_killed_when_it_is_told_to_end_and_does_not(host: Path) -> None:
-    pid = start(host, "a", "sleep", "60")["pid"]
+def test_a_run_ends_when_asked_and_the_others_go_on(host: Path, run: str) -> None:
+    start(host, run, "sleep", "60")
+    other = start(host, f"{run}-other", "sleep", "60")["pid"]
+
+    assert ask(host, {"do": "end", "run": run})["pid"] is not None
+
+    until(lambda: look(host, run)["pid"] is None)
+    assert look(host, f"{run}-other") == {"pid": other, "exit": None}
+
+
+def test_a_suspended_run_is_killed_when_it_is_told_to_end_and_does_not(host: Path, run: str) -> None:
+    pid = start(host, run, "sleep", "60")["pid"]
     os.kill(pid, signal.SIGSTOP)
     # Of two signals that wait, the lower number comes first: SIGTERM would win.
     until(lambda: state_of(pid) == "T")
 
-    ask(host, {"do": "end", "run": "a"})
+    ask(host, {"do": "end", "run": run})
 
-    assert until(lambda: look(host, "a")["exit"]) == -signal.SIGKILL
-
-
-def test_a_request_that_comes_twice_starts_one_process(host: Path) -> None:
-    first = start(host, "a", "sleep", "60")
-
-    assert start(host, "a", "sleep", "60") == first
+    assert until(lambda: look(host, run)["exit"]) == -signal.SIGKILL
 
 
-def test_a_request_that_comes_again_after_the_end_starts_nothing(host: Path) -> None:
-    start(host, "a", "exit", "3")
-    until(lambda: look(host, "a")["exit"] is not None)
+def test_a_request_that_comes_twice_starts_one_process(host: Path, run: str) -> None:
+    first = start(host, run, "sleep", "60")
 
-    assert start(host, "a", "exit", "0") == {"pid": None, "exit": 3}
+    assert start(host, run, "sleep", "60") == first
+
+
+def test_a_request_that_comes_again_after_the_end_starts_nothing(host: Path, run: str) -> None:
+    start(host, run, "exit", "3")
+    until(lambda: look(host, run)["exit"] is not None)
+
+    assert start(host, run, "exit", "0") == {"pid": None, "exit": 3}
 
 
 def test_an_unknown_run_is_neither_running_nor_ended(host: Path) -> None:
@@ -123,14 +130,14 @@ def test_an_unknown_run_is_neither_running_nor_ended(host: Path) -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"no JSON", b"[]", b'{"do": "start", "run": "a"}'])
-def test_nonsense_does_not_end_the_host(host: Path, said: bytes) -> None:
+def test_nonsense_does_not_end_the_host(host: Path, run: str, said: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(str(host))
         connection.sendall(said)
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1) == b""
 
-    assert start(host, "a", "exit", "0")["pid"]
+    assert start(host, run, "exit", "0")["pid"]
 
 
 @pytest.mark.slow
