@@ -461,6 +461,9 @@ def test_refused(company: Company, rep: psycopg.Connection, statement: str) -> N
 
 def test_nothing_can_be_written(company: Company, rep: psycopg.Connection) -> None:
     for mart in relations(company.zone, "n.nspname in ('marts', 'ops')"):
+        ((column,),) = company.zone.query(
+            "select quote_ident(attname) from pg_attribute where attrelid = %s::regclass and attnum = 1", mart
+        )
         for statement in (
             f"insert into {mart} default values", f"update {mart} set {{column}} = default",
             f"delete from {mart}", f"truncate {mart}", f"drop table {mart}", f"select from {mart} for update",
@@ -470,10 +473,6 @@ def test_nothing_can_be_written(company: Company, rep: psycopg.Connection) -> No
             f"create rule r as on insert to {mart} do also select 1",
             f"alter table {mart} owner to {company.role_of(REP)}", f"alter table {mart} set schema public",
         ):  # fmt: skip
-            (column,) = company.zone.query(
-                "select quote_ident(attname) from pg_attribute where attrelid = %s::regclass and attnum = 1",
-                mart,
-            )[0]
             refusals = (
                 errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState, errors.WrongObjectType,
             )  # fmt: skip
