@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -32,21 +29,24 @@ Node = Mapping[str, Any]
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Node:
     """The parsed project."""
-    folder = str(tmp_path_factory.mktemp("parsed"))
-    outcome = subprocess.run(
+    from dbt.cli.main import dbtRunner
+
+    folder, warnings = str(tmp_path_factory.mktemp("parsed")), list[str]()
+
+    def note(event: Any) -> None:
+        if event.info.level == "warn":
+            warnings.append(event.info.msg)
+
+    outcome = dbtRunner(callbacks=[note]).invoke(
         [
-            *(sys.executable, "-m", "dbt.cli.main", "parse", "--no-use-colors"),
+            *("parse", "--quiet", "--no-send-anonymous-usage-stats", "--log-level-file", "none"),
             *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
             *("--target-path", folder, "--log-path", folder),
-        ],
-        env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-        capture_output=True,
-        text=True,
-        check=False,
+        ]
     )
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert outcome.success, outcome.exception
     # A misspelled key is only warned of.
-    assert "[WARNING]" not in outcome.stdout, outcome.stdout
+    assert warnings == []
     parsed: Node = json.loads((Path(folder) / "manifest.json").read_text())
     return parsed
 
