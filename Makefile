@@ -4,9 +4,9 @@
 
 SHS := .venv/bin/shs
 PYTHON_IN_VENV := .venv/bin/python
-# Tests wait for servers a third of the time, so two cores have work for more than two workers.
+# Tests wait for servers some of the time, so two cores have work for a third worker; each more imports all anew.
 # And what pytest and their commands compile is kept, whatever the environment says of Python's cache.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(PYTHON_IN_VENV) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST := PYTHONDONTWRITEBYTECODE= $(PYTHON_IN_VENV) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10

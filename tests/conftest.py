@@ -13,17 +13,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 from urllib.parse import unquote
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.pq import ExecStatus
 
 from shs_pipeline.database.databases import prepare
 from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
@@ -134,6 +136,14 @@ def _templates_are_compiled_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _models_come_one_after_the_other() -> Iterator[None]:
+    """Let a build leave the other core to other tests: threads that wait for each other cost a tenth more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shs_pipeline.marts.dbt_build.THREADS", 1)
+        yield
+
+
 @pytest.fixture
 def mass_changes_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let builds publish what would be held: for tests that are not about the guard, and change a lot."""
@@ -145,20 +155,61 @@ def postgres_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home whose embedded server runs, with both databases made."""
     home = tmp_path_factory.mktemp("postgres") / "home"
     prepare(Settings(home=home, landing="", database_url=None))
-    _forget_on_power_loss(home)
+    _make_quick(home)
     yield home
     EmbeddedPostgres(home).stop()
 
 
-def _forget_on_power_loss(home: Path) -> None:
-    """Let the server wait for no disk, and not look after databases that are soon dropped."""
+class Session:
+    """A session that is kept, as to log in takes longer than most questions; begun again if it was ended."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._kept: psycopg.Connection | None = None
+
+    def ask(self, statement: LiteralString | bytes, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement, which is committed at once."""
+        if self._kept is not None:
+            try:
+                return self._asked(self._kept, statement, values)
+            except psycopg.OperationalError:
+                if not self._kept.closed:
+                    raise
+        # A prepared statement would fail once its table has other columns.
+        self._kept = psycopg.connect(self._url, autocommit=True, prepare_threshold=None)
+        return self._asked(self._kept, statement, values)
+
+    @staticmethod
+    def _asked(
+        session: psycopg.Connection, statement: LiteralString | bytes, values: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        found = session.execute(statement, values)
+        is_answer = found.pgresult is not None and found.pgresult.status == ExecStatus.TUPLES_OK
+        return found.fetchall() if is_answer else []
+
+
+@cache
+def _warehouse(home: Path) -> tuple[str, Session]:
+    """The owner's URL of a home's warehouse, and a session that makes and drops databases beside it."""
+    url = prepare(Settings(home=home, database_url=None)).warehouse_url.get_secret_value()
+    return url, Session(url)
+
+
+def _make_quick(home: Path) -> None:
+    """Let the server wait for no disk, not look after databases that are soon dropped, and log in quickly."""
     server = EmbeddedPostgres(home).ensure_running()
     with psycopg.connect(
         host=server.host, port=server.port, user=server.superuser, password=server.password, autocommit=True
     ) as connection:
         for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
             connection.execute(f"alter system set {name} = off".encode())
+        connection.execute("alter system set scram_iterations = 1")
         connection.execute("select pg_reload_conf()")
+    with psycopg.connect(
+        host=server.host, port=server.port, user=server.superuser, password=server.password, autocommit=True
+    ) as connection:
+        known = EmbeddedPostgres(home).read_secrets()
+        connection.execute(sql.SQL("alter role shs_owner password {}").format(known.owner_password))
 
 
 @pytest.fixture
@@ -168,21 +219,18 @@ def database(postgres_home: Path) -> Iterator[str]:
 
 
 def _fresh_database(postgres_home: Path, copy_of: str = "template1") -> Iterator[str]:
-    warehouse = prepare(Settings(home=postgres_home, database_url=None)).warehouse_url.get_secret_value()
+    warehouse, owner = _warehouse(postgres_home)
     name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(warehouse, autocommit=True) as owner:
-        # Copied as files: page by page takes twice as long, with nothing to flush.
-        owner.execute(
-            f"create database {name} template {copy_of.rpartition('/')[2]} strategy file_copy".encode()
-        )
-        yield f"{warehouse.rpartition('/')[0]}/{name}"
-        # Not `with (force)`: an autovacuum worker belongs to the superuser, and only force minds that.
-        owner.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s"
-            " and backend_type = 'client backend'",
-            [name],
-        )
-        owner.execute(f"drop database {name}")
+    # Copied as files: page by page takes twice as long, with nothing to flush.
+    owner.ask(f"create database {name} template {copy_of.rpartition('/')[2]} strategy file_copy".encode())
+    yield f"{warehouse.rpartition('/')[0]}/{name}"
+    # Not `with (force)`: an autovacuum worker belongs to the superuser, and only force minds that.
+    owner.ask(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s"
+        " and backend_type = 'client backend'",
+        [name],
+    )
+    owner.ask(f"drop database {name}".encode())
 
 
 @dataclass
@@ -199,6 +247,10 @@ class Zone:
     @cached_property
     def landing(self) -> Landing:
         return Landing(self.url)
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self.database_url)
 
     @property
     def folder(self) -> Path:
@@ -256,8 +308,7 @@ class Zone:
         return self.landing.read(f"rejected/{path}.errors.xlsx")
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.database_url) as connection:
-            return connection.execute(statement, values).fetchall()
+        return self._session.ask(statement.encode(), values)
 
     def raw(self, source: str = "cygnus", order: str = "f.path, r.source_sheet, r.source_row") -> list[Any]:
         """All lines of a source as `(path, every column but file_id …)`, in the order of the files."""

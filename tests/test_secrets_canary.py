@@ -43,7 +43,7 @@ from shs_pipeline.settings.secret_store import secret_store
 from shs_pipeline.settings.settings import load_settings
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS"),
 ]
 MONTH = date(2025, 3, 1)

@@ -150,18 +150,21 @@ alter table marts.publications add column if not exists {{ column.name }} {{ col
 {%- endmacro %}
 
 
-{#- The columns, as name and type, of everything in `marts` and `candidate`, by schema.relation: asked once,
-    since dbt's own question takes longer for each relation than most models. -#}
-{% macro all_columns() -%}
+{#- The columns, as name and type, of everything in `marts` and `candidate`, or of one relation, by
+    schema.relation: asked once, since dbt's own question takes longer for each relation than most models, and
+    with a row for each relation, since dbt makes much of each row. -#}
+{% macro all_columns(relation=none) -%}
     {%- set found = {} -%}
     {%- for row in execute and run_query(
-        "select nspname || '.' || relname, attname || ' ' || format_type(atttypid, atttypmod)"
+        "select nspname || '.' || relname,"
+        " string_agg(attname || ' ' || format_type(atttypid, atttypmod), e'\\n' order by attnum)"
         " from pg_attribute inner join pg_class on pg_class.oid = attrelid"
         " inner join pg_namespace on pg_namespace.oid = relnamespace"
         " where nspname in ('marts', 'candidate') and relkind in ('r', 'v') and attnum > 0 and not attisdropped"
-        " order by attrelid, attnum"
+        ~ (" and nspname || '.' || relname = '" ~ relation ~ "'" if relation else '')
+        ~ " group by 1"
     ) or [] -%}
-        {%- do found.setdefault(row[0], []).append(row[1]) -%}
+        {%- do found.update({row[0]: row[1].split('\n')}) -%}
     {%- endfor -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -169,7 +172,7 @@ alter table marts.publications add column if not exists {{ column.name }} {{ col
 
 {#- The columns of one relation, for a model that asks about no other. -#}
 {% macro columns_of(schema, name) -%}
-    {{ return(all_columns().get(schema ~ '.' ~ name, [])) }}
+    {{ return(all_columns(schema ~ '.' ~ name).get(schema ~ '.' ~ name, [])) }}
 {%- endmacro %}
 
 

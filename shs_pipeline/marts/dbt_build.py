@@ -30,6 +30,9 @@ _READ = ("models", "macros", "tests", "dbt_project.yml")
 # dbt keeps its settings in module-level state: one invocation at a time in a process.
 _ONE_AT_A_TIME = Lock()
 
+THREADS = 4
+"""Models that are built at the same time."""
+
 # What a build writes before its publication may be lost in a crash: the next one recomputes it.
 # A statement whose process was killed ends soon, and a session that waits for its next model stays,
 # whatever the server's own settings say.
@@ -148,7 +151,10 @@ def run_dbt(
     """
     name = str(conninfo_to_dict(database_url)["dbname"])
     manifest = _read_manifest(prepare_manifest(), name, is_build=arguments[0] == "build")
-    told = [*arguments, "--no-write-json", "--no-populate-cache", "--vars", json.dumps(dict(variables))]
+    told = [
+        *(*arguments, "--no-write-json", "--no-populate-cache", "--threads", str(THREADS)),
+        *("--vars", json.dumps(dict(variables))),
+    ]
     with (
         tempfile.TemporaryDirectory(prefix="shs-dbt-") as scratch,
         _ONE_AT_A_TIME,

@@ -282,7 +282,7 @@ def test_all_fonts_are_embedded_in_part() -> None:
     assert len(content) < 400_000
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_three_thousand_lines_are_printed() -> None:
     pages = texts(statement_pdf(EXAMPLES["many"]()))
 

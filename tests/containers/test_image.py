@@ -828,7 +828,7 @@ def test_a_run_in_a_container_of_its_own_gets_everything_by_its_environment(
     assert Path(place["SHS_DATABASE_PASSWORD_FILE"]).read_text() not in " ".join(command)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_nothing_is_written_into_the_project_once_the_image_is_built(tmp_path: Path) -> None:
     command = re.search(r"/opt/venv/bin/python -c '(from shs_pipeline\.definitions [^']+)'", DOCKERFILE)
     assert command is not None

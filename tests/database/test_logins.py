@@ -270,7 +270,7 @@ def test_dagsters_database_is_named_as_the_task_names_it() -> None:
     assert DAGSTER == "shs_dagster"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_whole_run_goes_through_a_rotation_and_everything_belongs_to_the_owner(
     server: Server, tmp_path: Path
 ) -> None:

@@ -140,9 +140,10 @@ def switch_tls_on(server: EmbeddedPostgres, folder: Path) -> bool:
 
 
 def versions() -> list[Any]:
-    """The oldest promised one and those that are here; `make test` tries the oldest that is here.
+    """The oldest promised one and those that are here.
 
-    All other tests run on the one that is used by default.
+    `make test` tries verified connections to the oldest that is here; a company is published on each by
+    `make soak`. All other tests run on the one that is used by default.
     """
     proof = min(installed())
     return [
@@ -180,14 +181,12 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             "COLUMNS": "200",
         }
         yield Server(version, folder, url, environment, has_tls)
-        with psycopg.connect(url, autocommit=True) as owner:
-            drop_logins(owner, FileSecrets(folder / "home" / "secrets.json"))
     finally:
         embedded.stop()
 
 
 @pytest.fixture(scope="module")
-def published(server: Server) -> Server:
+def published(server: Server) -> Iterator[Server]:
     """A small company, ingested and published by the command line."""
     for path, content in reference_workbooks(date(2025, 1, 1), date(2025, 6, 1), 6).items():
         server.drop(path, content)
@@ -196,13 +195,16 @@ def published(server: Server) -> Server:
         server.drop(sample.path, sample.content)
     done = server.shs("run")
     assert done.returncode == 0, done.stdout + done.stderr
-    return server
+    yield server
+    with psycopg.connect(server.url, autocommit=True) as owner:
+        drop_logins(owner, FileSecrets(server.folder / "home" / "secrets.json"))
 
 
 def rows(session: psycopg.Connection, statement: str) -> Sequence[tuple[object, ...]]:
     return session.execute(statement.encode()).fetchall()
 
 
+@pytest.mark.soak
 def test_the_company_is_published_over_a_verified_connection_where_there_is_tls(published: Server) -> None:
     with psycopg.connect(published.url) as owner:
         assert owner.info.server_version // 10000 == published.version
@@ -212,6 +214,7 @@ def test_the_company_is_published_over_a_verified_connection_where_there_is_tls(
     assert paid == (True,)
 
 
+@pytest.mark.soak
 def test_a_rep_reads_their_own_rows_and_no_others(published: Server) -> None:
     with psycopg.connect(published.url) as owner, published.log_in(REP) as rep:
         for mart in ("harmonised_sales", "commission_payouts"):
@@ -223,6 +226,7 @@ def test_a_rep_reads_their_own_rows_and_no_others(published: Server) -> None:
         assert rows(rep, OVER_TLS) == [(published.has_tls,)]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "attack",
     [
@@ -246,6 +250,7 @@ def test_what_is_not_theirs_is_refused(published: Server, attack: str) -> None:
         rep.execute(attack.encode())
 
 
+@pytest.mark.soak
 def test_an_error_tells_nothing_of_the_rows_of_others(published: Server) -> None:
     with published.log_in(REP) as rep:
         raises = "1 / (case when rep_name = '{}' then 0 else 1 end) = 1"

@@ -245,7 +245,7 @@ def fill(disk: Path) -> Path:
             return path
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_full_disk_is_said_as_a_full_disk_and_nothing_is_half_done(small_disk: Path, zone: Zone) -> None:
     url = owner_url(small_disk / "home")
     own = Zone(zone.url, url)

@@ -715,7 +715,7 @@ def test_importing_the_reader_leaves_the_heavy_libraries_alone() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_statement_of_more_than_a_hundred_pages_is_read_whole() -> None:
     names = ("Cedar Hill Clinic", LONG, "Total Care Clinic", "Lakeside Ambulatory Surgery Center at Rowl")
     lines = [

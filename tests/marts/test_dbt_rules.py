@@ -283,6 +283,7 @@ def rounds() -> Sequence[Sequence[Break]]:
     return list(found.values())
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("breaks", rounds(), ids=lambda breaks: f"{len(breaks)} models")
 def test_a_broken_rule_fails_the_unit_test_of_its_name(
     breaks: Sequence[Break], warehouse: str, monkeypatch: pytest.MonkeyPatch

@@ -335,7 +335,7 @@ def shs(root: Path, zone: Zone, *arguments: str) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_from_a_file_to_the_marts_by_what_the_command_prints(
     checkout: Path, zone: Zone, tmp_path: Path
 ) -> None:

@@ -17,7 +17,9 @@ import psycopg
 import pytest
 import yaml
 from dagster import DagsterInstance
-from dagster_graphql.test.utils import define_out_of_process_context, execute_dagster_graphql
+from dagster._core.test_utils import in_process_test_workspace
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster_graphql.test.utils import execute_dagster_graphql
 
 from sensors import old_runs
 from sensors.housekeeping import housekeeping_schedule
@@ -117,7 +119,8 @@ class Books:
 
     def shown(self) -> Any:
         """What the UI shows of all assets."""
-        with define_out_of_process_context(str(self.file), None, self.instance) as context:
+        origin = LoadableTargetOrigin(python_file=str(self.file))
+        with in_process_test_workspace(self.instance, origin) as context:
             found = execute_dagster_graphql(context, UI)
         assert found.errors is None, found.errors
         return found.data["assetNodes"]

@@ -237,6 +237,7 @@ def process_of(home: Path, run: str) -> int:
     return int(pid)
 
 
+@pytest.mark.soak
 def test_a_run_is_a_fork_of_the_run_host_that_can_be_ended_and_is_repeated_when_it_was_killed(
     home: Path, system: System
 ) -> None:
@@ -311,6 +312,7 @@ def test_down_stops_all_of_it_and_the_runs(home: Path, system: System) -> None:
     down(settings)
 
 
+@pytest.mark.soak
 def test_a_stopped_database_comes_back_and_a_part_that_dies_takes_the_rest_along(
     home: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -404,6 +406,7 @@ def test_two_systems_that_start_together_settle_on_different_ports(
         assert ports.settle_ports(tmp_path / "one", later) == one
 
 
+@pytest.mark.soak
 def test_definitions_that_do_not_load_are_said_in_one_sentence(home: Path) -> None:
     process = start(home, "broken_definitions")
 
