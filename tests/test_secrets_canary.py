@@ -211,15 +211,14 @@ def work_and_fail(system: System, instance: dg.DagsterInstance) -> None:
     assert system.shs("run") == 3
     look(system, instance, notices_sensor())
     system.drop("incoming/cygnus/2025-03/good.xlsx", make_sample("cygnus", MONTH, lines=12, seed=2).content)
-    assert execute(job, instance).asset_materializations_for_node("marts")
+    assert run_here(system, "of a change") == 3
     look(system, instance, landing_sensor(5, 20))
     look(system, instance, notices_sensor())
     right = system.password_file.read_text()
     system.password_file.write_text("canary-wrong-4716")
     try:
         assert not execute(job, instance).success
-        result = CliRunner().invoke(build_app(), ["run"])
-        system.printed["shs run without its password"] = f"{result.output} {result.exception!r}"
+        assert run_here(system, "without its password") == 1
         look(system, instance, landing_sensor(5, 20))
     finally:
         system.password_file.write_text(right)
@@ -232,6 +231,13 @@ def execute(job: Any, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult
     return definitions.resolve_job_def("probe").execute_in_process(
         instance=instance, raise_on_error=False, partition_key="2025-03"
     )
+
+
+def run_here(system: System, what: str) -> int:
+    """Run the command in this process, which has dbt imported."""
+    result = CliRunner().invoke(build_app(), ["run"])
+    system.printed[f"shs run {what}"] = f"{result.output} {result.exception!r}"
+    return result.exit_code
 
 
 def look(system: System, instance: dg.DagsterInstance, sensor: dg.SensorDefinition) -> None:

@@ -1,18 +1,17 @@
 """Builds in processes of their own that may kill themselves at a statement of dbt's.
 
-Forks of a process that has dbt imported, as in `killed_ingestion`.
+Forks of the test's own process, which has dbt imported and its templates compiled: that takes as long as
+two builds.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import runpy
 import signal
 from typing import Any, Literal
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.postgres", "psycopg"])
+_FORKS = multiprocessing.get_context("fork")
 
 
 class Building:
@@ -21,16 +20,15 @@ class Building:
     Args:
         database: the owner's URL.
         die_before: the statement of dbt's, by number from 1, before which it kills itself; 0 for none; or
-            `hold`: when a hold is to be recorded.
+            `hold`: when a hold is to be recorded; or `commit`: when all of the publication is written.
         full_refresh: compute everything anew.
     """
 
     def __init__(
-        self, database: str, die_before: int | Literal["hold"] = 0, *, full_refresh: bool = False
+        self, database: str, die_before: int | Literal["hold", "commit"] = 0, *, full_refresh: bool = False
     ) -> None:
         self._here, there = _FORKS.Pipe(duplex=False)
-        order = {"ORDER": (database, die_before, full_refresh), "TELL": there}
-        self._process = _FORKS.Process(target=runpy.run_path, args=(__file__, order, "building"))
+        self._process = _FORKS.Process(target=_build, args=(database, die_before, full_refresh, there))
         self._process.start()
         there.close()
 
@@ -45,18 +43,19 @@ class Building:
         return self._process.exitcode, said
 
 
-def _build(database: str, die_before: int | Literal["hold"], full_refresh: bool, tell: Any) -> None:
+def _build(database: str, die_before: int | Literal["hold", "commit"], full_refresh: bool, tell: Any) -> None:
     from dbt.adapters.postgres.connections import PostgresConnectionManager as Connections
 
     from shs_pipeline.marts import build
 
-    original, calls = Connections.add_query, []
+    original, calls = Connections.add_query, list[str]()
 
-    def dying(*args: Any, **kwargs: Any) -> Any:
-        calls.append(None)
-        if len(calls) == die_before:
+    def dying(self: Any, statement: str, *args: Any, **kwargs: Any) -> Any:
+        is_publication_written = "lock table marts.publications" in "".join(calls[-1:])
+        calls.append(statement)
+        if len(calls) == die_before or (die_before == "commit" and is_publication_written):
             os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
+        return original(self, statement, *args, **kwargs)
 
     Connections.add_query = dying
     if die_before == "hold":
@@ -67,7 +66,3 @@ def _build(database: str, die_before: int | Literal["hold"], full_refresh: bool,
     except Exception as error:
         tell.send(repr(error))
         raise
-
-
-if __name__ == "building":
-    _build(*globals()["ORDER"], globals()["TELL"])

@@ -279,7 +279,7 @@ def test_what_is_put_into_the_warehouse_is_what_the_engine_works_on(database: st
     with psycopg.connect(database) as connection:
         warehouse = WarehouseRows(connection)
 
-        @settings(over_histories, max_examples=10)
+        @settings(over_histories, max_examples=5)
         @given(histories())
         def check(history: History) -> None:
             warehouse.empty()
@@ -318,7 +318,8 @@ def test_the_marts_equal_the_engine_after_each_step_and_a_full_refresh_changes_n
 
         # The first history is the simplest there is, and has nothing to offer.
         # A seed of its own: that of `derandomize` is made from this text, and every edit would bring others.
-        @seed(7)
+        # This one's next history has all that is wanted below in three steps.
+        @seed(1975)
         @settings(over_histories, max_examples=count + 1, derandomize=False)
         @given(histories())
         def check(history: History) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
@@ -48,7 +48,7 @@ def owner(published: Zone) -> Iterator[psycopg.Connection]:
 @pytest.mark.slow
 @pytest.mark.parametrize("is_soak", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_a_build_that_is_killed_is_made_good_by_the_next_plain_one(
-    published: Zone, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, is_soak: bool
+    published: Zone, owner: psycopg.Connection, is_soak: bool
 ) -> None:
     """A delta build and a full one in their middle, a full one in its publication; at length, at more."""
     published.drop_sample("novo", "2025-02", lines=7, seed=9, name="second.xlsx")
@@ -62,36 +62,40 @@ def test_a_build_that_is_killed_is_made_good_by_the_next_plain_one(
     expected = marts(owner)
 
     chance = random.Random()
-    with monkeypatch.context() as patch:
-        statements = _statements(patch)
-        _kill_a_full_build(published, owner, chance.randrange(2, 60), expected)
-    last = len(statements)
-    for moment in [1, *sorted(chance.sample(range(60, last - 2), 2)), last - 1] if is_soak else [last]:
-        _kill_a_full_build(published, owner, moment, expected)
+    if is_soak:
+        ended, last = Building(published.database_url, full_refresh=True).end()
+        assert ended == 0
+        assert isinstance(last, int)
+        for moment in [1, *sorted(chance.sample(range(60, last), 3)), last]:
+            is_published = _is_killed_late(published, owner, moment)
+            _make_good(published, owner, expected, moment, is_published=is_published)
+    assert not _is_killed_late(published, owner, chance.randrange(2, 60))
+    # The plain one that makes it good is killed, too.
+    assert not _is_killed_late(published, owner, "commit", is_asked_for=False)
+    _make_good(published, owner, expected, "commit")
 
 
-def _statements(patch: pytest.MonkeyPatch) -> list[None]:
-    """Return what gets an element with each statement of dbt's in this process from now on."""
-    from dbt.adapters.postgres.connections import PostgresConnectionManager as Connections
-
-    original, calls = Connections.add_query, list[None]()
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        calls.append(None)
-        return original(*args, **kwargs)
-
-    patch.setattr(Connections, "add_query", counted)
-    return calls
-
-
-def _kill_a_full_build(published: Zone, owner: psycopg.Connection, moment: int, expected: object) -> None:
-    """Kill one at a statement, and look at what the next plain one does, in this process."""
+def _is_killed_late(
+    published: Zone, owner: psycopg.Connection, moment: int | Literal["commit"], *, is_asked_for: bool = True
+) -> bool:
+    """Kill a full build at a statement; return whether it was published, or else a full one stays due."""
     number = standing(owner, DUE_DAY).last
-    killed = Building(published.database_url, moment, full_refresh=True).end()
+    killed = Building(published.database_url, moment, full_refresh=is_asked_for).end()
     assert killed == (-signal.SIGKILL, None), moment
-
     is_published = standing(owner, DUE_DAY).last != number
     assert standing(owner, DUE_DAY).is_broken_off != is_published, moment
+    return is_published
+
+
+def _make_good(
+    published: Zone,
+    owner: psycopg.Connection,
+    expected: object,
+    moment: object,
+    *,
+    is_published: bool = False,
+) -> None:
+    """Look at what the next plain build does, in this process."""
     report = build_marts(published.database_url, "next")
     assert (report.is_full_refresh, report.was_current) == (not is_published, is_published), moment
     assert marts(owner) == expected, moment
@@ -153,22 +157,6 @@ def test_a_build_without_what_it_relies_on_is_told_by_doctor_and_is_a_full_one_o
     assert "up to date" in _marts(settings).found
 
 
-def test_a_full_build_whose_test_fails_leaves_a_full_one_due(
-    published: Zone, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    really_run = run_dbt
-
-    def cut(arguments: Any, *rest: Any) -> Any:
-        return really_run([*arguments, "--exclude", "publications"], *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(marts_module, "run_dbt", cut)
-        build_marts(published.database_url, "cut", full_refresh=True)
-
-    # And a full one is what follows.
-    assert standing(owner, DUE_DAY).is_broken_off
-
-
 # --- a build that lost its lock ------------------------------------------------------------
 
 
@@ -211,10 +199,17 @@ def test_a_build_whose_lock_is_lost_publishes_nothing_and_blames_the_database(
 
 
 @pytest.mark.slow
-def test_an_interrupted_command_leaves_no_session_no_notice_and_no_blocked_next_one(
-    published: Zone, owner: psycopg.Connection, tmp_path: Path, subtests: pytest.Subtests
+@pytest.mark.parametrize(
+    ("number", "codes"),
+    [
+        (signal.SIGINT, {130}),
+        # The same to the command, but for its words and its code, which tests of the terminal look at.
+        pytest.param(signal.SIGTERM, {143, -signal.SIGTERM}, marks=pytest.mark.soak),
+    ],
+)
+def test_an_interrupted_command_leaves_no_session_no_notice_and_a_build_to_be_made_good(
+    published: Zone, owner: psycopg.Connection, tmp_path: Path, number: signal.Signals, codes: set[int]
 ) -> None:
-    """Each is interrupted in its turn, and the last one's broken-off build is what is to be made good."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SHS_")}
     environment |= {
         "SHS_HOME": str(tmp_path / "home"),
@@ -222,11 +217,9 @@ def test_an_interrupted_command_leaves_no_session_no_notice_and_no_blocked_next_
         "SHS_DATABASE_URL": published.database_url,
     }
     before = marts(owner)
-    for number, codes in ((signal.SIGINT, {130}), (signal.SIGTERM, {143, -signal.SIGTERM})):
-        with subtests.test(number.name):
-            _interrupt(environment, published.database_url, owner, number, codes)
-            assert marts(owner) == before
-            assert standing(owner, DUE_DAY).is_broken_off
+    _interrupt(environment, published.database_url, owner, number, codes)
+    assert marts(owner) == before
+    assert standing(owner, DUE_DAY).is_broken_off
 
 
 def _until(is_so: Callable[[], bool]) -> None:
@@ -279,9 +272,11 @@ def server_home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
-def test_a_server_that_restarts_during_a_build_is_named_and_one_that_is_killed_gives_no_number_twice(
-    server_home: Path, tmp_path: Path, kills: int
+@pytest.mark.parametrize(
+    "ends", [["killed"], pytest.param(["stopped", "killed", "killed", "killed"], marks=pytest.mark.soak)]
+)
+def test_a_server_that_ends_during_a_build_is_named_and_one_that_is_killed_gives_no_number_twice(
+    server_home: Path, tmp_path: Path, ends: list[str]
 ) -> None:
     """All within one checkpoint: nothing but the server's log is left when it is killed."""
     settings = Settings(home=server_home, database_url=None)
@@ -294,34 +289,40 @@ def test_a_server_that_restarts_during_a_build_is_named_and_one_that_is_killed_g
     build_marts(url, "first")
     with psycopg.connect(url, autocommit=True) as owner:
         published = marts(owner)
+    for number, end in enumerate(ends, start=2):
+        said = str(_built_while_it_ends(server, url, end))
+        url = prepare(settings).warehouse_url.get_secret_value()
+
+        assert said.startswith("The database shs on 127.0.0.1")
+        assert "was lost" in said
+        assert build_marts(url, "next").is_full_refresh
+        with psycopg.connect(url, autocommit=True) as owner:
+            assert marts(owner) == published
+        assert numbers(url) == list(range(1, number + 1))
+
+
+def _built_while_it_ends(server: EmbeddedPostgres, url: str, end: str) -> ShsError:
+    """End the server in the middle of a full build; return what that says."""
+    caught: list[ShsError] = []
+
+    def building() -> None:
+        try:
+            build_marts(url, end, full_refresh=True)
+        except ShsError as error:
+            caught.append(error)
+
     with suppress(psycopg.OperationalError), psycopg.connect(url) as holder:
         holder.execute("lock table raw.cygnus in access exclusive mode")
-        caught: list[ShsError] = []
-
-        def building() -> None:
-            try:
-                build_marts(url, "restarted", full_refresh=True)
-            except ShsError as error:
-                caught.append(error)
-
         thread = threading.Thread(target=building)
         thread.start()
         with psycopg.connect(url, autocommit=True) as looking:
             _until(lambda: looking.execute(f"{MODELS} and wait_event_type = 'Lock'").fetchone() != (0,))
-        server.stop()
-        server.ensure_running()
-        thread.join(60)
-
-    assert str(caught[0]).startswith("The database shs on 127.0.0.1")
-    assert "was lost" in str(caught[0])
-    assert build_marts(url, "next").is_full_refresh
-    with psycopg.connect(url, autocommit=True) as owner:
-        assert marts(owner) == published
-
-    for kill in range(kills):
         pid = server.status().pid
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        url = prepare(settings).warehouse_url.get_secret_value()
-        build_marts(url, f"after kill {kill}", full_refresh=True)
-    assert numbers(url) == list(range(1, kills + 3))
+        if end == "killed":
+            os.kill(pid, signal.SIGKILL)
+        else:
+            server.stop()
+        thread.join(60)
+    (error,) = caught
+    return error
