@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from shs_pipeline.ingest.warehouse import added_columns, ensure_tables
+from shs_pipeline.ingest.warehouse import added_columns, ensure_tables, has_tables
 from shs_pipeline.landing.names import ADJUSTMENTS, SOURCE_NAMES
 from shs_pipeline.sources.registry import incoming_named, source_named
 from tests.engine.model import (
@@ -59,7 +59,8 @@ class WarehouseRows:
         self.connection = connection
         self.state = State()
         self._versions: dict[str, int] = {}
-        ensure_tables(connection)
+        if not has_tables(connection):
+            ensure_tables(connection)
         connection.commit()
 
     def empty(self) -> None:

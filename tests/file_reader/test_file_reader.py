@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,12 @@ MAX_BYTES = 50 << 20
 ODD = (sys.executable, "-P", str(Path(__file__).parents[1] / "helpers" / "odd_readers.py"))
 CASES = Path(__file__).parents[2].with_name("shared") / "cases" / "more"
 NOVO = make_sample("novo", MARCH, lines=3, seed=1).content
-LONG = make_sample("novo", MARCH, lines=5000, seed=2).content
+
+
+@cache
+def long_file() -> bytes:
+    """A workbook whose lines come in several pieces."""
+    return make_sample("novo", MARCH, lines=5000, seed=2).content
 
 
 @pytest.fixture(autouse=True)
@@ -361,7 +367,7 @@ def of_lines(outcome: FileOutcome) -> bytes:
 
 
 def test_lines_that_come_later_are_the_same_whatever_is_asked_meanwhile(reader: FileReader) -> None:
-    long = named("long.xlsx", LONG)
+    long = named("long.xlsx", long_file())
     whole = of_lines(reader.read("novo", long, MAX_BYTES))
     assert whole.count(b"\n") == 5000
 
@@ -378,16 +384,18 @@ def test_lines_that_come_later_are_the_same_whatever_is_asked_meanwhile(reader: 
 
 
 def test_a_crash_behind_the_answer_breaks_the_lines_off(odd: FileReader) -> None:
-    assert "half.xlsx crashed the program that reads it (SIGABRT)" in said(read(odd, "half.xlsx", LONG))
+    assert "half.xlsx crashed the program that reads it (SIGABRT)" in said(
+        read(odd, "half.xlsx", long_file())
+    )
 
-    outcome = odd.read("novo", named("half.xlsx", LONG), MAX_BYTES, is_lazy=True)
+    outcome = odd.read("novo", named("half.xlsx", long_file()), MAX_BYTES, is_lazy=True)
     with pytest.raises(BrokenOffError, match=r"half\.xlsx crashed the program that reads it"):
         of_lines(outcome)
     assert len(read(odd, "good.xlsx").lines or ()) == 3
 
 
 def test_lines_that_nobody_takes_to_their_end_disturb_no_other_file(odd: FileReader) -> None:
-    outcome = odd.read("novo", named("long.xlsx", LONG), MAX_BYTES, is_lazy=True)
+    outcome = odd.read("novo", named("long.xlsx", long_file()), MAX_BYTES, is_lazy=True)
     assert isinstance(outcome.lines, CopyLines)
     taken = iter(outcome.lines.pieces)
     next(taken)
@@ -400,8 +408,8 @@ def test_nothing_of_a_file_is_loaded_whose_reading_ends_amid_its_lines(
     zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    always = zone.drop("incoming/novo/2025-03/half.xlsx", LONG)
-    once = zone.drop("incoming/novo/2025-04/halfonce.xlsx", LONG)
+    always = zone.drop("incoming/novo/2025-03/half.xlsx", long_file())
+    once = zone.drop("incoming/novo/2025-04/halfonce.xlsx", long_file())
     job = zone.job()
     job.files = FileReader(Limits(), ODD)
     with job.files:

@@ -19,7 +19,6 @@ from shs_pipeline.base.errors import ShsError
 from shs_pipeline.cli.main import build_app
 from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.database.groups import ensure_roles
-from shs_pipeline.ingest.warehouse import ensure_tables
 from shs_pipeline.metabase import roles
 from shs_pipeline.people.access import drop_logins, reset_password, sync_logins
 from shs_pipeline.people.listing import PASSWORD_CHANGED, list_access
@@ -27,6 +26,7 @@ from shs_pipeline.people.logins import Login, Person, find_login, match_people
 from shs_pipeline.people.passwords import login_url
 from shs_pipeline.people.role_names import SERVICE_NAMES, role_base
 from shs_pipeline.settings.secret_store import FileSecrets
+from tests.conftest import _fresh_database
 
 ROOT = Path(__file__).parents[2]
 DANA, ERIK, MINA = "dana@example.com", "erik@example.com", "mina@example.com"
@@ -100,15 +100,27 @@ class Office:
             yield connection
 
 
+@pytest.fixture(scope="module")
+def rooms(empty_tables: str, postgres_home: Path) -> Iterator[str]:
+    """A database with all tables and nobody in `people`, to be copied."""
+    for database in _fresh_database(postgres_home, copy_of=empty_tables):
+        with psycopg.connect(database, autocommit=True) as owner:
+            owner.execute(
+                "create schema marts; create table marts.people"
+                " (email text, rep_name text, permission text, is_active boolean, payee_id text,"
+                " login_ends_on date)"
+            )
+        yield database
+
+
 @pytest.fixture
-def office(database: str, postgres_home: Path, tmp_path: Path) -> Iterator[Office]:
+def office(rooms: str, postgres_home: Path, tmp_path: Path) -> Iterator[Office]:
+    for database in _fresh_database(postgres_home, copy_of=rooms):
+        yield from _furnished(database, postgres_home, tmp_path)
+
+
+def _furnished(database: str, postgres_home: Path, tmp_path: Path) -> Iterator[Office]:
     with psycopg.connect(database, autocommit=True) as owner:
-        ensure_tables(owner)
-        owner.execute(
-            "create schema marts; create table marts.people"
-            " (email text, rep_name text, permission text, is_active boolean, payee_id text,"
-            " login_ends_on date)"
-        )
         made = Office(database, postgres_home, owner, FileSecrets(tmp_path / "secrets.json"))
         made.list(DANA, "Dana Whitfield")
         made.list(ERIK, "Erik Holm")
