@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from hashlib import sha256
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
