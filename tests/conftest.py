@@ -47,37 +47,50 @@ if TYPE_CHECKING:
 
 LONGEST = (
     "tests/preview/test_preview.py",
-    "tests/closing/test_guard.py",
     "tests/file_reader/test_file_reader.py",
+    "tests/closing/test_guard.py",
     "tests/landing/test_arrivals.py",
-    "tests/cli/test_cli.py",
     "tests/closing/test_close_commands.py",
+    "tests/cli/test_cli.py",
+    "tests/ingest/test_crashes.py",
     "tests/metabase/test_apply.py",
     "tests/marts/test_interrupted_builds.py",
-    "tests/ingest/test_crashes.py",
-    "tests/containers/test_image.py",
-    "tests/ingest/test_ingestion.py",
-    "tests/system/test_supervisor.py",
     "tests/people/test_access.py",
     "tests/people/test_attacks.py",
-    "tests/cli/test_terminal.py",
+    "tests/system/test_supervisor.py",
     "tests/closing/test_adjustments.py",
+    "tests/containers/test_image.py",
     "tests/closing/test_close.py",
-    "tests/system/test_backup.py",
+    "tests/ingest/test_ingestion.py",
     "tests/closing/test_restatement_reasons.py",
-    "tests/sources/test_sources.py",
+    "tests/cli/test_terminal.py",
     "tests/closing/test_recovery.py",
+    "tests/sources/test_sources.py",
+    "tests/system/test_backup.py",
     "tests/base/test_private_files.py",
     "tests/assets/test_marts_assets.py",
     "tests/marts/test_against_engine.py",
-    "tests/closing/test_opening_balances.py",
     "tests/ingest/test_holding.py",
+    "tests/closing/test_opening_balances.py",
     "tests/marts/test_reference_findings.py",
+    "tests/sensors/test_web_origin.py",
     "tests/marts/test_renames.py",
     "tests/assets/test_assets.py",
     "tests/closing/test_against_engine.py",
+    "tests/sensors/test_old_runs.py",
+    "tests/marts/test_payout_diff.py",
+    "tests/sensors/test_landing_sensor.py",
+    "tests/marts/test_marts.py",
+    "tests/scaffold/test_scaffold.py",
+    "tests/notices/test_notices.py",
+    "tests/assets/test_closes_asset.py",
+    "tests/system/test_start_here.py",
+    "tests/sensors/test_run_host.py",
 )
-"""These files are begun first, so that no worker is left with one of them at the end."""
+"""These files are begun first, so that no worker is left with one of them at the end.
+
+Those that wait for others come between those that compute.
+"""
 
 IN_MEMORY, LEAST_FREE = Path("/dev/shm"), 8 << 30
 if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= LEAST_FREE:
