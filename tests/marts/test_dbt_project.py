@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from shs_pipeline.landing.names import SOURCE_NAMES
+from shs_pipeline.marts import dbt_build
 from shs_pipeline.marts.dbt_build import prepare_manifest
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -174,3 +175,21 @@ def test_a_mart_that_nothing_reads_is_named(manifest: Node) -> None:
         "upload_detail", "upload_files", "rejected_files", "repeated_lines", "reference_findings",
         "rows_to_add", "holds", "logins",
     }  # fmt: skip
+
+
+def test_a_silent_dbt_makes_the_messages_that_are_told_and_no_others() -> None:
+    from dbt_common.events.base_types import EventLevel
+    from dbt_common.events.event_manager_client import add_callback_to_manager
+    from dbt_common.events.functions import fire_event
+    from dbt_common.events.types import Note
+
+    told: list[str] = []
+    with dbt_build._silence():
+        add_callback_to_manager(lambda message: told.append(str(message.data.msg)))
+        quiet = Note(msg="nobody is told")
+        fire_event(quiet)
+        fire_event(Note(msg="a misspelt key"), level=EventLevel.WARN)
+        assert "made" not in quiet.__dict__
+
+    assert told == ["a misspelt key"]
+    assert Note(msg="as before").pb_msg.msg == "as before"
