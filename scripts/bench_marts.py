@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -145,9 +145,10 @@ def _history(settings: Settings, lines: int) -> None:
             before = months
             owner.execute("analyze")
             full = build_marts(url, "bench", full_refresh=True)
-            costs[months] = _one_more_month(owner, url)
+            seconds = _one_more_month(owner, url)
+            costs[months] = statistics.median(seconds)
             print(
-                f"{months:>4} months of history: one more month {costs[months]:.2f} s; full refresh of "
+                f"{months:>4} months of history: one more month {_spread(seconds)} s; full refresh of "
                 f"{full.lines:,} lines {full.seconds:.2f} s, {full.lines / full.seconds:,.0f} lines/s",
                 flush=True,
             )
@@ -158,8 +159,13 @@ def _history(settings: Settings, lines: int) -> None:
         )
 
 
-def _one_more_month(owner: psycopg.Connection, url: str) -> float:
-    """Return the median of building the month after the last, which is taken away again each time."""
+def _spread(seconds: Sequence[float]) -> str:
+    """Return the median, with the smallest and the largest."""
+    return f"{statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
+
+
+def _one_more_month(owner: psycopg.Connection, url: str) -> list[float]:
+    """Return the times of building the month after the last, which is taken away again each time."""
     month, seconds = month_after(LAST), []
     for _ in range(_ADDED):
         _clone(owner, month)
@@ -173,7 +179,7 @@ def _one_more_month(owner: psycopg.Connection, url: str) -> float:
             [month],
         )
         build_marts(url, "bench")
-    return statistics.median(seconds)
+    return seconds
 
 
 def _pay_from_the_first_month(owner: psycopg.Connection) -> None:
@@ -228,9 +234,10 @@ def _security(settings: Settings, lines: int) -> None:
         assert password
         with psycopg.connect(login_url(url, login.role_name, password), autocommit=True) as rep:
             bare, own = _in_turn(owner, rep)
+        ratios = [of_rep / of_owner for of_rep, of_owner in zip(own, bare, strict=True)]
         print(
-            f"a dashboard query on {lines:,} lines of {REPS} reps: as the rep {own * 1000:.2f} ms, filtered"
-            f" by hand without row security {bare * 1000:.2f} ms, ratio {own / bare:.2f}  (limit 1.2)",
+            f"a dashboard query on {lines:,} lines of {REPS} reps: as the rep {_in_ms(own)} ms, filtered"
+            f" by hand without row security {_in_ms(bare)} ms, ratio {_spread(ratios)}  (limit 1.2)",
             flush=True,
         )
         row = owner.execute("select pg_total_relation_size('marts.harmonised_sales')").fetchone()
@@ -239,7 +246,12 @@ def _security(settings: Settings, lines: int) -> None:
         drop_logins(owner, secrets)
 
 
-def _in_turn(owner: psycopg.Connection, rep: psycopg.Connection) -> tuple[float, float]:
+def _in_ms(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds) * 1000:.2f}"
+
+
+def _in_turn(owner: psycopg.Connection, rep: psycopg.Connection) -> tuple[list[float], list[float]]:
+    """Return the times of the query as the owner and as the rep, asked in turn."""
     queries = {owner: _DASHBOARD.format(own="payee_id = 'P-17' and"), rep: _DASHBOARD.format(own="")}
     assert sorted(owner.execute(queries[owner])) == sorted(rep.execute(queries[rep]))
     seconds: dict[psycopg.Connection, list[float]] = {owner: [], rep: []}
@@ -248,7 +260,7 @@ def _in_turn(owner: psycopg.Connection, rep: psycopg.Connection) -> tuple[float,
             started = time.perf_counter()
             connection.execute(query).fetchall()
             seconds[connection].append(time.perf_counter() - started)
-    return statistics.median(seconds[owner]), statistics.median(seconds[rep])
+    return seconds[owner], seconds[rep]
 
 
 # --- from a file to a payout -------------------------------------------------------------
@@ -267,7 +279,7 @@ def _arrival(settings: Settings) -> None:
         process.wait(60)
     print(f"from a file's arrival to the new payout, median of {_ARRIVALS}, in seconds:")
     for name in parts[0]:
-        print(f"  {name:<44}{statistics.median(part[name] for part in parts):>7.1f}")
+        print(f"  {name:<44}{_spread([part[name] for part in parts]):>24}")
 
 
 def _one_arrival(settings: Settings, url: str, number: int) -> dict[str, float]:
