@@ -9,7 +9,12 @@ class ShsError(Exception):
     Args:
         problem: one sentence that says what is wrong and where.
         remedy: one sentence that says how to fix it.
+
+    Attributes:
+        is_held_build: whether it is a build that waits to be accepted, which has an exit code of its own.
     """
+
+    is_held_build = False
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem} {remedy}")

@@ -133,9 +133,8 @@ def _told(error: BaseException) -> int:
 
 def _code_of(problem: ShsError) -> int:
     from shs_pipeline.cli.terminal import EXIT_HELD
-    from shs_pipeline.marts.guard import HeldBuildError
 
-    return EXIT_HELD if isinstance(problem, HeldBuildError) else EXIT_PROBLEM
+    return EXIT_HELD if problem.is_held_build else EXIT_PROBLEM
 
 
 _signals: list[int] = []

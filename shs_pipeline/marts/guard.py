@@ -117,6 +117,8 @@ class HeldBuild:
 class HeldBuildError(BuildError):
     """A build that was held: nothing of it was published, and what is published stays as it is."""
 
+    is_held_build = True
+
     def __init__(self, held: HeldBuild, nodes: Sequence[NodeResult]) -> None:
         super().__init__(held.problem, held.remedy, nodes)
         self.held = held

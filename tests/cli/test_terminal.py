@@ -445,3 +445,19 @@ def test_a_command_that_is_no_bug_ends_in_a_sentence(tmp_path: Path, error: str,
     assert done.returncode == EXIT_PROBLEM
     assert done.stderr.startswith(words)
     assert "Traceback" not in done.stderr
+
+
+def test_a_refusal_does_not_wait_for_what_it_needs_not(tmp_path: Path) -> None:
+    """To tell its exit code, each refused command loaded pandas."""
+    told = (
+        "import sys\nfrom shs_pipeline.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    print(end.code, {'pandas', 'dbt', 'dagster'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told, "check", "nowhere.xlsx"],
+        env=environment(tmp_path), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert "There is no file nowhere.xlsx." in done.stderr
+    assert done.stdout == f"{EXIT_PROBLEM} set()\n"
