@@ -27,7 +27,7 @@ import pytest
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
-from shs_pipeline.database.databases import prepare
+from shs_pipeline.database.databases import OWNER, prepare
 from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.file_reader.reader import FileReader
 from shs_pipeline.ingest import drop_reading
@@ -222,11 +222,11 @@ def _make_quick(home: Path) -> None:
             connection.execute(f"alter system set {name} = off".encode())
         connection.execute("alter system set scram_iterations = 1")
         connection.execute("select pg_reload_conf()")
-    with psycopg.connect(
-        host=server.host, port=server.port, user=server.superuser, password=server.password, autocommit=True
-    ) as connection:
+        # For the password that is there already; the reload may come after this.
+        connection.execute("set scram_iterations = 1")
         known = EmbeddedPostgres(home).read_secrets()
-        connection.execute(sql.SQL("alter role shs_owner password {}").format(known.owner_password))
+        renewed = sql.SQL("alter role {} password {}")
+        connection.execute(renewed.format(sql.Identifier(OWNER), known.owner_password))
 
 
 @pytest.fixture

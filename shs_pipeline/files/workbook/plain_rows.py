@@ -13,7 +13,6 @@ import numpy as np
 from shs_pipeline.files.workbook.cells import is_nothing
 from shs_pipeline.files.workbook.places import LAST_COLUMN, LAST_ROW
 
-_Place = TypeVar("_Place")
 _Read = TypeVar("_Read")
 
 _ROW, _ROW_END = b'<row r="', b"</row>"
@@ -77,7 +76,9 @@ def _places(xml: bytes, at: int, end: int) -> list[tuple[int, int]]:
     return places
 
 
-def _side_by_side(read: Callable[[_Place], _Read], places: Sequence[_Place]) -> Iterator[_Read]:
+def _side_by_side(
+    read: Callable[[tuple[int, int]], _Read], places: Sequence[tuple[int, int]]
+) -> Iterator[_Read]:
     """Read parts in their order, two at a time: numpy lets others work meanwhile."""
     threads = ThreadPoolExecutor(2)
     try:
