@@ -46,6 +46,7 @@ def serve(connection: socket.socket, seconds: float, clock_seconds: float) -> No
     said = _Said()
     logging.getLogger().addHandler(said)
     _send(connection, Frame({"ready": True}))
+    gc.enable()
     reader = FrameReader()
     while count := connection.recv_into(reader.room()):
         order = reader.took(count)
@@ -242,6 +243,7 @@ def end_with_parent() -> None:
 def main() -> NoReturn:
     """Prepare, then serve at the socket whose number the command line names."""
     number, megabytes, seconds, clock_seconds = sys.argv[1:]
+    gc.disable()  # nothing of the libraries becomes garbage
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's business
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shs_pipeline.files.casting.cells import (
@@ -718,6 +718,7 @@ ANY_CELL = st.one_of(
 )
 
 
+@example([None, "0\n1"])
 @given(st.lists(ANY_CELL, max_size=12))
 def test_blanks_and_names_of_many_cells_are_those_of_each(cells: list[Any]) -> None:
     of_a_sheet = [cell for cell in cells if not isinstance(cell, str) or not is_blank(cell)]

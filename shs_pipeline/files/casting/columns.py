@@ -118,7 +118,7 @@ def _names_shown(cells: Collection[Hashable]) -> dict[Hashable, str]:
     names: dict[Hashable, str] = {}
     if clean := _CLEAN_TEXT.findall("\n".join(texts)):
         names |= zip(clean, "\n".join(clean).casefold().split("\n"), strict=True)
-    if len(names) == len(cells):
+    if all(map(names.__contains__, cells)):
         return names
     names |= {
         cell: str(int(cell))
