@@ -327,7 +327,7 @@ def on_terminal(home: Path, *arguments: str, width: int = 80, program: str = RUN
     return process.wait(), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).replace("\r", "")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_on_a_terminal_the_result_is_last_and_logs_are_in_the_file(tmp_path: Path) -> None:
     home = tmp_path / "home"
     try:
