@@ -24,6 +24,7 @@ from urllib.parse import unquote
 
 import psycopg
 import pytest
+import typer.main
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
@@ -150,6 +151,14 @@ def _templates_are_compiled_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MacroFuzzEnvironment, "compile", compile_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_put_together_once() -> Iterator[None]:
+    """Let typer look through all commands and their options once, not for each command that a test gives."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
         yield
 
 

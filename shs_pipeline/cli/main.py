@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
 from shs_pipeline.base.errors import ShsError
@@ -55,6 +56,7 @@ EXIT_INTERRUPTED = 130
 EXIT_ENDED = 143
 
 
+@cache
 def build_app() -> typer.Typer:
     """Build the program with the commands of all modules."""
     import typer

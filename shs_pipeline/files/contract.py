@@ -238,7 +238,12 @@ def apply(
         cells = lines[column.header].tolist()
         cast, errors = cast_cells(cells, column.kind)
         errors |= _too_long(cast, column)
-        values[column.header] = _series(cast, column.kind)
+        is_as_read = cast is cells and column.sql_type not in ("bigint", "boolean")
+        values[column.header] = (
+            pd.Series(lines[column.header].to_numpy(dtype=object), dtype=object)
+            if is_as_read
+            else _series(cast, column.kind)
+        )
         for position, error in errors.items():
             place = where.of(column.header, position)
             if place in reported:

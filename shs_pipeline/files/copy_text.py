@@ -56,7 +56,7 @@ def copy_lines_of(declaration: Declaration, lines: pd.DataFrame) -> CopyLines:
 
 
 def _pieces(
-    kinds: Mapping[str, str], columns: Mapping[str, Sequence[Any]], sale_key: Sequence[str], count: int
+    kinds: Mapping[str, str], columns: Mapping[str, pd.Series], sale_key: Sequence[str], count: int
 ) -> Iterator[bytes]:
     """Yield the lines in pieces, so that the texts of a large file are never all there at once.
 
@@ -64,7 +64,7 @@ def _pieces(
     """
     for start in range(0, count, _LINES_PER_PIECE):
         cells: dict[str, Sequence[Any]] = {
-            name: column[start : start + _LINES_PER_PIECE] for name, column in columns.items()
+            name: column.iloc[start : start + _LINES_PER_PIECE].tolist() for name, column in columns.items()
         }
         if sale_key:
             cells["sale_key"] = sale_keys(cells[name] for name in sale_key)
@@ -118,9 +118,7 @@ def _copy_texts(cells: Sequence[Any], kind: str) -> list[str]:
     return [_NULL if cell is None else str(cell) for cell in cells]
 
 
-def _column(lines: pd.DataFrame, name: str) -> list[Any]:
+def _column(lines: pd.DataFrame, name: str) -> pd.Series:
     column = lines[name]
-    if name not in (SHEET, ROW) and column.dtype != object:
-        column = column.astype(object).where(column.notna(), None)
-    found: list[Any] = column.tolist()
-    return found
+    is_nullable = name not in (SHEET, ROW) and column.dtype != object
+    return column.astype(object).where(column.notna(), None) if is_nullable else column

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -46,7 +47,8 @@ def month_problems(source: str, file: SourceFile, lines: pd.DataFrame, column: s
     if file.revenue_month is not None and set(lines["revenue_date"]) <= {file.revenue_month}:
         # Dated by the drop (`rev=`): one thing is wrong, not one in each line.
         return [*_of_named_month(source, file, file.commission_month), *_of_name(source, file)]
-    days = [day for day in lines["revenue_date"].tolist() if isinstance(day, date)]
+    counted = Counter(lines["revenue_date"].tolist())
+    days = {day: count for day, count in counted.items() if isinstance(day, date)}
     early = [] if file.is_early_ok else list(_early(source, file, lines, column, days))
     first = month_after(file.commission_month, -OLDEST_MONTHS)
     is_old = min(days, default=first) < first
@@ -55,9 +57,9 @@ def month_problems(source: str, file: SourceFile, lines: pd.DataFrame, column: s
 
 
 def _early(
-    source: str, file: SourceFile, lines: pd.DataFrame, column: str, days: Sequence[date]
+    source: str, file: SourceFile, lines: pd.DataFrame, column: str, days: Mapping[date, int]
 ) -> Iterator[Problem]:
-    """Yield every line that is dated after the commission month."""
+    """Yield every line that is dated after the commission month; `days` says how many lines each day has."""
     paid = file.commission_month
     assert paid is not None
     after = month_after(paid)
@@ -65,7 +67,7 @@ def _early(
     if not late:
         return
     belongs = _probable_month(file, late)
-    is_most = len(late) * 2 >= len(days)
+    is_most = sum(days[day] for day in late) * 2 >= sum(days.values())
     meant = f"If this is intended, drop the file into incoming/{source}/{month_text(paid)}/early=ok/."
     for sheet, row, day in _placed(lines):
         if day >= after:

@@ -129,25 +129,34 @@ def has_amount(rows: pd.DataFrame, amounts: Sequence[str]) -> pd.Series:
     return found
 
 
-def fill_down(lines: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Give the blanks of `columns` the value above.
+def filled_lines(
+    rows: pd.DataFrame, is_line: pd.Series, is_fed_by: pd.Series, written_once: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Return the lines, the blanks of `written_once` with the value above.
+
+    Args:
+        is_line: (n,) which rows are lines.
+        is_fed_by: (n,) which rows pass cells on to those below: the lines, and maybe others.
+        written_once: columns that are printed on the first row of a group.
 
     Returns:
-        the filled lines; and by column (n,) 1-based rows in which the cells are printed, which for
-        those above the first printed one is the first row.
+        (m, k) the lines; and by column (m,) 1-based rows in which the cells are printed, which for those
+        above the first printed one is the first row.
     """
-    filled: dict[str, pd.Series] = {}
-    rows = lines[ROW].to_numpy()
+    feeding = is_fed_by.to_numpy(dtype=bool).nonzero()[0]
+    is_kept = is_line.to_numpy(dtype=bool)[feeding]
+    lines = rows.iloc[feeding[is_kept]].reset_index(drop=True)
     printed_in: dict[str, np.ndarray] = {}
-    for column in columns:
-        cells = lines[column].to_numpy(dtype=object, copy=True)
+    for column in written_once:
+        cells = rows[column].to_numpy(dtype=object)[feeding]
         is_empty = blanks(cells)
-        cells[is_empty] = None
         # The position of the last cell above that is filled; of the first cell where there is none.
-        above = np.maximum.accumulate(np.where(is_empty, 0, np.arange(len(cells))))
-        filled[column] = pd.Series(cells[above], dtype=object, index=lines.index)
-        printed_in[column] = rows[above]
-    return lines.assign(**filled), printed_in
+        above = np.maximum.accumulate(np.where(is_empty, 0, np.arange(len(cells))))[is_kept]
+        filled = cells[above]
+        filled[is_empty[above]] = None
+        lines[column] = pd.Series(filled, dtype=object)
+        printed_in[column] = rows[ROW].to_numpy()[feeding[above]]
+    return lines, printed_in
 
 
 def reading_of(
@@ -204,7 +213,7 @@ def reading_of(
     totals = printed_totals(
         rows, is_line, is_total, amounts, written_once, kinds=kinds, is_fed_by=is_fed_by, is_covered=covered
     )
-    lines, cells_at = _filled_lines(rows, is_line, is_fed_by, written_once)
+    lines, printed_in = filled_lines(rows, is_line, is_fed_by, written_once)
     return Reading(
         lines,
         table.left_out
@@ -212,18 +221,8 @@ def reading_of(
         agreed(totals, rows, proven.positions),
         [*table.problems, *proven.problems, *headings.problems],
         table.missing,
-        cells_at,
+        {column: CellsAt(column, numbers) for column, numbers in printed_in.items()},
     )
-
-
-def _filled_lines(
-    rows: pd.DataFrame, is_line: pd.Series, is_fed_by: pd.Series, written_once: Sequence[str]
-) -> tuple[pd.DataFrame, dict[str, CellsAt]]:
-    """Return the lines with what they take from rows above, and where that is printed."""
-    fed, printed_in = fill_down(rows[is_fed_by], written_once)
-    kept = is_line[is_fed_by].to_numpy()
-    cells_at = {column: CellsAt(column, places[kept]) for column, places in printed_in.items()}
-    return fed[kept].reset_index(drop=True), cells_at
 
 
 def _counted(

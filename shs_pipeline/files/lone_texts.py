@@ -11,8 +11,6 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from shs_pipeline.files.casting.cells import CODE, CastError, is_blank, is_nan, match_key, show, squeeze
 from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, TEXT_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
@@ -58,7 +56,9 @@ def lone_texts(
     kinds = {column.header: column.kind for column in columns_of(model)}
     may_be = among.to_numpy(dtype=bool).copy()
     for column in amounts:
-        may_be &= np.array([not cell or isinstance(cell, (str, date)) for cell in rows[column]], dtype=bool)
+        at = may_be.nonzero()[0]
+        cells = rows[column].to_numpy(dtype=object)[at].tolist()
+        may_be[at] = [not cell or isinstance(cell, (str, date)) for cell in cells]
     few = None if lines is None else _FewCells(rows, headers, model, amounts, lines, is_grouped=is_grouped)
     found = {}
     places = may_be.nonzero()[0].tolist()

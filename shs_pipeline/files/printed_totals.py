@@ -119,7 +119,7 @@ class _Groups:
     ) -> None:
         self.begins, self._kinds = {0}, kinds
         self._is_covered = np.array(is_covered, dtype=bool)
-        self._outer: dict[str, list[int]] = {}
+        self._outer: dict[str, np.ndarray | list[int]] = {}
         self._places: dict[str, dict[str, list[int]]] = {}
         self._names = {total.position: names_in(total.label) for total in totals}
         wanted = {name for names in self._names.values() for name in names}
@@ -128,13 +128,14 @@ class _Groups:
             for name in self._names[position][:1]:
                 self._namesakes.setdefault(name, []).append(position)
         passes_on = self._is_covered | np.array(is_fed_by, dtype=bool)
-        outer = np.zeros(len(rows), dtype=np.int64)
+        names, codes = [""], np.zeros(len(rows), dtype=np.int64)
+        outer = codes
         for column in written_once:
+            outer = pd.factorize(outer * len(names) + codes)[0]
             names, codes = self._coded(rows, column)
             codes = self._filled(codes, passes_on)
-            self._outer[column] = outer.tolist()
+            self._outer[column] = outer
             self._note(column, names, codes, wanted)
-            outer = pd.factorize(outer * len(names) + codes)[0]
         for column in () if written_once else rows.columns:
             if column not in (SHEET, ROW, *amounts):
                 self._note(column, *self._coded(rows, column), wanted)
@@ -174,12 +175,19 @@ class _Groups:
                 return name, filter(None, chain.from_iterable(meant))
         return "", iter(())
 
+    def _groups_around(self, column: str) -> list[int] | None:
+        """Return (n,) the group of the columns further out that each row is in; None where there are none."""
+        outer = self._outer.get(column)
+        if isinstance(outer, np.ndarray):  # single ones are asked for now
+            outer = self._outer[column] = outer.tolist()
+        return outer
+
     def _meant(self, column: str, name: str, position: int) -> Iterator[list[int]]:
         """Yield the lines with this name in a column that a total in this row may mean.
 
         Each group is made when it is asked for: nearly always the first one is meant.
         """
-        places, outer = self._places[column][name], self._outer.get(column)
+        places, outer = self._places[column][name], self._groups_around(column)
         namesakes = self._namesakes.get(self._names[position][0], [])
         place = bisect_left(namesakes, position)
         last = namesakes[place - 1] if place else -1

@@ -17,7 +17,7 @@ from shs_pipeline.files import contract
 from shs_pipeline.files.casting.cells import match_key, show
 from shs_pipeline.files.grouped_report import (
     agreed,
-    fill_down,
+    filled_lines,
     is_empty_in,
     is_total_of_group,
     total_names,
@@ -88,9 +88,9 @@ def read_ternio(file: SourceFile) -> Reading:
         own_rows=True,
     )
     is_fed_by = ~is_total & ~is_statistic & ~rows.index.isin(list(headings.remarks))
-    fed, printed_in = fill_down(rows[is_fed_by], [CLIENT])
-    fed[CLIENT_ROW] = printed_in[CLIENT]
-    lines, problems = _pairs(fed[is_line[is_fed_by]])
+    parts, printed_in = filled_lines(rows, is_line, is_fed_by, [CLIENT])
+    parts[CLIENT_ROW] = printed_in[CLIENT]
+    lines, problems = _pairs(parts)
     totals = printed_totals(rows, is_line, is_total, AMOUNTS, written_once=[CLIENT], is_fed_by=is_fed_by)
     left_out = {REMARK: headings.remarks, STATISTIC: proven.statistics}
     return Reading(

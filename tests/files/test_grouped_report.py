@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shs_pipeline.files import contract
 from shs_pipeline.files.casting.cells import ExcelError
-from shs_pipeline.files.grouped_report import fill_down, is_total_of_group, is_total_row, reading_of
+from shs_pipeline.files.grouped_report import filled_lines, is_total_of_group, is_total_row, reading_of
 from shs_pipeline.files.printed_totals import printed_totals
 from shs_pipeline.files.reading import ROW, SHEET
 from shs_pipeline.files.total_words import names_in, says_total
@@ -70,7 +70,8 @@ def test_blanks_take_the_value_above_and_its_row() -> None:
         (None, 1), ("A", None), (None, 0.0), (None, None), (error, None), (None, 2), names=("L", "N")
     )
 
-    filled, printed_in = fill_down(rows, ["L", "N"])
+    every = pd.Series(True, index=rows.index)
+    filled, printed_in = filled_lines(rows, every, every, ["L", "N"])
 
     assert filled["L"].tolist() == [None, "A", "A", "A", error, error]
     assert filled["N"].tolist() == [1, 1, 0.0, 0.0, 0.0, 2]

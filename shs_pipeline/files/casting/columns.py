@@ -38,15 +38,16 @@ _MOST_IN_CENTS = 1e9
 _SHOWN_WHOLE = 200  # characters of which `show` leaves none out
 
 
-def cast_cells(cells: Sequence[Any], kind: Kind) -> tuple[list[Any], dict[int, CastError]]:
+def cast_cells(cells: list[Any], kind: Kind) -> tuple[list[Any], dict[int, CastError]]:
     """Cast the cells of one column, each on its own, so that one bad cell hides no other.
 
     Returns:
-        (n,) values with None for empty and for bad cells, and the errors by 0-based position.
+        (n,) values with None for empty and for bad cells, the very list of cells where they are their values;
+        and the errors by 0-based position.
     """
     types = set(map(type, cells))
     if types.issubset(_EXACT) and kind in ("amount", "quantity"):
-        return list(cells), {}
+        return cells, {}
     if kind == "amount" and float in types:
         return _cast_amounts(cells)
     return _cast_distinct(cells, kind, types)
@@ -71,7 +72,7 @@ def _cast_amounts(cells: Sequence[Any]) -> tuple[list[Any], dict[int, CastError]
 
 
 def _cast_distinct(
-    cells: Sequence[Any], kind: Kind, types: Collection[type]
+    cells: list[Any], kind: Kind, types: Collection[type]
 ) -> tuple[list[Any], dict[int, CastError]]:
     # Each distinct cell is cast once. True and #N/A equal 1 and the text "#N/A", but are not the same.
     is_mixed = any(issubclass(found, (bool, ExcelError)) for found in types)
@@ -88,7 +89,7 @@ def _cast_distinct(
             errors[key] = error
     found = {position: errors[key] for position, key in enumerate(keys) if key in errors} if errors else {}
     if not is_mixed and all(map(is_, values, values.values())):
-        return list(cells), found
+        return cells, found
     return list(map(values.__getitem__, keys)), found
 
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from shs_pipeline.files.casting.cells import is_blank
 from shs_pipeline.files.casting.columns import blanks
@@ -133,15 +134,17 @@ def _columns(book: Book, cells: dict[str, np.ndarray]) -> list[np.ndarray]:
         is_text, number = cells["is_text"][at], cells["number"][at]
         made[row[at[~is_text]]] = number[~is_text].astype(object)
         made[row[at[is_text]]] = texts[number[is_text].astype(np.int64)]
-        for shape in np.unique(style[at[is_shaped[at]]]).tolist():
-            shaped = at[is_shaped[at] & (style[at] == shape)]
-            made[row[shaped]] = _shaped(cells["number"][shaped], shapers[shape])
+        shaped = at[is_shaped[at]]
+        for shape in np.bincount(style[shaped]).nonzero()[0].tolist():
+            alike, shaper = shaped[style[shaped] == shape], shapers[shape]
+            assert shaper is not None
+            made[row[alike]] = _shaped(cells["number"][alike], shaper)
         found.append(made)
     return found
 
 
 def _shaped(numbers: np.ndarray, shape: Callable[[float], Any]) -> np.ndarray:
-    distinct, which = np.unique(numbers, return_inverse=True)
+    which, distinct = pd.factorize(numbers)
     made = np.empty(len(distinct), dtype=object)
     made[:] = [shape(number) for number in distinct.tolist()]
     return made[which]
