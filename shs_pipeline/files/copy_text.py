@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shs_pipeline.files.reading import ROW, SHEET, CopyLines
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from shs_pipeline.files.source import Declaration, MonthlyFiles
@@ -56,7 +57,7 @@ def copy_lines_of(declaration: Declaration, lines: pd.DataFrame) -> CopyLines:
 
 
 def _pieces(
-    kinds: Mapping[str, str], columns: Mapping[str, pd.Series], sale_key: Sequence[str], count: int
+    kinds: Mapping[str, str], columns: Mapping[str, np.ndarray], sale_key: Sequence[str], count: int
 ) -> Iterator[bytes]:
     """Yield the lines in pieces, so that the texts of a large file are never all there at once.
 
@@ -64,7 +65,7 @@ def _pieces(
     """
     for start in range(0, count, _LINES_PER_PIECE):
         cells: dict[str, Sequence[Any]] = {
-            name: column.iloc[start : start + _LINES_PER_PIECE].tolist() for name, column in columns.items()
+            name: column[start : start + _LINES_PER_PIECE].tolist() for name, column in columns.items()
         }
         if sale_key:
             cells["sale_key"] = sale_keys(cells[name] for name in sale_key)
@@ -118,7 +119,7 @@ def _copy_texts(cells: Sequence[Any], kind: str) -> list[str]:
     return [_NULL if cell is None else str(cell) for cell in cells]
 
 
-def _column(lines: pd.DataFrame, name: str) -> pd.Series:
+def _column(lines: pd.DataFrame, name: str) -> np.ndarray:
     column = lines[name]
     is_nullable = name not in (SHEET, ROW) and column.dtype != object
-    return column.astype(object).where(column.notna(), None) if is_nullable else column
+    return (column.astype(object).where(column.notna(), None) if is_nullable else column).to_numpy()

@@ -117,8 +117,9 @@ class _Groups:
         totals: Sequence[_Total],
         kinds: Mapping[str, Kind],
     ) -> None:
-        self.begins, self._kinds = {0}, kinds
+        self._begins, self._kinds = {0}, kinds
         self._is_covered = np.array(is_covered, dtype=bool)
+        self._covered = np.append(0, np.cumsum(self._is_covered))
         self._outer: dict[str, np.ndarray | list[int]] = {}
         self._places: dict[str, dict[str, list[int]]] = {}
         self._names = {total.position: names_in(total.label) for total in totals}
@@ -148,7 +149,7 @@ class _Groups:
         above = np.maximum.accumulate(np.where((codes > 0) & passes_on, np.arange(len(codes)), -1))
         covered = self._is_covered.nonzero()[0]
         is_first = np.diff(above[covered], prepend=-2) != 0
-        self.begins.update(covered[is_first].tolist())
+        self._begins.update(covered[is_first].tolist())
         return np.where(above >= 0, codes[above], 0)
 
     def _note(self, column: str, names: Sequence[str], codes: np.ndarray, wanted: set[str]) -> None:
@@ -164,6 +165,15 @@ class _Groups:
         }
         if found:
             self._places[column] = found
+
+    @cached_property
+    def begins(self) -> list[int]:
+        """The first lines of groups, in their order."""
+        return sorted(self._begins)
+
+    def covered_between(self, begin: int, end: int) -> int:
+        """Return how many rows are covered from one up to another."""
+        return int(self._covered[end] - self._covered[begin])
 
     def named_by(self, total: _Total) -> tuple[str, Iterator[list[int]]]:
         """Return the name of a total and the groups of lines it may mean, the likeliest first."""
@@ -236,20 +246,21 @@ class _Sums:
             for amount, covered in zip(cells, is_covered, strict=True)
         ]
         self._running = list(accumulate(self._amounts, initial=zero))
-        self._covered = list(accumulate(is_covered, initial=0))
         self._groups = groups
-        self._cells = cells
         self._printed = [
             total for total in totals if cells[total.position] is not None and not is_covered[total.position]
         ]
-
-    @cached_property
-    def _by_place(self) -> dict[int, Decimal]:
-        placed = self._placed(self._printed, self._cells)
-        return {total.position: found for total, found in zip(self._printed, placed, strict=True)}
+        self._above = {Decimal(0)}  # Running sums at which a group may have begun …
+        self._below = Counter(self._running[total.position] for total in self._printed)  # … or may end.
+        self._below[self._running[-1]] += 1
+        self._begun = self._passed = 0
+        self._last_total = Decimal(0)
 
     def held_against(self, total: _Total, printed: Decimal) -> tuple[Decimal, str]:
-        """Return the sum of the lines that a total covers, and which these are where it names them."""
+        """Return the sum of the lines that a total covers, and which these are where it names them.
+
+        Totals are asked for in their order.
+        """
         name, sets = self._groups.named_by(total)
         nearest: list[int] = []
         for lines in sets:
@@ -257,37 +268,32 @@ class _Sums:
                 return printed, f"{len(lines)} of {name}"
             nearest = nearest or lines
         if not nearest:
-            return self._by_place[total.position], ""
+            return self._by_place(total.position, printed), ""
         added = sum(map(self._amounts.__getitem__, nearest), Decimal(0))
         return added, f"{len(nearest)} of {name}"
 
     def _adds_up(self, lines: list[int], printed: Decimal) -> bool:
         first, last = lines[0], lines[-1]
-        if self._covered[last + 1] - self._covered[first] == len(lines):
+        if self._groups.covered_between(first, last + 1) == len(lines):
             return self._running[last + 1] - self._running[first] == printed
         return sum(map(self._amounts.__getitem__, lines), Decimal(0)) == printed
 
-    def _placed(self, printed: Sequence[_Total], cells: list[Any]) -> list[Decimal]:
-        """Return for each total the sum of the lines that it covers by its place."""
-        sums = [self._running[total.position] for total in printed]  # Of all lines above each.
-        starts = sorted(self._groups.begins)
-        above = {Decimal(0)}  # Running sums at which a group may have begun …
-        below = Counter([*sums, self._running[-1]])  # … or may end.
-        last_total, begun = Decimal(0), 0
-        covered = []
-        for total, running in zip(printed, sums, strict=True):
-            amount = cells[total.position]
-            before, begun = begun, bisect_left(starts, total.position)
-            above.update(map(self._running.__getitem__, starts[before:begun]))
-            below[running] -= 1
-            if running - amount in above or (amount and below[running + amount] > 0):
-                covered.append(amount)
-            elif running != last_total:
-                covered.append(running - last_total)
-            else:
-                # No line since the last total: it is a total of totals, and the group nearest to it is meant.
-                groups = (running - mark for mark in above if mark != running)
-                covered.append(min(groups, key=lambda group: abs(group - amount), default=Decimal(0)))
-            above.add(running)
-            last_total = running
-        return covered
+    def _by_place(self, position: int, printed: Decimal) -> Decimal:
+        """Return the sum of the lines that a total covers by its place."""
+        while (before := self._printed[self._passed].position) < position:
+            self._last_total = self._running[before]
+            self._below[self._last_total] -= 1
+            self._above.add(self._last_total)
+            self._passed += 1
+        running = self._running[position]
+        if running == printed:
+            return printed  # mostly it is the last total, of all lines
+        begun, self._begun = self._begun, bisect_left(self._groups.begins, position)
+        self._above.update(map(self._running.__getitem__, self._groups.begins[begun : self._begun]))
+        if running - printed in self._above or (printed and self._below[running + printed] > 0):
+            return printed
+        if running != self._last_total:
+            return running - self._last_total
+        # No line since the last total: it is a total of totals, and the group nearest to it is meant.
+        groups = (running - mark for mark in self._above if mark != running)
+        return min(groups, key=lambda group: abs(group - printed), default=Decimal(0))

@@ -257,7 +257,7 @@ def _opposite_signs(lines: pd.DataFrame, headers: Mapping[str, str], amounts: Se
             severity="warning",
         )
         for sheet, row, here, there in zip(*columns, strict=True)
-        if here and there and (here < 0) != (there < 0)
+        if here and there and here.is_signed() != there.is_signed()
     ]
 
 

@@ -55,7 +55,7 @@ def _possible(header: str, cells: Sequence[Any]) -> Iterator[tuple[Kind, str]]:
 
 def _of_numbers(cells: Sequence[Any]) -> tuple[Kind, str]:
     """Return what numbers are of which the heading says nothing."""
-    numbers = [abs(number) for number in cast_cells(cells, "amount")[0] if number is not None]
+    numbers = [abs(number) for number in cast_cells(list(cells), "amount")[0] if number is not None]
     whole = sum(number == number.to_integral_value() for number in numbers)
     if any("$" in cell for cell in cells if isinstance(cell, str)):
         return "amount", "cells with a dollar sign"
@@ -86,4 +86,4 @@ def _is_code(cell: Any) -> bool:
 
 
 def _fitting(cells: Sequence[Any], kind: Kind) -> int:
-    return len(cells) - len(cast_cells(cells, kind)[1])
+    return len(cells) - len(cast_cells(list(cells), kind)[1])

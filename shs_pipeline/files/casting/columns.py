@@ -29,10 +29,16 @@ _CLEAN_IDENTIFIER = re.compile(
     r"^(?!['=\"])(?!-?\d+\.0+$)(?!-?\d(?:[.,]\d+)?[Ee]\+\d{2,3}$)[!-~]+(?: [!-~]+)*$", re.MULTILINE
 )
 _ODD_IDENTIFIER = re.compile(r"^\s*['=\"]|\.0+\s*$", re.MULTILINE)
-_PLAIN_MONEY = r"\$?(?:[1-9]\d{0,2}(?:,\d{3}){1,2}|\d{1,10})\.\d\d"
-_CLEAN_MONEY = re.compile(rf"^ ?(?:-?{_PLAIN_MONEY}|\({_PLAIN_MONEY}\)) ?$", re.MULTILINE | re.ASCII)
+_DOLLARS = r"(?:[1-9]\d{0,2}(?:,\d{3}){1,2}|\d{1,10})\.\d\d"
+_CLEAN_MONEY = re.compile(rf"^ ?(?:-?\$?{_DOLLARS}|\(\$?{_DOLLARS}\)) ?$", re.MULTILINE | re.ASCII)
+_MARKED_MONEY = re.compile(
+    rf"^(?:(?:USD |US\$|\+){_DOLLARS}|[\u2212\u2013]\$?{_DOLLARS}|{_DOLLARS}(?: USD| \$| CR|-)"
+    rf"|\({_DOLLARS}\) USD)$",
+    re.MULTILINE | re.ASCII,
+)
 _CLEAN_COUNT = re.compile(r"^ ?(?:-?\d{1,10}\.\d\d|\(\d{1,10}\.\d\d\)) ?$", re.MULTILINE | re.ASCII)
-_MONEY_TO_NUMBER = str.maketrans({"$": None, ",": None, " ": None, "(": "-", ")": None})
+_MONEY_TO_NUMBER = str.maketrans(dict.fromkeys("$, )USD+R") | dict.fromkeys("(C\u2212\u2013", "-"))
+_MINUS_BEHIND = re.compile(r"^([\d.]+)-$", re.MULTILINE)
 _EXACT = (Decimal, type(None))
 _MOST_IN_CENTS = 1e9
 _SHOWN_WHOLE = 200  # characters of which `show` leaves none out
@@ -135,8 +141,8 @@ def _names_shown(cells: Collection[Hashable]) -> dict[Hashable, str]:
 def _plain(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, Any]:
     """Return the values of the plainest cells, in a few passes over all of them at once.
 
-    Nearly all cells are plain: text without surplus spaces, short floats, `$1,234.50`. What is found
-    here is what `CASTS` gives for it.
+    Nearly all cells are plain: text without surplus spaces, short floats, `$1,234.50`, `12.50 USD`. What is
+    found here is what `CASTS` gives for it.
     """
     texts = "\n".join(cell for cell in cells if type(cell) is str)
     if kind in ("text", "identifier"):
@@ -147,6 +153,9 @@ def _plain(cells: Collection[Hashable], kind: Kind) -> dict[Hashable, Any]:
     numbers: dict[Hashable, str] = _short_numbers(cells)
     if money := (_CLEAN_MONEY if kind == "amount" else _CLEAN_COUNT).findall(texts):
         numbers |= zip(money, "\n".join(money).translate(_MONEY_TO_NUMBER).split("\n"), strict=True)
+    if kind == "amount" and (money := _MARKED_MONEY.findall(texts)):
+        digits = _MINUS_BEHIND.sub(r"-\1", "\n".join(money).translate(_MONEY_TO_NUMBER))
+        numbers |= zip(money, digits.split("\n"), strict=True)
     # The plus is for -0.00, which is 0.00.
     return dict(zip(numbers, map(pos, map(Decimal, numbers.values())), strict=True))
 
