@@ -238,12 +238,8 @@ def apply(
         cells = lines[column.header].tolist()
         cast, errors = cast_cells(cells, column.kind)
         errors |= _too_long(cast, column)
-        is_as_read = cast is cells and column.sql_type not in ("bigint", "boolean")
-        values[column.header] = (
-            pd.Series(lines[column.header].to_numpy(dtype=object), dtype=object)
-            if is_as_read
-            else _series(cast, column.kind)
-        )
+        as_read = lines[column.header].to_numpy(dtype=object)
+        values[column.header] = _series(as_read if cast is cells else cast, column.kind)
         for position, error in errors.items():
             place = where.of(column.header, position)
             if place in reported:
@@ -304,7 +300,7 @@ def _problem_at(place: tuple[str, int, str], problem: str, remedy: str, value: s
     return Problem(problem=problem, remedy=remedy, sheet=sheet, row=row, column=header, value=value)
 
 
-def _series(values: list[Any], kind: Kind) -> pd.Series:
+def _series(values: list[Any] | np.ndarray, kind: Kind) -> pd.Series:
     if kind == "whole":
         return pd.Series(values, dtype="Int64")
     if kind == "flag":

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,14 +92,13 @@ class Site:
         charts = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", content)
         return html.unescape(content + "".join(base64.b64decode(chart).decode() for chart in charts))
 
-    @property
+    @cached_property
     def every_page(self) -> list[tuple[str, str]]:
-        """The name and text of each page."""
+        """The name and text of each page; without the name of a tab it is the first one."""
         return [
-            (dashboard.key, self.page(dashboard.key, **({"tab": tab.key} if tab else {})))
+            (f"{dashboard.key} {tab}", self.page(dashboard.key, **tab))
             for dashboard in dashboards_for(self.viewer.audience)
-            # Without the name of a tab it is the first one.
-            for tab in (None, *dashboard.tabs[1:])
+            for tab in ({}, *({"tab": tab.key} for tab in dashboard.tabs[1:]))
         ]
 
 

@@ -120,9 +120,7 @@ def _columns(book: Book, cells: dict[str, np.ndarray]) -> list[np.ndarray]:
     if height * width > max(len(row) * MOST_PLACES_PER_CELL, SMALL):
         raise NotPlainError
     shapers = [*Values(book).shapers, None]
-    # Hardly a text begins with anything else than a mark that can be seen.
-    shown = [text if "!" <= text[:1] <= "~" or not is_blank(text) else None for text in book.texts]
-    texts = np.array([*shown, None], dtype=object)
+    texts = np.array([*(None if is_blank(text) else text for text in book.texts), None], dtype=object)
     if (cells["number"][cells["is_text"]] >= len(texts) - 1).any():
         raise NotPlainError
     style = np.minimum(cells["style"], len(shapers) - 1)
