@@ -62,7 +62,8 @@ def cast_cells(cells: list[Any], kind: Kind) -> tuple[list[Any], dict[int, CastE
 def _cast_amounts(cells: Sequence[Any]) -> tuple[list[Any], dict[int, CastError]]:
     """Cast amounts as `cast_cells`: hardly two are alike, and nearly all are numbers of cents."""
     numbers = np.array([cell if type(cell) is float else np.nan for cell in cells])
-    rounded = np.rint(numbers * 100)
+    with np.errstate(over="ignore"):
+        rounded = np.rint(numbers * 100)
     # A float that is the nearest to some cents has just their digits as its shortest text.
     is_plain = (rounded / 100 == numbers) & (np.abs(numbers) < _MOST_IN_CENTS)
     plain, others = is_plain.nonzero()[0], (~is_plain).nonzero()[0]
