@@ -32,6 +32,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
 from shs_pipeline.base.errors import ShsError
@@ -876,7 +877,7 @@ def test_a_click_on_an_amount_leads_to_the_same_amount(
         amount = cell.inner_text()
         cell.click()
 
-        assert page.locator("h1").inner_text() == "Payout explained"
+        expect(page.locator("h1")).to_have_text("Payout explained")
         assert page.locator("#card-paid .big").inner_text() == amount
         assert page.locator("#card-sum_of_lines .big").inner_text() == amount
         assert page.locator("#card-lines tr.total td").nth(10).inner_text() == amount
@@ -910,7 +911,7 @@ def test_a_page_can_be_read_by_keyboard(sites: dict[Audience, Site], chromium: B
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the figures"
         page.keyboard.press("Enter")
-        assert page.url.endswith("#main")
+        expect(page).to_have_url(re.compile("#main$"))
         table = page.get_by_role("region", name="The sale lines behind it").locator(".scroll")
         table.focus()
         page.keyboard.press("ArrowRight")
@@ -928,6 +929,7 @@ def test_a_filter_is_chosen_in_the_browser(sites: dict[Audience, Site], chromium
         page.get_by_label("Rep").select_option(REP)
         page.get_by_role("button", name="Show").click()
 
+        expect(page).to_have_url(re.compile("[?&]rep="))
         assert page.locator('.tabs a[aria-current="page"]').inner_text() == "Novo"
         names = page.locator("#card-lines_of_novo tbody tr td:first-child").all_inner_texts()
         assert set(names) <= {REP}
