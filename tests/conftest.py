@@ -100,7 +100,7 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= LEAST_FREE:
 
 # What tests import stays, and what they make is small: looking through all of it for what nobody refers to
 # any more took a sixth of the time.
-gc.set_threshold(100_000, 50, 100)
+gc.set_threshold(1_000_000, 50, 100)
 
 FILES = FileReader()
 """One reading process for all runs of a test process, since a new one imports for a while."""

@@ -41,21 +41,6 @@ _SESSION = (
     " -c idle_session_timeout=0"
 )
 
-# What dbt has macros for and this project does not use.
-_NOT_BUILT_WITH = tuple(
-    f"macros/{folder}/"
-    for folder in (
-        "materializations/functions",
-        "materializations/models/clone",
-        "materializations/models/incremental",
-        "materializations/seeds",
-        "materializations/snapshots",
-        "python_model",
-        "relations/materialized_view",
-        "unit_test_sql",
-    )
-)
-
 NodeStatus = Literal["success", "error", "skipped"]
 
 
@@ -176,11 +161,7 @@ def _read_manifest(folder: Path, database: str, *, is_build: bool) -> Manifest:
         parsed["files"] = {}
         if is_build:
             parsed["unit_tests"] = {}
-            parsed["macros"] = {
-                name: macro
-                for name, macro in parsed["macros"].items()
-                if not macro["original_file_path"].startswith(_NOT_BUILT_WITH)
-            }
+            parsed["macros"] = _built_with(parsed["macros"], parsed["nodes"])
         return parsed
 
     manifest = Manifest.from_msgpack((folder / "partial_parse.msgpack").read_bytes(), decoder=decoder)
@@ -190,6 +171,25 @@ def _read_manifest(folder: Path, database: str, *, is_build: bool) -> Manifest:
             node.database = database
     manifest.build_flat_graph()
     return manifest
+
+
+def _built_with(macros: Mapping[str, Any], nodes: Mapping[str, Any]) -> dict[str, Any]:
+    """The macros that a build can come to: of nodes, materializations and the adapter, and theirs in turn."""
+    from dbt.adapters.sql import impl as adapter
+
+    names = {macro["name"] for macro in macros.values()}
+    asked = {name for key, name in vars(adapter).items() if key.endswith("_MACRO_NAME")}
+    for kind in {node["config"]["materialized"] for node in nodes.values()}:
+        own = f"materialization_{kind}_postgres"
+        asked.add(own if own in names else f"materialization_{kind}_default")
+    found = {key for key, macro in macros.items() if macro["name"] in asked}
+    found.update(*(node["depends_on"]["macros"] for node in nodes.values()))
+    left = list(found)
+    while left:
+        more = {*macros[left.pop()]["depends_on"]["macros"]} - found
+        found |= more
+        left += more
+    return {key: macro for key, macro in macros.items() if key in found}
 
 
 def _invoke(
@@ -277,20 +277,20 @@ def _unwritten() -> Iterator[None]:
     """Let dbt write no file of what it runs: results carry the SQL of a test, and nobody reads the rest."""
     from dbt.contracts.graph.nodes import ParsedNode
 
-    before = ParsedNode.write_node
-    ParsedNode.write_node = lambda *_: None  # type: ignore[method-assign]
-    try:
+    with _replaced(ParsedNode, "write_node", lambda *_: None):
         yield
-    finally:
-        ParsedNode.write_node = before  # type: ignore[method-assign]
 
 
 @contextmanager
 def _kept_sessions() -> Iterator[None]:
-    """Let each thread of dbt keep its session: to log in for each model takes longer than most of them do."""
+    """Let each thread of dbt keep its session: to log in for each model takes longer than most of them do.
+
+    And what a statement without rows returns is made once, not for each, with all that could read cells.
+    """
     from dbt.adapters.contracts.connection import ConnectionState
     from dbt.adapters.postgres import PostgresAdapter
     from dbt.adapters.postgres.connections import PostgresConnectionManager
+    from dbt_common.clients import agate_helper
 
     class Kept(PostgresConnectionManager):
         def release(self) -> None:
@@ -301,12 +301,11 @@ def _kept_sessions() -> Iterator[None]:
                 if session.handle.closed:
                     super().release()
 
-    before = PostgresAdapter.ConnectionManager
-    PostgresAdapter.ConnectionManager = Kept
-    try:
+    with (
+        _replaced(PostgresAdapter, "ConnectionManager", Kept),
+        _replaced(agate_helper, "empty_table", cache(agate_helper.empty_table)),
+    ):
         yield
-    finally:
-        PostgresAdapter.ConnectionManager = before
 
 
 @contextmanager
@@ -314,12 +313,18 @@ def _unsigned_flags() -> Iterator[None]:
     """Let dbt's settings of behaviour not look through all modules for whose they are: nobody is told."""
     from dbt_common.behavior_flags import BehaviorFlagRendered
 
-    before = BehaviorFlagRendered.__dict__["_default_source"]
-    BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")  # type: ignore[method-assign]
+    with _replaced(BehaviorFlagRendered, "_default_source", staticmethod(lambda: "dbt")):
+        yield
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+    before = vars(owner)[name]
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        BehaviorFlagRendered._default_source = before  # type: ignore[method-assign]
+        setattr(owner, name, before)
 
 
 @contextmanager
