@@ -110,6 +110,7 @@ def _ingest(
 ) -> dg.MaterializeResult:
     done: list[tuple[Folder, FolderReport]] = []
     with said_in_a_sentence(), warehouse.ingestion(context.run_id) as job:
+        job.files.start()
         job.may_withdraw = context.run.tags.get(ACCEPT_TAG) is not None
         for folder in folders:
             try:

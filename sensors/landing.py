@@ -61,15 +61,16 @@ def landing_sensor(
             job = warehouse.looking()
         except ShsError as error:
             return dg.SkipReason(str(error))
-        # The database has answered: messages that nobody could heed are better left in the queue.
-        unheard = hear(queue, job, memory, now) if queue else ""
         try:
-            pending = job.query(lambda connection: pending_state(connection, due_day))
-            held = job.query(held_build)
-            if queue:
-                sight = see_named(job, memory, now, at_latest=settings.listing_minutes * 60)
-            else:
-                sight = see_all(job, memory, now)
+            with job:
+                # The database has answered: messages that nobody could heed are better left in the queue.
+                unheard = hear(queue, job, memory, now) if queue else ""
+                pending = job.query(lambda connection: pending_state(connection, due_day))
+                held = job.query(held_build)
+                if queue:
+                    sight = see_named(job, memory, now, at_latest=settings.listing_minutes * 60)
+                else:
+                    sight = see_all(job, memory, now)
         except ShsError as error:
             # What was heard is kept; its messages would come again a few times only.
             return _nothing(memory, str(error)) if queue else dg.SkipReason(str(error))

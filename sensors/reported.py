@@ -113,17 +113,21 @@ def reported_sensor(every_seconds: int, due_day: int, models: dg.AssetsDefinitio
         memory = _Memory.load(context.cursor)
         try:
             job = warehouse.looking()
-            folders = job.query(ingested_folders)
-            publication = job.query(last_publication)
-            closes = [close for close in job.query(closes_since) if close.folder is not None]
         except ShsError as error:
             return dg.SkipReason(str(error))
-        books = _digest(folders, publication, closes)
-        if books == memory.books:
-            return dg.SkipReason("Dagster already knows everything in the books.")
-        report = _Report(context.instance, job, memory, due_day)
-        is_whole = report.folders(folders) and report.publication(publication, models)
-        is_whole = report.closes(closes) and is_whole
+        with job:
+            try:
+                folders = job.query(ingested_folders)
+                publication = job.query(last_publication)
+                closes = [close for close in job.query(closes_since) if close.folder is not None]
+            except ShsError as error:
+                return dg.SkipReason(str(error))
+            books = _digest(folders, publication, closes)
+            if books == memory.books:
+                return dg.SkipReason("Dagster already knows everything in the books.")
+            report = _Report(context.instance, job, memory, due_day)
+            is_whole = report.folders(folders) and report.publication(publication, models)
+            is_whole = report.closes(closes) and is_whole
         memory.books = books if is_whole else ""
         return dg.SensorResult(skip_reason=report.said(is_whole), cursor=memory.dump())
 

@@ -81,7 +81,7 @@ class Ingestion:
     fetched: Fetched | None = field(default=None, init=False, repr=False)
     is_lazy: bool = field(default=True, init=False)
     _kept: psycopg.Connection | None = field(default=None, init=False)
-    _is_keeping: bool = field(default=False, init=False)
+    _depth: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._owns_files = self.files is None
@@ -89,18 +89,19 @@ class Ingestion:
             self.files = FileReader(self.limits)
 
     def __enter__(self) -> Self:
-        self._is_keeping = True
-        self.files.start()  # it imports its libraries while this looks what is to be done
+        """Keep one session, and the process that reads files, for all that is done in here."""
+        self._depth += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_keeping = False
-        self._drop_connection()
-        self._end_files()
+        self._depth -= 1
+        self._end_unless_kept()
 
-    def _end_files(self) -> None:
-        if self._owns_files:
-            self.files.close()
+    def _end_unless_kept(self) -> None:
+        if not self._depth:
+            self._drop_connection()
+            if self._owns_files:
+                self.files.close()
 
     @classmethod
     def from_settings(cls, settings: Settings, run_id: str) -> Ingestion:
@@ -134,8 +135,7 @@ class Ingestion:
         try:
             report = self._patiently(lambda connection: _ingest(self, connection, folder, upcoming))
         finally:
-            if not self._is_keeping:
-                self._end_files()
+            self._end_unless_kept()
         return replace(report, seconds=time.monotonic() - started)
 
     def look_for_doubt(
@@ -156,8 +156,14 @@ class Ingestion:
         return doubt
 
     def query(self, work: Callable[[psycopg.Connection], Result]) -> Result:
-        """Run something that only reads, on a connection to a warehouse that has its tables."""
-        return self._patiently(work)
+        """Ask something on a connection to a warehouse that has its tables; what it writes, it commits."""
+
+        def asked(connection: psycopg.Connection) -> Result:
+            found = work(connection)
+            connection.rollback()  # a kept session holds nothing up until it is asked again
+            return found
+
+        return self._patiently(asked)
 
     def _patiently(self, work: Callable[[psycopg.Connection], Result]) -> Result:
         for left in range(_TRIES - 1, -1, -1):
@@ -174,7 +180,7 @@ class Ingestion:
                 _log.warning("The database aborted the load (%s); trying again.", type(error).__name__)
                 time.sleep(_PAUSE_SECONDS)
             finally:
-                if not self._is_keeping or (self._kept is not None and self._kept.closed):
+                if not self._depth or (self._kept is not None and self._kept.closed):
                     self._drop_connection()
         raise AssertionError("the last try returns or raises")
 

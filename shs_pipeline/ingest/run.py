@@ -77,6 +77,7 @@ def trouble_of(job: Ingestion) -> ShsError | None:
 
 def _begin(job: Ingestion) -> tuple[list[Folder], list[Drop]]:
     """Return the folders that changed and all that lies there; note whether much is gone at once."""
+    job.files.start()  # it imports its libraries while this looks what is to be done
     drops = job.landing.drops()
     books = job.query(read_books)
     drops = books.dropped(drops)

@@ -98,21 +98,24 @@ def tell(
     day = today or day_it_is()
     told = Told()
     warnings = version_notices(settings.metabase_url, day)
-    told.recorded = job.query(
-        lambda c: outbox.record(c, day, settings.due_day, address, runs, warnings, settings.restate_notice)
-    )
-    if settings.notice_ok:
-        last = day if is_done else day - timedelta(days=1)
-        told.recorded += job.query(lambda c: outbox.record_all_well(c, last, address))
-    server = mail_server(settings)
-    if server is None:
-        told.logged = job.query(outbox.log_instead)
-        return told
-    deadline = time.monotonic() + seconds if seconds is not None else None
-    try:
-        job.query(lambda c: _send_all(c, job, server, settings, at_once, deadline, told))
-    finally:
-        server.close()
+    with job:
+        told.recorded = job.query(
+            lambda c: outbox.record(
+                c, day, settings.due_day, address, runs, warnings, settings.restate_notice
+            )
+        )
+        if settings.notice_ok:
+            last = day if is_done else day - timedelta(days=1)
+            told.recorded += job.query(lambda c: outbox.record_all_well(c, last, address))
+        server = mail_server(settings)
+        if server is None:
+            told.logged = job.query(outbox.log_instead)
+            return told
+        deadline = time.monotonic() + seconds if seconds is not None else None
+        try:
+            job.query(lambda c: _send_all(c, job, server, settings, at_once, deadline, told))
+        finally:
+            server.close()
     return told
 
 

@@ -123,32 +123,32 @@ def _look_into(settings: Settings, ui: str | None) -> State:
     from shs_pipeline.system.automation import switched_off
     from shs_pipeline.system.printed_totals import differing_totals
 
-    job = open_job(settings, "status", _PATIENCE_SECONDS)
-    waiting, trouble = _waiting(job)
-    return State(
-        ui,
-        settings.landing,
-        place(job.database_url),
-        job.query(_has_run),
-        job.query(lambda connection: read_overview(connection, today(), settings.due_day)),
-        waiting,
-        trouble,
-        job.query(last_publication),
-        not job.query(lambda connection: pending_state(connection, settings.due_day)),
-        job.query(lambda connection: recent(connection, _NOTICES_SHOWN)),
-        job.query(nobodys),
-        switched_off(prepare(settings).dagster_url),
-        job.query(held_now),
-        _books(settings),
-        job.query(lambda connection: _by_month(holding_now(connection))),
-        job.query(_findings),
-        job.query(_period),
-        _paid(job) if trouble is None else (),
-        _held_build(job),
-        job.query(unwritten_now),
-        job.query(differing_totals),
-        job.query(lambda connection: _by_month(edited_now(connection))),
-    )
+    with open_job(settings, "status", _PATIENCE_SECONDS) as job:
+        waiting, trouble = _waiting(job)
+        return State(
+            ui,
+            settings.landing,
+            place(job.database_url),
+            job.query(_has_run),
+            job.query(lambda connection: read_overview(connection, today(), settings.due_day)),
+            waiting,
+            trouble,
+            job.query(last_publication),
+            not job.query(lambda connection: pending_state(connection, settings.due_day)),
+            job.query(lambda connection: recent(connection, _NOTICES_SHOWN)),
+            job.query(nobodys),
+            switched_off(prepare(settings).dagster_url),
+            job.query(held_now),
+            _books(settings),
+            job.query(lambda connection: _by_month(holding_now(connection))),
+            job.query(_findings),
+            job.query(_period),
+            _paid(job) if trouble is None else (),
+            _held_build(job),
+            job.query(unwritten_now),
+            job.query(differing_totals),
+            job.query(lambda connection: _by_month(edited_now(connection))),
+        )
 
 
 def _held_build(job: Ingestion) -> HeldBuild | None:

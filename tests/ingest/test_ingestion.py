@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import openpyxl
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -857,6 +858,27 @@ def test_an_unlisted_folder_keeps_what_was_loaded_from_it(
     closed.clear()
     zone.run()
     assert {status for _, status in zone.statuses()} == {"loaded", "withdrawn"}
+
+
+def test_what_is_asked_within_a_job_is_asked_in_one_session_that_holds_nothing_up(zone: Zone) -> None:
+    state = "select state from pg_stat_activity where pid = %s"
+
+    with zone.job() as job:
+        sessions = {job.query(_session_of) for _ in range(3)}
+        (session,) = sessions
+        with job:
+            assert job.query(_session_of) == session
+        assert zone.query(state, session) == [("idle",)], "not in a transaction"
+        zone.query("select pg_terminate_backend(%s, 5000)", session)
+        assert job.query(_session_of) != session, "one that was ended is begun again"
+
+    assert job._kept is None
+    assert job.query(_session_of) != job.query(_session_of)
+
+
+def _session_of(connection: psycopg.Connection) -> int:
+    connection.execute("select count(*) from pg_class")
+    return connection.info.backend_pid
 
 
 def test_a_folder_that_cannot_be_fetched_fails_alone_and_is_named(
