@@ -246,7 +246,8 @@ class ReadingProcess:
         if any(sign in said for sign in _OUT_OF_MEMORY):
             return self._too_much_memory(name)
         if code == -signal.SIGXCPU:
-            how_long = f"took longer than {self._limits.seconds:g} seconds of processor time"
+            unit = "second" if self._limits.seconds == 1 else "seconds"
+            how_long = f"took longer than {self._limits.seconds:g} {unit} of processor time"
             return _too_long(name, how_long)
         how = _named(-code) if code < 0 else f"exit code {code}"
         if code == -signal.SIGKILL:

@@ -69,7 +69,7 @@ class CommandLines(threading.Thread):
         self.is_over = threading.Event()
 
     def run(self) -> None:
-        while not self.is_over.wait(0.01):
+        while not self.is_over.wait(0.03):
             for process in Path("/proc").iterdir():
                 if process.name.isdigit():
                     with suppress(OSError):

@@ -73,9 +73,10 @@ import sys
 from pathlib import Path
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.settings.settings import Settings
-from shs_pipeline.system.supervisor import up
+from shs_pipeline.system import supervisor
+supervisor.AUTOMATION_PAUSE = 1.0
 try:
-    up(Settings(home=Path(sys.argv[1])), module=sys.argv[2], say=lambda line: print(line, flush=True))
+    supervisor.up(Settings(home=Path(sys.argv[1])), module=sys.argv[2], say=lambda line: print(line, flush=True))
 except ShsError as error:
     print(error, flush=True)
     sys.exit(1)
