@@ -15,6 +15,7 @@ from sensors.memory import Memory
 from sensors.sight import Sight, hear, see_all, see_named
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text, parse_month
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.ingest.changes import UNKNOWN_FOLDER, Folder, PlannedRun, plan_runs
 from shs_pipeline.landing.arrivals import ArrivalsQueue
 from shs_pipeline.landing.names import REFERENCE_NAMES
@@ -175,7 +176,7 @@ def _months_of(run: dg.DagsterRun, source: str) -> list[Folder]:
 
 def _nothing(memory: Memory, why: str, unheard: str = "", minutes: int = 0) -> dg.SensorResult:
     if unheard:
-        why = f"{unheard} Until then the bucket is only listed every {minutes} minutes. {why}"
+        why = f"{unheard} Until then the bucket is only listed every {count_of(minutes, 'minute')}. {why}"
     return dg.SensorResult(skip_reason=why, cursor=memory.dump())
 
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from shs_pipeline.base.months import month_after, month_text, months_between
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.landing.names import ADJUSTMENTS
 
 if TYPE_CHECKING:
@@ -143,10 +144,11 @@ def _totals_agree(connection: psycopg.Connection, name: str) -> CheckOutcome:
     if not found:
         return CheckOutcome(TOTALS_AGREE, True, "warning", "Every printed total equals the sum of its lines.")
     path, sheet, row, column, printed, computed, label, covers = found[0]
+    many = f"{count_of(len(found), 'total')} {'differs' if len(found) == 1 else 'differ'}"
     sentence = (
         f"{path}, {sheet} row {row}: {column} prints {printed}{f' as {label}' if label else ''}, "
         f"its lines{f' ({covers})' if covers else ''} add up to {computed}; "
-        f"ask the supplier which is right ({len(found)} totals differ)."
+        f"ask the supplier which is right ({many})."
     )
     header = ("file", "sheet", "row", "column", "printed", "sum of the lines", "total", "lines it covers")
     return CheckOutcome(TOTALS_AGREE, False, "warning", sentence, [header, *found])

@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.marts.settlements import gone_in_words, settled_payouts
 
@@ -227,8 +228,9 @@ def _nothing_in(connection: psycopg.Connection, payee: Payee, month: date) -> Sh
     ]
     return ShsError(
         " ".join([f"{payee.rep_name} has no payout in the commission month {month_text(month)}.", *was_paid]),
-        f"There are payouts in {len(months)} months from {month_text(months[0])} to "
-        f"{month_text(months[-1])}; the nearest: {', '.join(map(month_text, near))}.",
+        f"There are payouts in {count_of(len(months), 'month')}"
+        f"{f' from {month_text(months[0])} to {month_text(months[-1])}' if len(months) > 1 else ''}; "
+        f"the nearest: {', '.join(map(month_text, near))}.",
     )
 
 

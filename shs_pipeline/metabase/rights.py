@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.metabase import diff
 from shs_pipeline.metabase.client import MetabaseError
 from shs_pipeline.metabase.permissions import impersonations, is_impersonated
@@ -44,9 +45,9 @@ class RightsWriter:
         ):
             if changes:
                 self._put_graph(kind, changes)
-                count = sum(len(places) for places in changes.values())
+                rights = count_of(sum(len(places) for places in changes.values()), "right")
                 action = "write" if with_grants else "close"
-                self._work.did(f"{action} {count} rights on {kind} of {len(changes)} groups")
+                self._work.did(f"{action} {rights} on {kind} of {count_of(len(changes), 'group')}")
 
     def _put_graph(self, kind: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         graph = self._work.seen.data_graph if kind == "data" else self._work.seen.collection_graph

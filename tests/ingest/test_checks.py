@@ -129,6 +129,7 @@ def test_a_printed_total_that_differs_is_a_warning_with_both_amounts(zone: Zone)
     assert (outcome.has_passed, outcome.severity) == (False, "warning")
     assert path in outcome.sentence
     assert f"row {last}: Invoice Total prints 1234" in outcome.sentence
+    assert "ask the supplier which is right (1 total differs)." in outcome.sentence
     assert len(outcome.rows) == 2
 
     zone.delete(path)

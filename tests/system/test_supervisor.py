@@ -76,7 +76,8 @@ from shs_pipeline.settings.settings import Settings
 from shs_pipeline.system import supervisor
 supervisor.AUTOMATION_PAUSE = 1.0
 try:
-    supervisor.up(Settings(home=Path(sys.argv[1])), module=sys.argv[2], say=lambda line: print(line, flush=True))
+    settings = Settings(home=Path(sys.argv[1]))
+    supervisor.up(settings, module=sys.argv[2], say=lambda line: print(line, flush=True))
 except ShsError as error:
     print(error, flush=True)
     sys.exit(1)
