@@ -106,6 +106,11 @@ FILES = FileReader()
 """One reading process for all runs of a test process, since a new one imports for a while."""
 
 
+def pytest_sessionfinish() -> None:
+    """Let what is left go with the process: to look through all of it at the end takes seconds."""
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the longest files to the front; all others keep their order."""
     places = {name: place for place, name in enumerate(LONGEST)}
@@ -371,10 +376,15 @@ def empty_tables(postgres_home: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def zone(empty_tables: str, postgres_home: Path, tmp_path: Path) -> Iterator[Zone]:
+def tables(empty_tables: str, postgres_home: Path) -> Iterator[str]:
+    """The owner's URL of a database of its own, with empty tables."""
+    yield from _fresh_database(postgres_home, copy_of=empty_tables)
+
+
+@pytest.fixture
+def zone(tables: str, tmp_path: Path) -> Zone:
     """An empty landing zone in a folder, and a database with empty tables."""
-    for database in _fresh_database(postgres_home, copy_of=empty_tables):
-        yield Zone((tmp_path / "landing zone").as_uri(), database)
+    return Zone((tmp_path / "landing zone").as_uri(), tables)
 
 
 @pytest.fixture(scope="module")
@@ -542,10 +552,10 @@ def _make_bucket(server: S3Server, process: subprocess.Popen[bytes], log: Path) 
 
 
 @pytest.fixture
-def s3_zone(s3_server: S3Server, database: str, monkeypatch: pytest.MonkeyPatch) -> Zone:
-    """An empty landing zone below a prefix of a bucket, and an empty database."""
+def s3_zone(s3_server: S3Server, tables: str, monkeypatch: pytest.MonkeyPatch) -> Zone:
+    """An empty landing zone below a prefix of a bucket, and a database with empty tables."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    return Zone(f"s3://landing/some folder/{secrets.token_hex(4)}", database)
+    return Zone(f"s3://landing/some folder/{secrets.token_hex(4)}", tables)

@@ -26,14 +26,14 @@ MARCH = date(2025, 3, 1)
 
 
 @pytest.fixture
-def landing(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def landing(tmp_path: Path, tables: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty landing zone, with settings that name it and a fresh database."""
     folder = tmp_path / "landing"
     folder.mkdir()
     for name, value in {
         "SHS_HOME": str(tmp_path / "var"),
         "SHS_LANDING": folder.as_uri(),
-        "SHS_DATABASE_URL": database,
+        "SHS_DATABASE_URL": tables,
         "SHS_DATABASE_WAIT_SECONDS": "5",
     }.items():
         monkeypatch.setenv(name, value)
@@ -86,7 +86,7 @@ def test_every_source_and_reference_table_is_an_asset() -> None:
 
 
 def test_a_month_is_loaded_and_its_metadata_say_what_was_in_it(
-    landing: Path, database: str, instance: dg.DagsterInstance
+    landing: Path, tables: str, instance: dg.DagsterInstance
 ) -> None:
     drop(landing, "inspektor", lines=12)
 
@@ -94,7 +94,7 @@ def test_a_month_is_loaded_and_its_metadata_say_what_was_in_it(
 
     (event,) = result.asset_materializations_for_node("raw__inspektor")
     shown = {name: value.value for name, value in event.metadata.items()}
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(tables) as connection:
         total = connection.execute("select sum(total), count(*) from raw.inspektor").fetchone()
     assert event.partition == "2025-03"
     assert (shown["lines"], shown["files"], shown["files_rejected"]) == (12, 1, 0)

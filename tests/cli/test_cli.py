@@ -85,9 +85,9 @@ def whole(bare: System, database: str, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 @pytest.fixture
-def system(bare: System, database: str, monkeypatch: pytest.MonkeyPatch) -> System:
-    """A system with an empty database that stops before the marts, which take seconds."""
-    monkeypatch.setenv("SHS_DATABASE_URL", database)
+def system(bare: System, tables: str, monkeypatch: pytest.MonkeyPatch) -> System:
+    """A system with empty tables that stops before the marts, which take seconds."""
+    monkeypatch.setenv("SHS_DATABASE_URL", tables)
     monkeypatch.setattr("shs_pipeline.cli.marts.build", lambda *_, **__: None)
     monkeypatch.setattr("shs_pipeline.cli.marts.show_marts", lambda *_: None)
     return bare
@@ -327,7 +327,7 @@ def test_status_says_what_waits_for_a_run(system: System) -> None:
     )
 
 
-def test_status_as_json_is_for_programs_and_holds_no_password(system: System, database: str) -> None:
+def test_status_as_json_is_for_programs_and_holds_no_password(system: System, tables: str) -> None:
     system.put("reference/service_to_product.xlsx", mapping())
     system.put(f"incoming/cygnus/{MONTH:%Y-%m}/report.xlsx", bad_sample())
     system.shs("run")
@@ -335,7 +335,7 @@ def test_status_as_json_is_for_programs_and_holds_no_password(system: System, da
     result = system.shs("status", "--json")
 
     found = json.loads(result.stdout)
-    password = urlsplit(database).password
+    password = urlsplit(tables).password
     assert password
     assert password not in result.output
     assert password not in system.shs("status").output

@@ -12,9 +12,9 @@ from tests.helpers.metabase_house import House
 
 
 @pytest.fixture
-def database(empty_tables: str, postgres_home: Path) -> Iterator[str]:
+def database(tables: str) -> str:
     """The owner's URL of a fresh database with empty tables."""
-    yield from _fresh_database(postgres_home, copy_of=empty_tables)
+    return tables
 
 
 @pytest.fixture(scope="module")

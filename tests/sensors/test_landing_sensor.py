@@ -33,12 +33,12 @@ SPAN = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_en
 
 
 @pytest.fixture
-def landing(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def landing(tmp_path: Path, tables: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "landing"
     folder.mkdir()
     monkeypatch.setenv("SHS_HOME", str(tmp_path / "var"))
     monkeypatch.setenv("SHS_LANDING", folder.as_uri())
-    monkeypatch.setenv("SHS_DATABASE_URL", database)
+    monkeypatch.setenv("SHS_DATABASE_URL", tables)
     monkeypatch.setattr(sight_module, "_SHARE_OF_TIME", 0)
     return folder
 

@@ -30,10 +30,10 @@ def models():  # type: ignore[no-untyped-def]  # Dagster reads a return annotati
 
 
 @pytest.fixture
-def landing(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def landing(tmp_path: Path, tables: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SHS_HOME", str(tmp_path / "var"))
     monkeypatch.setenv("SHS_LANDING", (tmp_path / "landing").as_uri())
-    monkeypatch.setenv("SHS_DATABASE_URL", database)
+    monkeypatch.setenv("SHS_DATABASE_URL", tables)
     return tmp_path / "landing"
 
 
