@@ -110,11 +110,16 @@ class EmbeddedPostgres:
         try:
             if self.log_file.stat().st_size < LOG_BYTES:
                 return
-            old = self.log_file.with_name(f"{self.log_file.name}.1")
-            old.unlink(missing_ok=True)
-            old.touch(mode=0o600)
-            shutil.copyfile(self.log_file, old)
-            os.truncate(self.log_file, 0)
+            with self.log_file.open("rb") as held:
+                # Of two processes that both saw it large, the second must not put the emptied one aside.
+                fcntl.flock(held, fcntl.LOCK_EX)
+                if os.fstat(held.fileno()).st_size < LOG_BYTES:
+                    return
+                old = self.log_file.with_name(f"{self.log_file.name}.1")
+                old.unlink(missing_ok=True)
+                old.touch(mode=0o600)
+                shutil.copyfile(self.log_file, old)
+                os.truncate(self.log_file, 0)
         except OSError as error:
             log.debug("The log %s could not be rotated: %s", self.log_file, error)
 

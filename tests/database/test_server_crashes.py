@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,6 +202,34 @@ def test_a_log_that_has_grown_is_put_aside_and_the_server_goes_on_writing(
     assert b"an old line" not in text
     assert text.startswith(b"20")  # no hole where the old lines were
     assert b"no_such_table" in text
+
+
+def test_a_log_that_two_put_aside_at_once_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedPostgres(tmp_path / "home")
+    server.log_file.parent.mkdir(parents=True)
+    server.log_file.write_text("an old line\n" * 1000)
+    monkeypatch.setattr(embedded_postgres, "LOG_BYTES", 1000)
+    copy, is_first_done, is_second_there = shutil.copyfile, threading.Event(), threading.Event()
+    second = threading.Thread(target=server.rotate_log)
+
+    def slowly(source: Path, target: Path) -> None:
+        if threading.current_thread() is second:
+            is_second_there.set()
+            is_first_done.wait(30)
+        else:
+            second.start()
+            is_second_there.wait(1)  # whom a lock keeps away does not come
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", slowly)
+    server.rotate_log()
+    is_first_done.set()
+    second.join()
+
+    assert "an old line" in server.log_file.with_name("postgres.log.1").read_text()
+    assert server.log_file.read_text() == ""
 
 
 def test_whoever_only_knocks_shuts_nobody_out(home: Path) -> None:
