@@ -20,7 +20,7 @@ import json
 import logging
 import os
 import runpy
-import select
+import selectors
 import signal
 import socket
 import sys
@@ -89,8 +89,11 @@ class RunHost:
         self._listener.bind(str(made))
         self._listener.listen(16)
         made.rename(self.path)
+        # Not select(), which takes no number above 1023.
+        waiting = selectors.PollSelector()
+        waiting.register(self._listener, selectors.EVENT_READ)
         while True:
-            ready, _, _ = select.select([self._listener], [], [], _LOOK_SECONDS)
+            ready = waiting.select(_LOOK_SECONDS)
             self._collect()
             self._kill_overdue()
             if ready:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -100,7 +101,7 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= LEAST_FREE:
 
 # What tests import stays, and what they make is small: looking through all of it for what nobody refers to
 # any more took a sixth of the time.
-gc.set_threshold(1_000_000, 50, 100)
+gc.set_threshold(1_000_000, 10, 100)
 
 FILES = FileReader()
 """One reading process for all runs of a test process, since a new one imports for a while."""
@@ -191,12 +192,21 @@ def postgres_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     EmbeddedPostgres(home).stop()
 
 
+_SESSIONS: defaultdict[str, list[Session]] = defaultdict(list)
+"""By the URL of their database, with which they end: a session that nobody closes keeps a file open."""
+
+
 class Session:
     """A session that is kept, as to log in takes longer than most questions; begun again if it was ended."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._kept: psycopg.Connection | None = None
+        _SESSIONS[url].append(self)
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
 
     def ask(self, statement: LiteralString | bytes, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement, which is committed at once."""
@@ -254,7 +264,10 @@ def _fresh_database(postgres_home: Path, copy_of: str = "template1") -> Iterator
     name = f"test_{secrets.token_hex(6)}"
     # Copied as files: page by page takes twice as long, with nothing to flush.
     owner.ask(f"create database {name} template {copy_of.rpartition('/')[2]} strategy file_copy".encode())
-    yield f"{warehouse.rpartition('/')[0]}/{name}"
+    url = f"{warehouse.rpartition('/')[0]}/{name}"
+    yield url
+    for session in _SESSIONS.pop(url, ()):
+        session.close()
     # Not `with (force)`: an autovacuum worker belongs to the superuser, and only force minds that.
     owner.ask(
         "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -187,13 +187,11 @@ class ReadingProcess:
         deadline += seconds
         reader = FrameReader()
         while (now := time.monotonic()) < deadline:
-            writing = [self._socket] if under_way.pending else []
-            wait = min(deadline - now, _LOOK_SECONDS)
-            readable, writable, _ = select.select([self._socket, self._output_end], writing, [], wait)
+            ready = self._ready(bool(under_way.pending), min(deadline - now, _LOOK_SECONDS))
             try:
-                if writable:
+                if ready.get(self._socket, 0) & selectors.EVENT_WRITE:
                     under_way.send(self._socket)
-                frame = self._received(reader, readable)
+                frame = self._received(reader, ready)
             except (BrokenPipeError, ConnectionResetError):
                 raise self._ended(name) from None
             if frame is not None or now - looked > _LOOK_SECONDS:
@@ -206,11 +204,20 @@ class ReadingProcess:
         self.end()
         raise _too_long(name, f"did not finish within {seconds:g} seconds")
 
-    def _received(self, reader: FrameReader, readable: Sequence[object]) -> Frame | None:
+    def _ready(self, is_sending: bool, seconds: float) -> Mapping[object, int]:
+        """Wait until there is something to read or room to write; return the ends with their events."""
+        # Not select(), which takes no number above 1023: a daemon may have more files open.
+        with selectors.PollSelector() as selector:
+            both = selectors.EVENT_READ | selectors.EVENT_WRITE
+            selector.register(self._socket, both if is_sending else selectors.EVENT_READ)
+            selector.register(self._output_end, selectors.EVENT_READ)
+            return {key.fileobj: events for key, events in selector.select(seconds)}
+
+    def _received(self, reader: FrameReader, ready: Mapping[object, int]) -> Frame | None:
         """Take in what is there to be read; return the answer where it is whole."""
-        if self._output_end in readable:
+        if self._output_end in ready:
             self._keep_output()
-        if self._socket not in readable:
+        if not ready.get(self._socket, 0) & selectors.EVENT_READ:
             return None
         try:
             count = self._socket.recv_into(reader.room())

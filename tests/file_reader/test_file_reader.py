@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -159,6 +161,20 @@ def test_a_file_that_hangs_without_computing_is_ended_by_the_clock() -> None:
 def test_a_file_that_waits_for_the_processor_is_read(odd: FileReader) -> None:
     assert len(read(odd, "wait.xlsx").lines or ()) == 3, "it took longer by the clock"
     assert len(read(odd, "good.xlsx").lines or ()) == 3, "each file has its own time"
+
+
+def test_a_process_that_has_a_thousand_files_open_reads_too() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("this system allows a process no more than a thousand open files")
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+        for _ in range(1024):
+            stack.enter_context(Path(os.devnull).open())
+        reader = stack.enter_context(FileReader())
+
+        assert len(read(reader, "a.xlsx").lines or ()) == 3
 
 
 def test_garbage_that_a_reader_prints_harms_nothing(
