@@ -47,8 +47,9 @@ COLUMNS = {
 
 
 @pytest.fixture
-def installations(s3_zone: Zone, database: str, tmp_path: Path) -> Iterator[list[dict[str, str]]]:
+def installations(s3_zone: Zone, tmp_path: Path) -> Iterator[list[dict[str, str]]]:
     """The settings of two installations with a disk of their own each, and nothing shared on it."""
+    database = s3_zone.database_url
     owner = urlsplit(database)
     name = f"{owner.path.strip('/')}_dagster"
     with psycopg.connect(database, autocommit=True) as connection:
