@@ -12,6 +12,7 @@ from assets.catalogue import OWNERS
 from assets.ingested import ACCEPT_TAG
 from assets.warehouse import Warehouse, said_in_a_sentence
 from shs_pipeline.base.whole_files import write_whole
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.marts.build import BuildReport
 from shs_pipeline.marts.build_failures import BuildError
 from shs_pipeline.marts.dbt_build import NodeResult
@@ -220,10 +221,10 @@ def _check_results(
 def _told(report: BuildReport) -> str:
     if report.was_current:
         return f"Nothing changed since publication {report.publication.publication_id}."
-    kind = "Everything" if report.is_full_refresh else f"{report.slices} months of sources"
+    kind = "Everything" if report.is_full_refresh else f"{count_of(report.slices, 'month')} of sources"
     done = (
-        f"Publication {report.publication.publication_id}: {kind} recomputed, {report.lines} lines, in "
-        f"{report.seconds:.1f} s."
+        f"Publication {report.publication.publication_id}: {kind} recomputed, "
+        f"{count_of(report.lines, 'line')}, in {report.seconds:.1f} s."
     )
     unpaid = nobodys_in_words(report.nobodys)
     return " ".join([done, *restated_in_words(report.restated), *([f"{unpaid}."] if unpaid else [])])

@@ -6,6 +6,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from assets.warehouse import Warehouse
 from sensors.failures import failures_of
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.notices.logs import log_to_stderr
 from shs_pipeline.notices.texts import FailedRun
 
@@ -86,5 +87,5 @@ def _said(recorded: int, mailed: int, trouble: list[ShsError]) -> str:
     if trouble:
         return f"Some mails are waiting. {trouble[0]}"
     if recorded or mailed:
-        return f"{recorded} new notices, {mailed} mails sent."
+        return f"{count_of(recorded, 'new notice')}, {count_of(mailed, 'mail')} sent."
     return "No new notices."

@@ -22,6 +22,7 @@ from assets.warehouse import Warehouse
 from sensors.failures import failures_of
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.closing.closes import Close, closes_since
 from shs_pipeline.ingest.books_report import Ingested, folder_report, ingested_folders, lines_before
 from shs_pipeline.ingest.changes import UNKNOWN_FOLDER, Folder, folder_from_key
@@ -211,7 +212,7 @@ class _Report:
     def said(self, is_whole: bool) -> str:
         """Return what this look did, for its tick."""
         rest = "" if is_whole else " The rest will be reported at the next tick, or by the runs in progress."
-        return f"Reported {self._count} events that no Dagster run had reported.{rest}"
+        return f"Reported {count_of(self._count, 'event')} that no Dagster run had reported.{rest}"
 
     def _of_folder(self, folder: Folder, run_id: str) -> Event:
         report = self._job.query(lambda connection: folder_report(connection, folder))

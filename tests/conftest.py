@@ -29,6 +29,7 @@ import typer.main
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
+from shs_pipeline.database.connection import connect
 from shs_pipeline.database.databases import OWNER, prepare
 from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 from shs_pipeline.file_reader.reader import FileReader
@@ -392,6 +393,19 @@ def empty_tables(postgres_home: Path) -> Iterator[str]:
 def tables(empty_tables: str, postgres_home: Path) -> Iterator[str]:
     """The owner's URL of a database of its own, with empty tables."""
     yield from _fresh_database(postgres_home, copy_of=empty_tables)
+
+
+@pytest.fixture
+def sessions_begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the sessions that jobs begin from here on."""
+    begun: list[str] = []
+
+    def count(url: str, wait_seconds: float, name: str) -> psycopg.Connection:
+        begun.append(name)
+        return connect(url, wait_seconds, name)
+
+    monkeypatch.setattr("shs_pipeline.ingest.ingestion.connect", count)
+    return begun
 
 
 @pytest.fixture

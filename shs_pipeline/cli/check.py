@@ -150,7 +150,7 @@ def _show_sums(console: Console, declaration: Declaration, outcome: FileOutcome)
 
 
 def _show_totals(console: Console, outcome: FileOutcome) -> None:
-    from shs_pipeline.base.wording import count_of, dollars
+    from shs_pipeline.base.wording import count_of, dollars, form_for
     from shs_pipeline.cli.table import table_of
     from shs_pipeline.cli.terminal import say
 
@@ -167,7 +167,8 @@ def _show_totals(console: Console, outcome: FileOutcome) -> None:
         return
     say(
         console,
-        f"{len(differing)} of {count_of(len(outcome.totals), 'printed total')} do not match the lines:",
+        f"{len(differing)} of {count_of(len(outcome.totals), 'printed total')} "
+        f"{form_for(len(differing), 'does', 'do')} not match the lines:",
         "yellow",
     )
     table = table_of(

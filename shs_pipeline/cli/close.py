@@ -292,7 +292,7 @@ def show_checklist(console: Console, found: Checklist, *, is_reopened: bool = Fa
     for words in found.restated[:_SHOWN]:
         say(console, f"  {words}")
     if len(found.restated) > _SHOWN:
-        say(console, f"  … and {len(found.restated) - _SHOWN} more restatements.")
+        say(console, f"  … and {count_of(len(found.restated) - _SHOWN, 'more restatement')}.")
     _show_payees(console, found)
 
 

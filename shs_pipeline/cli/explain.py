@@ -183,6 +183,7 @@ def _show_gone(console: Console, payouts: Sequence[Payout], settled: Settlements
 
 def _show_basis(console: Console, basis: Basis) -> None:
     """Print the rows of the reference workbooks that the payout rests on, and what is missing."""
+    from shs_pipeline.base.wording import count_of
     from shs_pipeline.cli.terminal import say
     from shs_pipeline.marts.explain_basis import alias_in_words, owner_in_words, rate_in_words
 
@@ -191,8 +192,8 @@ def _show_basis(console: Console, basis: Basis) -> None:
     for owner in basis.owners[:_OWNERS_SHOWN]:
         say(console, f"  Customer: {owner_in_words(owner)}", "dim")
     if len(basis.owners) > _OWNERS_SHOWN:
-        more = len(basis.owners) - _OWNERS_SHOWN
-        say(console, f"  … and {more} more customers; --json names them all", "dim")
+        more = count_of(len(basis.owners) - _OWNERS_SHOWN, "more customer")
+        say(console, f"  … and {more}; --json names all", "dim")
     for alias in basis.aliases:
         say(console, f"  Alias: {alias_in_words(alias)}", "dim")
     for sentence in basis.missing:

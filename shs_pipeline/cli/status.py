@@ -141,7 +141,7 @@ def _show_rejected(console: Console, state: State) -> None:
 
 
 def _show_places(console: Console, settings: Settings, state: State) -> None:
-    from shs_pipeline.base.wording import shown_address
+    from shs_pipeline.base.wording import count_of, shown_address
     from shs_pipeline.cli.terminal import say
     from shs_pipeline.closing.checklist import period_in_words
     from shs_pipeline.system.running import needs_you
@@ -158,7 +158,7 @@ def _show_places(console: Console, settings: Settings, state: State) -> None:
         say(console, f"What needs you: {needs_you(state.ui)}", is_copied=True)
     say(console, f"State, logs:   {settings.home}", is_copied=True)
     if state.books:
-        kept = f"runs are kept for {settings.keep_runs} days"
+        kept = f"runs are kept for {count_of(settings.keep_runs, 'day')}"
         say(console, f"Dagster's log: {state.books.shown}; {kept}")
     if state.publication:
         last = state.publication

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from shs_pipeline.base.wording import count_of
+from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.closing.closes import IN_FORCE
 from shs_pipeline.closing.verifying import verify
 from shs_pipeline.ingest.checks import CheckOutcome
@@ -94,11 +94,12 @@ def check_closes(connection: psycopg.Connection, landing: Landing) -> list[Check
 
 def _settled(connection: psycopg.Connection) -> CheckOutcome:
     found = connection.execute(_UNSETTLED).fetchall()
+    differ = form_for(len(found), "differs", "differ")
     return _outcome(
         SETTLED,
         CLOSE_CHECKS[SETTLED],
-        f"{count_of(len(found), 'payout')} of closed months differ from what is settled and restated of "
-        "them. Close nothing, run `shs run --full-refresh`, and report it if that does not help.",
+        f"{count_of(len(found), 'payout')} of closed months {differ} from what is settled and restated. "
+        "Close nothing, run `shs run --full-refresh`, and report it if that does not help.",
         ("payee", "product line", "month", "settled too much (USD)"),
         found,
     )

@@ -9,6 +9,7 @@ from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.file_reader.error_places import Place
 from shs_pipeline.files.reading import Problem
 
@@ -45,7 +46,8 @@ def write_list(
     styles = _styles(page)
     problems = [problem for problem, _ in found]
     if unlisted > 0:
-        notes = [*notes, f"{unlisted:,} more problems are not listed. Fix these first."]
+        more = f"{count_of(unlisted, 'more problem')} {form_for(unlisted, 'is', 'are')} not listed."
+        notes = [*notes, f"{more} Fix these first."]
     summary = _summary(problems, unlisted)
     for row, (text, style) in enumerate(
         ((f"Errors in {name}", "title"), (summary, "text"), (" ".join(notes), "text")), start=1

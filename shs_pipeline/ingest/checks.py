@@ -12,7 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from shs_pipeline.base.months import month_after, month_text, months_between
-from shs_pipeline.base.wording import count_of
+from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.landing.names import ADJUSTMENTS
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def _contract_holds(connection: psycopg.Connection, name: str | None) -> CheckOu
     if not rejected:
         return CheckOutcome(CONTRACT_HOLDS, True, "error", "No file is rejected.")
     path, count, problem, remedy, _ = rejected[0]
-    more = f" {len(rejected) - 1} more files are rejected." if len(rejected) > 1 else ""
+    rest = len(rejected) - 1
+    more = f" {count_of(rest, 'more file')} {form_for(rest, 'is', 'are')} rejected." if rest else ""
     others = f" (And {count - 1} more in it.)" if count > 1 else ""
     header = ("file", "errors", "what is wrong", "how to fix it", ERROR_WORKBOOK)
     rows = [header, *([str(cell) for cell in row] for row in rejected)]
@@ -144,7 +145,7 @@ def _totals_agree(connection: psycopg.Connection, name: str) -> CheckOutcome:
     if not found:
         return CheckOutcome(TOTALS_AGREE, True, "warning", "Every printed total equals the sum of its lines.")
     path, sheet, row, column, printed, computed, label, covers = found[0]
-    many = f"{count_of(len(found), 'total')} {'differs' if len(found) == 1 else 'differ'}"
+    many = f"{count_of(len(found), 'total')} {form_for(len(found), 'differs', 'differ')}"
     sentence = (
         f"{path}, {sheet} row {row}: {column} prints {printed}{f' as {label}' if label else ''}, "
         f"its lines{f' ({covers})' if covers else ''} add up to {computed}; "
@@ -164,8 +165,8 @@ def _nothing_shrank(connection: psycopg.Connection, name: str) -> CheckOutcome:
         return CheckOutcome(NOTHING_SHRANK, True, "warning", "No month lost more than half of its lines.")
     month, before, now = found[0]
     sentence = (
-        f"{month} had {before} lines and now has {now}; check whether a file was truncated or deleted by "
-        "mistake. If this is right, materialize the partition again."
+        f"{month} had {count_of(int(before), 'line')} and now has {int(now):,}; check whether a file was "
+        "truncated or deleted by mistake. If this is right, materialize the partition again."
     )
     return CheckOutcome(
         NOTHING_SHRANK, False, "warning", sentence, [("month", "lines before", "lines now"), *found]

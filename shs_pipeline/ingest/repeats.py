@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from shs_pipeline.base.wording import count_of, dollars
+from shs_pipeline.base.wording import count_of, dollars, form_for
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import Problem
 from shs_pipeline.ingest import bookkeeping as books
@@ -49,18 +49,24 @@ class Repeats:
         return self.lines * 2 > self.of_lines
 
     @property
+    def _these(self) -> str:
+        lines = count_of(self.of_lines, "line")
+        return f"{self.lines} of the {lines} in {self.path} {form_for(self.lines, 'is', 'are')}"
+
+    @property
     def _sums(self) -> str:
-        return "; ".join(
+        sums = (
             f"{heading} {dollars(here)} here and {dollars(there)} there"
             for heading, (here, there) in self.amounts.items()
         )
+        return f"{form_for(self.lines, 'This sale', 'These sales')}: {'; '.join(sums)}"
 
     def as_copy(self, drop: Drop) -> Problem:
         """Return why the file is rejected."""
         folder, _, name = drop.path.rpartition("/")
         return Problem(
-            f"{self.lines} of the {self.of_lines} lines in {drop.path} are already loaded, most of them from "
-            f"{self.twin.path}, so it looks like a corrected copy. These sales: {self._sums}.",
+            f"{self._these} already loaded, most of them from {self.twin.path}, so it looks like a corrected "
+            f"copy. {self._sums}.",
             "To replace that file, delete it or drop this one under its name. If both count, drop this one "
             f"as {folder}/overlap=ok/{name}.",
         )
@@ -69,8 +75,8 @@ class Repeats:
         """Return what is said of a file that is loaded."""
         more = f" and {count_of(self.files - 1, 'other file')}" if self.files > 1 else ""
         return Problem(
-            f"{self.lines} of the {count_of(self.of_lines, 'line')} in {self.path} are sales that "
-            f"{self.twin.path}{more} already has, and both count. These sales: {self._sums}.",
+            f"{self._these} {form_for(self.lines, 'a sale', 'sales')} that {self.twin.path}{more} already "
+            f"has, and both count. {self._sums}.",
             "If they were delivered twice, have one of the files corrected. The Admin dashboard lists them "
             "under Sales that appear twice.",
             severity="warning",

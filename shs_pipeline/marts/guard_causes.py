@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from shs_pipeline.base.months import month_after
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.ingest.reference_rows import Row, rows_of
 from shs_pipeline.marts.reference_history import RowChange, key_columns, kind_of, row_changes, row_in_words
@@ -214,7 +215,7 @@ def _files(connection: psycopg.Connection, last: Publication, first: date, until
         if any(states[:2])
     ]
     more = len(said) - _FILES_SHOWN
-    return [*said[:_FILES_SHOWN], *([f"and {more} more files"] if more > 0 else [])]
+    return [*said[:_FILES_SHOWN], *([f"and {count_of(more, 'more file')}"] if more > 0 else [])]
 
 
 def _file_words(is_loaded: bool, is_gone: bool, is_rejected: bool) -> str:

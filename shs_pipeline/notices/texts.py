@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from shs_pipeline.base.months import month_after, month_text
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.landing.places import errors_path
 from shs_pipeline.metabase.versions import VersionWarning
 from shs_pipeline.notices.statement_links import statement_key
@@ -86,7 +87,7 @@ def subject_line(text: str) -> str:
 
 def rejected(found: Rejection) -> Notice:
     """Return the notice of a rejected file, for the admins."""
-    more = f" ({found.error_count - 1} more errors in it.)" if found.error_count > 1 else ""
+    more = f" ({count_of(found.error_count - 1, 'more error')} in it.)" if found.error_count > 1 else ""
     in_force = (
         "The version loaded before stays in force." if found.is_other_in_force else "None of it was loaded."
     )

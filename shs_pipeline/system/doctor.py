@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.finding import Finding
+from shs_pipeline.base.wording import count_of, form_for
 
 if TYPE_CHECKING:
     from shs_pipeline.settings.settings import Settings
@@ -210,7 +211,9 @@ def _logins(settings: Settings) -> Finding:
             "warn", "Logins", f"{'; '.join(pending)}.", "Run shs access sync to apply what is pending."
         )
     found = (
-        f"{len(listed)} people, matching the published workbook" if listed else "no workbook is published yet"
+        f"{len(listed)} {form_for(len(listed), 'person', 'people')}, matching the published workbook"
+        if listed
+        else "no workbook is published yet"
     )
     return Finding("ok", "Logins", found)
 
@@ -259,8 +262,8 @@ def _arrivals(settings: Settings) -> Finding:
 
     if not settings.arrivals_queue:
         return Finding("ok", "Arrivals", "found by listing the landing zone")
-    waiting = ArrivalsQueue(settings.arrivals_queue, settings.landing).waiting()
-    return Finding("ok", "Arrivals", f"{settings.arrivals_queue}, about {waiting} messages waiting")
+    waiting = count_of(ArrivalsQueue(settings.arrivals_queue, settings.landing).waiting(), "message")
+    return Finding("ok", "Arrivals", f"{settings.arrivals_queue}, about {waiting} waiting")
 
 
 def _mail(settings: Settings) -> Finding:
@@ -298,7 +301,7 @@ def _dagster_books(settings: Settings) -> Finding:
 
     with connect(prepare(settings).dagster_url) as connection:
         books = read_dagster_books(connection, settings.keep_runs)
-    kept = f"runs are kept for {settings.keep_runs} days"
+    kept = f"runs are kept for {count_of(settings.keep_runs, 'day')}"
     if books is None:
         return Finding("ok", "Dagster's books", f"still empty; {kept}")
     if books.overdue:

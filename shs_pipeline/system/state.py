@@ -221,7 +221,8 @@ def _of_closes(state: State) -> Iterator[Concern]:
         yield Concern(found, "")
     if len(state.paid) > _NAMED:
         yield Concern(
-            f"… and {len(state.paid) - _NAMED} more files that no close has handed out", "shs verify"
+            f"… and {count_of(len(state.paid) - _NAMED, 'more file')} that no close has handed out",
+            "shs verify",
         )
 
 

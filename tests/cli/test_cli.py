@@ -350,6 +350,16 @@ def test_status_as_json_is_for_programs_and_holds_no_password(system: System, ta
     assert found["waiting"] == []
 
 
+def test_status_asks_all_it_shows_in_one_session(system: System, sessions_begun: list[str]) -> None:
+    system.put(f"incoming/cygnus/{MONTH:%Y-%m}/report.xlsx", sample())
+    system.shs("run")
+    sessions_begun.clear()
+
+    system.shs("status")
+
+    assert len(sessions_begun) == 1
+
+
 def test_status_survives_a_landing_zone_that_cannot_be_reached(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,7 +94,7 @@ def test_the_contract_holds_while_no_file_is_rejected(zone: Zone) -> None:
     assert (outcome.has_passed, outcome.severity) == (False, "error")
     assert bad[0] in outcome.sentence
     assert "(And 1 more in it.)" in outcome.sentence
-    assert "1 more files are rejected." in outcome.sentence
+    assert "1 more file is rejected." in outcome.sentence
     assert [row[0] for row in outcome.rows[1:]] == bad
     assert all(len(row) == len(outcome.rows[0]) for row in outcome.rows)
     assert asked(zone, checks.CONTRACT_HOLDS, source="novo").has_passed

@@ -107,7 +107,7 @@ def test_a_credit_in_a_month_between_allows_the_sale_again_and_a_later_one_does_
 
     assert warnings(zone, MARCH) == []
     (said,) = warnings(zone, april)
-    assert said.startswith(f"1 of the 2 lines in {april} are sales that {MARCH} already has")
+    assert said.startswith(f"1 of the 2 lines in {april} is a sale that {MARCH} already has")
 
 
 def test_of_twins_as_many_are_repeated_as_the_other_file_has(zone: Zone) -> None:

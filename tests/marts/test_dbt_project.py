@@ -177,6 +177,19 @@ def test_a_mart_that_nothing_reads_is_named(manifest: Node) -> None:
     }  # fmt: skip
 
 
+def test_a_build_reads_the_macros_alone_that_it_can_come_to(manifest: Node) -> None:
+    built = dbt_build._read_manifest(prepare_manifest(), "anywhere", is_build=True).macros
+
+    for node in manifest["nodes"].values():
+        assert set(node["depends_on"].get("macros", ())) <= built.keys(), node["unique_id"]
+    for macro in built.values():
+        assert set(macro.depends_on.macros) <= built.keys(), macro.name
+    assert "macro.shs.materialization_publication_postgres" in built
+    # dbt gives each node a copy of them all: of seeds, snapshots and clones there are none here.
+    assert len(built) < len(manifest["macros"]) / 3
+    assert not [macro.name for macro in built.values() if "snapshot" in macro.name or "seed" in macro.name]
+
+
 def test_a_silent_dbt_makes_the_messages_that_are_told_and_no_others() -> None:
     from dbt_common.events.base_types import EventLevel
     from dbt_common.events.event_manager_client import add_callback_to_manager

@@ -136,6 +136,15 @@ def test_what_does_not_exist_is_answered_with_what_does(
     assert said in str(raised.value)
 
 
+def test_payouts_of_one_month_are_in_one_month(connection: psycopg.Connection) -> None:
+    connection.execute("delete from marts.commission_payouts where commission_month <> %s", [JANUARY])
+
+    with pytest.raises(ShsError, match="There are payouts in 1 month; the nearest: 2025-01"):
+        explain_payouts(connection, "Dana Whitfield", date(2024, 1, 1))
+
+    connection.rollback()
+
+
 def test_without_marts_a_sentence_says_so(database: str) -> None:
     with (
         psycopg.connect(database) as connection,

@@ -153,6 +153,14 @@ def test_a_plan_says_what_an_apply_does_and_touches_nothing(house: House) -> Non
     assert house.fake.writes == []
 
 
+def test_one_right_that_was_taken_away_is_written_as_one(applied: House) -> None:
+    company = applied.fake.named("databases", "Sales (admins)")["id"]
+    applied.fake.data[1, company]["create-queries"] = "query-builder"
+    applied.fake.after_each = None  # it is open now
+
+    assert "close 1 right on data of 1 group" in applied.apply().done
+
+
 def test_what_people_changed_by_hand_is_named_and_put_right(applied: House) -> None:
     fake = applied.fake
     ops = fake.user(USER)["id"]

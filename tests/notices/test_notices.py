@@ -359,6 +359,17 @@ def test_a_rejected_file_mails_the_admins_its_error_workbook(zone: Zone, inbox: 
     assert any("a lot" in str(cell) for row in book.worksheets[0].values for cell in row)
 
 
+def test_the_books_are_asked_in_one_session_however_many_mails_go_out(
+    zone: Zone, inbox: Inbox, sessions_begun: list[str]
+) -> None:
+    put(zone, "a", "b")
+
+    tell_all(zone, settings_of(inbox))
+
+    assert len(inbox.mails) == 2
+    assert len(sessions_begun) == 1
+
+
 def test_a_file_that_is_mended_before_the_mail_goes_out_is_not_told(zone: Zone, inbox: Inbox) -> None:
     nothing_is_past(zone)
     tell_all(zone, settings_of(inbox, smtp_port=1))
@@ -1111,7 +1122,7 @@ def test_a_failed_run_is_told_though_the_clock_stepped_back(monkeypatch: pytest.
         other_probe.execute_in_process(instance=instance, raise_on_error=False)
         third = look(instance, second.cursor)
 
-    assert all("1 new notices" in each.skip_reason.skip_message for each in (second, third))
+    assert all("1 new notice, " in each.skip_reason.skip_message for each in (second, third))
 
 
 def two_hours_ahead() -> dt.datetime:

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
-import psycopg
 import pytest
 
 from assets.ingested import UNKNOWN_KEY, reference_key, source_key
@@ -19,9 +18,7 @@ from sensors import landing as landing_module
 from sensors import sight as sight_module
 from sensors.landing import landing_sensor
 from sensors.memory import Memory
-from shs_pipeline.database.connection import connect
 from shs_pipeline.definitions import build_defs
-from shs_pipeline.ingest import ingestion
 from shs_pipeline.ingest.changes import Folder, PlannedRun, plan_runs
 from shs_pipeline.ingest.run import run_changed
 from shs_pipeline.landing.names import REFERENCE_NAMES
@@ -101,21 +98,15 @@ def test_nothing_is_requested_when_nothing_changed(landing: Path, instance: dg.D
 
 
 def test_a_look_asks_the_warehouse_in_one_session(
-    landing: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    landing: Path, instance: dg.DagsterInstance, sessions_begun: list[str]
 ) -> None:
     add(landing, "novo", date(2025, 3, 1))
     ingest()
-    begun: list[str] = []
-
-    def count(url: str, wait_seconds: float, name: str) -> psycopg.Connection:
-        begun.append(name)
-        return connect(url, wait_seconds, name)
-
-    monkeypatch.setattr(ingestion, "connect", count)
+    sessions_begun.clear()
 
     look(instance, marts=MARTS)
 
-    assert len(begun) == 1
+    assert len(sessions_begun) == 1
 
 
 @pytest.mark.parametrize("change", ["new", "corrected", "deleted"])

@@ -17,14 +17,21 @@ import pytest
 
 from sensors.run_host import LIBRARIES, ask
 
-# A host whose forks sleep, or end with a code, as they are told.
+# A host whose forks sleep, or end with a code, as they are told. Where it may, it has more files open than
+# select() can tell apart.
 HOST = """
-import os, signal, sys, time
+import os, resource, signal, sys, time
 from pathlib import Path
 from sensors.run_host import RunHost
 
 # Whoever started the tests may have had it ignored, which is handed down.
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+open_files = []
+if most == resource.RLIM_INFINITY or most >= 2048:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, most))
+    open_files = [open(os.devnull) for _ in range(1024)]
 
 def carry_out(command):
     what, number = command

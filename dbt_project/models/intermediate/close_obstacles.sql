@@ -139,7 +139,7 @@ found as (
         files.path,
         files.path || ' prints ' || min(totals.total ->> 'column') || ' of ' || min(totals.total ->> 'printed')
         || ' where its lines add up to ' || min(totals.total ->> 'computed')
-        || case when count(*) > 1 then ', and ' || count(*) - 1 || ' more totals that differ.' else '.' end,
+        || case when count(*) > 1 then ', and ' || count(*) - 1 || case when count(*) > 2 then ' more totals that differ.' else ' more total that differs.' end else '.' end,
         'Ask the supplier which is right, or type into Note why the month closes anyway.',
         true
 

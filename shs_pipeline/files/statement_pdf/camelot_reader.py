@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.files.statement_pdf.columns import Columns
 from shs_pipeline.files.statement_pdf.printed import CellLine, PrintedPage, tidy
 
@@ -107,7 +108,7 @@ def _read_chunk(path: Path, chunk: list[PageTable]) -> list[CellLine]:
 def _lines(ours: PageTable, table: Table) -> list[CellLine]:
     if len(table.cols) != len(ours.columns.bands):
         raise CamelotError(
-            f"camelot made {len(table.cols)} columns on page {ours.page.number}, "
+            f"camelot made {count_of(len(table.cols), 'column')} on page {ours.page.number}, "
             f"expected {len(ours.columns.bands)}"
         )
     lines = []

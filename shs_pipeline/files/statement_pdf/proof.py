@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.files.reading import PrintedTotal, Problem
 from shs_pipeline.files.statement_pdf import camelot_reader
 from shs_pipeline.files.statement_pdf.assembly import assemble
@@ -146,7 +147,9 @@ def _disagreements(totals: Sequence[PrintedTotal], ties: TieOut) -> list[Problem
         for total in wrong[:_SHOWN]
     ]
     if len(wrong) > _SHOWN:
-        problems.append(Problem(f"{len(wrong) - _SHOWN} more totals do not add up.", _WRONG_TOTAL))
+        more = len(wrong) - _SHOWN
+        said = f"{count_of(more, 'more total')} {form_for(more, 'does', 'do')} not add up."
+        problems.append(Problem(said, _WRONG_TOTAL))
     return problems
 
 
