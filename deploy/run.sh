@@ -18,7 +18,7 @@ fi
 system=$1
 shift
 network=$(aws cloudformation describe-stacks --stack-name "$system-network" \
-    --query 'Stacks[0].Outputs[?OutputKey==`RunNetwork`].OutputValue' --output text)
+    --query "Stacks[0].Outputs[?OutputKey=='RunNetwork'].OutputValue" --output text)
 # The command as JSON, whatever is in its words.
 overrides=$(python3 -c 'import json, sys
 print(json.dumps({"containerOverrides": [{"name": sys.argv[1], "command": sys.argv[2:]}]}))' "$task_name" "$@")
