@@ -202,7 +202,7 @@ def check_any_publication(job: Ingestion) -> None:
     from shs_pipeline.closing.checklist import has_closes
 
     if not job.query(has_closes):
-        raise ShsError("Nothing was published yet that could be closed.", "Run `shs run` first.")
+        raise ShsError("Nothing that could be closed has been published yet.", "Run `shs run` first.")
 
 
 def _checklist(job: Ingestion, month: date) -> Checklist:

@@ -32,7 +32,7 @@ def show_findings_with(
     try:
         found = _findings(settings, declaration, outcome.lines)
     except ShsError as error:
-        say(remarks(), f"What would look odd could not be found out: {error}", "yellow")
+        say(remarks(), f"What would look odd could not be determined: {error}", "yellow")
         return
     if found is not None:
         _show(console, *found)

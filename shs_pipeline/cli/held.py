@@ -106,7 +106,7 @@ def show_held(rep: str | None, months: tuple[date, date] | None, lines: int, as_
         return
     say(console, held.problem, "yellow")
     if (rep or months) and not held.payouts:
-        say(console, "No closed month that was asked for would change.")
+        say(console, "None of the closed months asked for would change.")
     show_changes(console, held, lines)
     say(console, held.remedy)
 

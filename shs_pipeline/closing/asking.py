@@ -65,7 +65,7 @@ def check_close(connection: psycopg.Connection, found: Checklist, pay_date: date
         return
     if closed and month < min(closed):
         raise ShsError(
-            f"{named} lies before {month_text(min(closed))}, the first month that was closed, so it counts "
+            f"{named} is before {month_text(min(closed))}, the first month that was closed, so it counts "
             "as paid elsewhere.",
             "What changes in it is restated in the open month.",
         )

@@ -143,8 +143,8 @@ def _check_free(landing: Landing, folder: str, close: dict[str, Any]) -> None:
     there = landing.read(f"{folder}/{RECEIPT}")
     if there is not None and json.dumps(_moment(close)).encode() not in there:
         raise ShsError(
-            f"{folder}/ holds what was handed out of another close of {month_text(close['pay_period'])}. "
-            "This ledger does not know it, so nothing was written over.",
+            f"{folder}/ holds what another close handed out for {month_text(close['pay_period'])}. "
+            "This ledger does not know it, so nothing was overwritten.",
             "Restore a backup that is not older than that close, or begin with an empty database, into which "
             "`shs run` reads the ledger back.",
         )

@@ -64,7 +64,7 @@ def statements_at(
         raise ShsError(
             f"{month_text(month)} was not closed at {when} UTC, and of open months only what this database "
             f"has published is known. {error.problem}",
-            f"{error.remedy} A month that is closed can be stated as of any time since.",
+            f"{error.remedy} A closed month can be stated as of any time since then.",
         ) from None
     first = _first_known(connection)
     if state.publication_id < first:

@@ -200,7 +200,7 @@ def _faults_of_chain(receipts: Sequence[Receipt]) -> Iterator[str]:
             yield f"{receipt.folder}/{RECEIPT} does not follow {earlier}: one of the two was changed."
         own = folder_of(receipt.month, closes[receipt.month], receipt.kind)
         if own != receipt.folder:
-            yield f"What lies in {receipt.folder}/ belongs into {own}/."
+            yield f"What is in {receipt.folder}/ belongs in {own}/."
         before = receipt
 
 

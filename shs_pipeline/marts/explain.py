@@ -325,7 +325,7 @@ def opening_in_words(payout: Payout) -> str:
         return ""
     sold, waited = payout.opening_sales or Decimal(0), payout.opening_held_back or Decimal(0)
     return (
-        f"{payout.commission_month.year} is counted on from {exact(sold)} sold and {exact(waited)} held back "
+        f"{payout.commission_month.year} continues from {exact(sold)} sold and {exact(waited)} held back "
         f"up to {month_text(payout.opening_month)}, as opening_balances says (row {payout.opening_row})."
     )
 

@@ -40,9 +40,9 @@ SMALL = 3
 TO_BE_JUDGED = "shs: to be judged"
 """What the publication says when it waits to be judged."""
 _REMEDY = (
-    "`shs diff held` shows what it would change. If it is a mistake, bring files and workbooks back as they "
-    "were; the next run goes on by itself. If it is meant, publish it with `shs run --accept` (in Dagster "
-    "with accept: true in the launchpad), or write into the Note of each changed row of the workbook why."
+    "`shs diff held` shows what it would change. If it is a mistake, put files and workbooks back as they "
+    "were; the next run then publishes. If it is intended, publish it with `shs run --accept` (in Dagster "
+    "with accept: true in the launchpad), or say why in the Note of each changed row of the workbook."
 )
 _NAMED = 5
 

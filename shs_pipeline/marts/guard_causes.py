@@ -220,5 +220,5 @@ def _files(connection: psycopg.Connection, last: Publication, first: date, until
 
 def _file_words(is_loaded: bool, is_gone: bool, is_rejected: bool) -> str:
     if not is_loaded:
-        return "rejected, so it counts no more" if is_rejected else "deleted"
+        return "rejected, so it no longer counts" if is_rejected else "deleted"
     return "another version" if is_gone else "new, or read again"

@@ -102,7 +102,7 @@ def _notice(day: date, loaded: Sequence[Loaded], address: str) -> Notice:
     ]
     if tables := [source for source, is_reference, *_ in loaded if is_reference]:
         lines.append(f"Reference workbooks: {', '.join(tables)}")
-    body = f"Everything that came on {day} (UTC) was loaded and published.\n\n" + "\n".join(lines)
+    body = f"Everything that came in on {day} (UTC) was loaded and published.\n\n" + "\n".join(lines)
     body += f"\n\nDashboards: {address}" if address else ""
     return Notice("published", _key(day), f"All went well on {day}", body)
 

@@ -194,7 +194,7 @@ def published(
     if not _has_column(connection, "marts.people", "payee_id"):
         # All else is told: the build that is due may fail, and that must not be kept from anybody.
         log.warning(
-            "What was published is not told yet: it was published by an older version of shs, without ids."
+            "Nobody was told yet what was published: an older version of shs published it, without ids."
             " Run shs run, which rebuilds the marts; then it is told."
         )
         return [], mark.publication_id
@@ -210,7 +210,7 @@ def published(
 
 
 def _new_findings(connection: psycopg.Connection, span: tuple[int, int], address: str) -> list[Notice]:
-    """Return the notice of findings on which money hangs and that the publications of a span brought.
+    """Return the notice of findings with money at stake that the publications of a span brought.
 
     Of the very first publication, and of the first with findings, the history says nothing: all of them
     would be new.

@@ -55,7 +55,9 @@ def links_in_words(
         return ""  # the bucket is away: the mail goes without
     if not links:
         return ""
-    said = f"These links work for {in_words(life)} at most, for whoever has them: do not pass this mail on."
+    said = (
+        f"These links work for {in_words(life)} at most, for anyone who has them: do not forward this mail."
+    )
     return "\n".join([said, *links])
 
 

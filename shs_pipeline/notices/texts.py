@@ -281,7 +281,7 @@ def restated(first: int, last: int, payees_by_month: Sequence[tuple[date, int]])
 
 
 def findings(publication: int, count_by_table: Sequence[tuple[str, int]], address: str) -> Notice:
-    """Return the notice that the reference workbooks have new findings on which money hangs, for the admins.
+    """Return the notice that the reference workbooks have new findings with money at stake, for the admins.
 
     Args:
         count_by_table: how many there are in each workbook.
@@ -289,10 +289,10 @@ def findings(publication: int, count_by_table: Sequence[tuple[str, int]], addres
     count = sum(number for _, number in count_by_table)
     things = "1 thing looks" if count == 1 else f"{count} things look"
     listed = "\n".join(f"{table}: {number}" for table, number in count_by_table)
-    body = f"Since publication {publication}, {things} odd in the reference workbooks, and money hangs on it."
+    body = f"Since publication {publication}, {things} odd in the reference workbooks, with money at stake."
     body += (
         f"\n\n{listed}\n\nWhat to do: the Admin dashboard shows each, how to fix it and what is at stake. "
-        "Correct the workbook and drop it again, or write a Note in the row if it is meant."
+        "Correct the workbook and drop it again, or write a Note in the row if it is intended."
     )
     body += f"\nDashboards: {address}" if address else ""
     tables = ", ".join(table for table, _ in count_by_table)

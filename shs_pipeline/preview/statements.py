@@ -86,7 +86,7 @@ def _handed_out(landing: Landing, head: Mapping[str, Any], ending: str) -> bytes
     if content is None:
         raise ShsError(
             f"{path} is not in the landing zone.",
-            "If the month was closed just now, try again in a moment; shs verify says what is missing.",
+            "If the month has just been closed, try again in a moment; shs verify says what is missing.",
         )
     return content
 

@@ -85,7 +85,7 @@ class Viewer:
         except psycopg.OperationalError:
             # What the driver says may hold parts of the URL.
             raise ShsError(
-                f"{self.name} cannot log in to the database as {self.role} just now.",
+                f"{self.name} cannot log in to the database as {self.role} at the moment.",
                 "Check that the database is running (shs status); if the login was changed, restart shs "
                 "preview.",
             ) from None

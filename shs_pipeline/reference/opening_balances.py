@@ -34,14 +34,14 @@ class OpeningBalancesRows(pa.DataFrameModel):
     paid: contract.Amount = contract.amount("Paid", "What the rep was paid for it, in USD; 0 for nothing.")
     cumulative_sales: contract.Amount = contract.amount(
         _CUMULATIVE_SALES,
-        "Sales of the rep and product line since January, up to and with the month, in USD; later months "
-        "count on from it. Blank where the files of the whole year are there.",
+        "Sales of the rep and product line since January, including the month itself, in USD; later months "
+        "continue from it. Blank if the files of the whole year are there.",
         blank=True,
         in_header=False,
     )
     held_back: contract.Amount = contract.amount(
         _HELD_BACK,
-        "What of these months waits for tier 2 at the end of the month, in USD; it is paid once the sales of "
+        "What is still held back for tier 2 at the end of the month, in USD; it is paid once the sales of "
         "the year reach the threshold. Blank is 0.",
         blank=True,
         in_header=False,

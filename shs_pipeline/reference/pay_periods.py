@@ -83,7 +83,7 @@ def _of_row(lines: pd.DataFrame, position: int, bad: BadCells) -> Sequence[Probl
                 lines,
                 position,
                 _PAY_DATE,
-                problem=f"The pay date {in_words(pay_date)} lies before the commission month "
+                problem=f"The pay date {in_words(pay_date)} is before the commission month "
                 f"{month_text(month)}.",
                 remedy="Correct the pay date, or the month.",
                 value=in_words(pay_date),

@@ -183,7 +183,7 @@ def test_a_month_is_checked_closed_and_stated(
     one = shown["payouts"][0]["rep_name"]
     of_one = json.loads(said("diff", "held", "--rep", one.upper(), "--month", "2025-01", "--json"))
     assert of_one["payouts"] == [each for each in shown["payouts"] if each["rep_name"] == one]
-    assert "No closed month that was asked for would change." in said("diff", "held", "--month", "2025-02")
+    assert "None of the closed months asked for would change." in said("diff", "held", "--month", "2025-02")
     assert "There is no rep called 'Nobody'" in refused("diff", "held", "--rep", "Nobody")
     assert f"Accepted by {me}." in said("run", "--accept")
     assert "No build is held." in said("diff", "held")
@@ -208,7 +208,7 @@ def test_a_month_is_checked_closed_and_stated(
     assert "2025-01 is closed already, with the pay date 2025-02-15, so nothing was changed." in refused(
         "close", "2025-01", *by, "--pay-date", "2025-02-20"
     )
-    assert "2024-12 lies before 2025-01, the first month that was closed" in refused("close", "2024-12", *by)
+    assert "2024-12 is before 2025-01, the first month that was closed" in refused("close", "2024-12", *by)
     assert "2025-02 has lines or adjustments and is still open. Close 2025-02 first." in refused(
         "close", "2025-03", *by
     )

@@ -159,7 +159,7 @@ def test_a_year_goes_on_from_what_was_sold_and_held_back(new_house: House) -> No
     _show_lines(console, payout, {})
     said = paper.getvalue()
     assert (
-        "\n2025 is counted on from 41,000.00 sold and 310.25 held back up to 2025-06, as opening_balances "
+        "\n2025 continues from 41,000.00 sold and 310.25 held back up to 2025-06, as opening_balances "
         "says (row 3).\n"
     ) in said
     assert "350.25  (310.25 of it as opening_balances says)\n" in said

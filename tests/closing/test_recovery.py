@@ -290,9 +290,7 @@ def test_a_database_from_before_a_close_writes_over_nothing(house: House, bucket
     before = (bucket / "paid" / "2025-01" / "receipt.json").read_bytes()
     landing = Landing(bucket.as_uri())
 
-    with pytest.raises(
-        ShsError, match=r"paid/2025-01/ holds what was handed out of another close of 2025-01"
-    ):
+    with pytest.raises(ShsError, match=r"paid/2025-01/ holds what another close handed out for 2025-01"):
         hand_out(house.connection, landing)
 
     assert (bucket / "paid" / "2025-01" / "receipt.json").read_bytes() == before

@@ -158,7 +158,7 @@ class OpeningBalance:
     """What a rep was paid for a commission month before the first close.
 
     Attributes:
-        cumulative_sales: of the year up to and with the month; None leaves the year to the lines.
+        cumulative_sales: of the year up to and including the month; None leaves the year to the lines.
         held_back: of the year at the end of the month; None is 0.
     """
 

@@ -1008,7 +1008,7 @@ def test_a_month_is_not_paid_before_it_begins() -> None:
     problem = the_error("pay_periods", ["2025-03", "closed", DANA, "2/28/2025"])
 
     assert (problem.row, problem.column) == (2, "Pay Date")
-    assert "lies before the commission month 2025-03" in problem.problem
+    assert "is before the commission month 2025-03" in problem.problem
     assert accepted("pay_periods", ["2025-03", "closed", DANA, "3/31/2025"])
 
 

@@ -157,7 +157,7 @@ found as (
             when 'above 60 %' then ', which is above 60 %.'
             else ', ' || how || ' the ' || {{ percent('last_rate') }} || ' before.'
         end as problem,
-        'Correct the rate if it was mistyped. If it is meant, write a Note in the row.' as remedy,
+        'Correct the rate if it was mistyped. If it is intended, write a Note in the row.' as remedy,
         payee_id || '/' || coalesce(product_line_id, 'all') || '/' || valid_from as subject,
         payee_id,
         product_line_id,

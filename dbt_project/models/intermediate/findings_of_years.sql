@@ -235,7 +235,7 @@ select
     idle.commission_year::text,
     idle.rep_name || ' has no line of ' || idle.product_line || ' in ' || idle.commission_year
     || ', so the threshold counts in no month.',
-    'Correct the year if it was mistyped, or delete the row. If it is meant, write a Note in the row.',
+    'Correct the year if it was mistyped, or delete the row. If it is intended, write a Note in the row.',
     coalesce(sum(abs(explained.amount)), 0)::numeric(15, 2),
     null
 

@@ -124,7 +124,7 @@ def _folders(facts: Facts) -> Iterable[tuple[str, str]]:
     yield "This folder", shown_address(facts.landing)
     yield (
         f"{INCOMING}/<source>/<YYYY-MM>/",
-        "The suppliers' files, just as they came. Drop a corrected file under its old name.",
+        "The suppliers' files, exactly as they arrived. Drop a corrected file under its old name.",
     )
     yield (
         f"{REFERENCE}/",

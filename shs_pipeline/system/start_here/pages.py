@@ -92,7 +92,7 @@ def _months(facts: Facts) -> Page:
     return Page(
         "Sources and months",
         f"By commission month. A month is missing from day {facts.due_day} of the month after it, if no file "
-        "of it is loaded; a source is waited for from its first loaded month on.",
+        "of it is loaded; a source is expected from its first loaded month on.",
         (
             Column("Source"),
             *(Column(month_text(month)) for month in shown),
@@ -200,7 +200,7 @@ def _paid_on(day: date | None) -> str:
 def _odd(facts: Facts) -> Page:
     return Page(
         "Odd entries in the reference workbooks, most money first",
-        "None of them stops anything. Correct the row, or write a Note in it if it is meant: then it "
+        "None of them stops anything. Correct the row, or write a Note in it if it is intended: then it "
         "leaves this list.",
         (
             Column("At stake, USD", "money"),
@@ -250,7 +250,7 @@ def _tables(facts: Facts) -> Page:
 def _publications(facts: Facts) -> Page:
     return Page(
         "Publications",
-        "The last times at which the figures changed that people read. The dashboard Admin has every change "
+        "The last changes of the figures that people read. The dashboard Admin has every change "
         "with its reason.",
         (
             Column("No.", "tier"),

@@ -73,7 +73,7 @@ def _first_steps(facts: Facts) -> Iterator[Task]:
         yield Task(
             "Drop the suppliers' first files",
             f"Each source has a folder for each month: {INCOMING}/{SOURCE_NAMES[0]}/{month}/, for example. "
-            "Copy the files into them just as they came.",
+            "Copy the files into them exactly as they arrived.",
         )
 
 
@@ -127,7 +127,7 @@ def _missing(facts: Facts) -> Iterator[Task]:
     if rest := latest[_MONTHS_NAMED:]:
         yield Task(
             f"Get the missing files of {count_of(len(rest), 'earlier month')}",
-            "The table of months says of which sources.",
+            "The sheet Months says which sources.",
             MONTHS,
         )
 
@@ -198,6 +198,6 @@ def _odd(facts: Facts) -> Iterator[Task]:
         yield Task(
             f"Look at odd entries in the reference workbooks: {len(facts.findings)}, "
             f"${dollars(at_stake)} at stake",
-            "Correct the row, or write a Note in it if it is meant.",
+            "Correct the row, or write a Note in it if it is intended.",
             ODD,
         )
