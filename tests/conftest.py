@@ -43,7 +43,7 @@ from shs_pipeline.landing.zone import Landing
 from shs_pipeline.samples.reference import reference_workbooks
 from shs_pipeline.samples.tree import make_sample
 from shs_pipeline.settings.settings import Settings
-from tests.helpers import kept_processes
+from tests.helpers import kept_processes, unused_memory
 
 if TYPE_CHECKING:
     from tests.helpers.closed_house import House
@@ -100,12 +100,15 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= LEAST_FREE:
     # Hundreds of databases are made and dropped, of 650 files each: that takes longer than most tests.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
-# What tests import stays, and what they make is small: looking through all of it for what nobody refers to
-# any more took a sixth of the time.
-gc.set_threshold(1_000_000, 10, 100)
+unused_memory.look_seldom()
 
 FILES = FileReader()
 """One reading process for all runs of a test process, since a new one imports for a while."""
+
+
+def pytest_runtest_logfinish() -> None:
+    """Let no worker grow without end."""
+    unused_memory.look_where_large()
 
 
 def pytest_sessionfinish() -> None:
@@ -146,6 +149,7 @@ def _nobody_is_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 def _templates_are_compiled_once() -> Iterator[None]:
     """Compile each of dbt's templates once in a test process, not once in each of its many builds."""
     from dbt_common.clients.jinja import MacroFuzzEnvironment
+    from dbt_common.tests import enable_test_caching
 
     really_compile = MacroFuzzEnvironment.compile
     compiled: dict[tuple[object, ...], CodeType] = {}
@@ -156,6 +160,7 @@ def _templates_are_compiled_once() -> Iterator[None]:
             compiled[key] = really_compile(self, source, *more, **named)
         return compiled[key]
 
+    enable_test_caching()  # dbt's own, of what it parses and of its plugins
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MacroFuzzEnvironment, "compile", compile_once)
         yield
