@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,9 @@ def examined(workplace: Workplace) -> Iterator[Finding]:
     Raises:
         ShsError: Metabase or the warehouse cannot be used.
     """
-    client = MetabaseClient(workplace.url, pause_seconds=workplace.pause_seconds, seconds=_ANSWER_SECONDS)
-    properties = wait_until_ready(client, min(workplace.wait_seconds, _PATIENCE_SECONDS))
-    client.close()
+    asked = MetabaseClient(workplace.url, pause_seconds=workplace.pause_seconds, seconds=_ANSWER_SECONDS)
+    with closing(asked) as client:
+        properties = wait_until_ready(client, min(workplace.wait_seconds, _PATIENCE_SECONDS))
     warning = judged(properties, workplace.today())
     yield _version(tag_of(properties), warning)
     yield _certificate(workplace)

@@ -102,16 +102,21 @@ class MetabaseClient:
         self._counting = threading.Lock()
         header = credentials.header if credentials else {}
         self._transport = Transport(self.url, header, min(CONNECT_SECONDS, seconds), seconds)
+        self._signed: list[MetabaseClient] = []
 
     def __repr__(self) -> str:
         return f"MetabaseClient({self.url!r})"
 
     def signed(self, credentials: ApiKey | Session) -> MetabaseClient:
-        """Return a client of the same Metabase with these credentials."""
-        return MetabaseClient(self.url, credentials, self._pause_seconds, self._seconds)
+        """Return a client of the same Metabase with these credentials, which is closed with this one."""
+        made = MetabaseClient(self.url, credentials, self._pause_seconds, self._seconds)
+        self._signed.append(made)
+        return made
 
     def close(self) -> None:
         """Close the connections that were kept open."""
+        for one in self._signed:
+            one.close()
         self._transport.close()
 
     def never_shown(self, secret: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -100,15 +100,16 @@ def looking(workplace: Workplace) -> Iterator[tuple[Situation, list[str] | None]
     Raises:
         ShsError: Metabase or the warehouse cannot be used.
     """
-    with _warehouse(workplace) as connection:
+    with (
+        _warehouse(workplace) as connection,
+        _signed_in(workplace, may_write=False) as (client, mode, notes),
+    ):
         store = ObjectStore(connection)
-        client, mode, notes = _signed_in(workplace, may_write=False)
         desired = _desired(workplace, connection, store, mode)
         if client is None:
             yield Situation(desired, {}, Observed()), None
             return
         yield read_situation(client, store, desired), notes
-        client.close()
 
 
 def plan(workplace: Workplace) -> Plan:
@@ -132,8 +133,10 @@ def apply_all(workplace: Workplace, tell: Tell = lambda _: None, *, hand_out: Ha
     Raises:
         ShsError: Metabase or the warehouse refuses something; the next apply goes on from there.
     """
-    with _alone_in(workplace) as (connection, store):
-        client, mode, notes = _signed_in(workplace, may_write=True)
+    with (
+        _alone_in(workplace) as (connection, store),
+        _signed_in(workplace, may_write=True) as (client, mode, notes),
+    ):
         assert client is not None
         members = read_members(connection)
         roles = [one.role_name for one in members if one.is_active and one.permission == "user"]
@@ -153,8 +156,10 @@ def destroy_all(workplace: Workplace, tell: Tell = lambda _: None) -> Report:
     Raises:
         ShsError: Metabase or the warehouse refuses something; another destroy goes on from there.
     """
-    with _alone_in(workplace) as (connection, store):
-        client, _, _ = _signed_in(workplace, may_write=True)
+    with (
+        _alone_in(workplace) as (connection, store),
+        _signed_in(workplace, may_write=True) as (client, _, _),
+    ):
         assert client is not None
         report = destroy(client, store, NOTHING, tell)
         drop_logins(connection, store, workplace.secrets)
@@ -168,8 +173,7 @@ def links(workplace: Workplace, person: str = "", *, hand_out: HandOut = "all") 
     Raises:
         ShsError: nobody of that name may log in, or Metabase refuses.
     """
-    with _alone_in(workplace) as (connection, _):
-        client, _, _ = _signed_in(workplace, may_write=True)
+    with _alone_in(workplace) as (connection, _), _signed_in(workplace, may_write=True) as (client, _, _):
         assert client is not None
         properties = client.get("/api/session/properties", "say what it is")
         members = [one for one in read_members(connection) if one.is_active]
@@ -203,15 +207,18 @@ def _desired(workplace: Workplace, connection: psycopg.Connection, store: Object
     return desired_state(read_members(connection), workplace.dashboards, server, mode, service)
 
 
-def _signed_in(workplace: Workplace, *, may_write: bool) -> tuple[MetabaseClient | None, Mode, list[str]]:
-    """Return a client, how reps are kept apart, and what an admin should know of this Metabase."""
-    client = MetabaseClient(workplace.url, pause_seconds=workplace.pause_seconds)
-    properties = wait_until_ready(client, workplace.wait_seconds)
-    # Before anything is sent that a hole could give away.
-    notes = check_version(properties, workplace.today())
-    mode: Mode = "impersonation" if is_paid(properties) else "open"
-    signed = sign_in(client, properties, workplace.account, workplace.secrets, may_write=may_write)
-    return signed, mode, notes
+@contextmanager
+def _signed_in(
+    workplace: Workplace, *, may_write: bool
+) -> Iterator[tuple[MetabaseClient | None, Mode, list[str]]]:
+    """Give a client, how reps are kept apart, and what an admin should know of this Metabase."""
+    with closing(MetabaseClient(workplace.url, pause_seconds=workplace.pause_seconds)) as client:
+        properties = wait_until_ready(client, workplace.wait_seconds)
+        # Before anything is sent that a hole could give away.
+        notes = check_version(properties, workplace.today())
+        mode: Mode = "impersonation" if is_paid(properties) else "open"
+        signed = sign_in(client, properties, workplace.account, workplace.secrets, may_write=may_write)
+        yield signed, mode, notes
 
 
 def _secret_of(secrets: SecretStore) -> Callable[[str], str]:

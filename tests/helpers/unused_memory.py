@@ -12,7 +12,7 @@ from pathlib import Path
 
 _USED = Path("/proc/self/statm")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-LARGE = min(2 << 30, os.sysconf("SC_PHYS_PAGES") * _PAGE // 12)
+LARGE = min(3 << 30, os.sysconf("SC_PHYS_PAGES") * _PAGE // 8)
 """Bytes from which on a process is looked through, and again after each so many more."""
 
 _limits = [LARGE]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shs_pipeline.metabase.client import MetabaseClient, MetabaseError, Session
-from shs_pipeline.metabase.transport import AT_ONCE, in_parallel
+from shs_pipeline.metabase.transport import AT_ONCE, Transport, in_parallel
 from tests.helpers.fake_metabase import FakeMetabase, serving
 from tests.helpers.metabase_house import House
 
@@ -54,6 +56,25 @@ def test_an_apply_makes_a_few_connections_and_writes_a_few_things_at_once(
     assert 1 < fake.most_at_once <= AT_ONCE
     # One client before the login, one with the session, two with the key.
     assert fake.connections <= 3 + 2 * AT_ONCE
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_an_apply_leaves_no_connection_open(
+    fake: FakeMetabase, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    house = House(database, fake, tmp_path)
+    house.join("Dana Whitfield")
+    made: list[Transport] = []
+    begin = Transport._opened
+    monkeypatch.setattr(Transport, "_opened", lambda self: (made.append(self), begin(self))[1])
+    if is_refused:
+        fake.answers = [("post", "/api/card", 400, "no")]
+
+    with pytest.raises(MetabaseError, match="no") if is_refused else contextlib.nullcontext():
+        house.apply()
+
+    assert len(set(made)) == 3, "before the login, with the session, with the key"
+    assert [one for one in made if one._verbs is not None] == []
 
 
 def test_what_a_login_sets_as_a_cookie_signs_nothing_else(
@@ -128,6 +149,7 @@ def test_the_first_error_ends_it_and_what_has_begun_is_finished() -> None:
             gate.set()
             raise ValueError("two")
         gate.wait(20)
+        time.sleep(0.05)  # all of them would take seconds, so that the end comes first on a busy machine too
         finished.append(number)
         return number
 

@@ -593,7 +593,7 @@ def test_marts_of_an_older_version_hold_back_only_the_news_of_publications(
     assert {"failed_run", "rejected_file"} <= kinds
     assert not any("published" in kind for kind in kinds)
     assert {mail["To"] for mail in inbox.mails} == set(admins(zone))
-    assert "published by an older version of shs" in caplog.text
+    assert "an older version of shs published it" in caplog.text
     assert "Run shs run" in caplog.text
 
     caplog.clear()
