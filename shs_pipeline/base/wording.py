@@ -25,7 +25,7 @@ def count_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def form_for(count: int, one: str, many: str) -> str:
+def form_for(count: float, one: str, many: str) -> str:
     """Return what goes with `count_of`: `is` for 1 file, `are` for 2."""
     return one if count == 1 else many
 

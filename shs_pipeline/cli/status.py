@@ -141,9 +141,10 @@ def _show_rejected(console: Console, state: State) -> None:
 
 
 def _show_places(console: Console, settings: Settings, state: State) -> None:
-    from shs_pipeline.base.wording import count_of, shown_address
+    from shs_pipeline.base.wording import shown_address
     from shs_pipeline.cli.terminal import say
     from shs_pipeline.closing.checklist import period_in_words
+    from shs_pipeline.system.dagster_books import kept_in_words
     from shs_pipeline.system.running import needs_you
 
     say(console, "")
@@ -158,8 +159,7 @@ def _show_places(console: Console, settings: Settings, state: State) -> None:
         say(console, f"What needs you: {needs_you(state.ui)}", is_copied=True)
     say(console, f"State, logs:   {settings.home}", is_copied=True)
     if state.books:
-        kept = f"runs are kept for {count_of(settings.keep_runs, 'day')}"
-        say(console, f"Dagster's log: {state.books.shown}; {kept}")
+        say(console, f"Dagster's log: {state.books.shown}; {kept_in_words(settings.keep_runs)}")
     if state.publication:
         last = state.publication
         published = f"publication {last.publication_id} of {last.published_at:%Y-%m-%d %H:%M %Z}"

@@ -132,7 +132,7 @@ def _summary(problems: Sequence[Problem], unlisted: int) -> str:
     errors = sum(problem.severity == "error" for problem in problems)
     warned = len(problems) - errors
     counts = [
-        f"{count:,} {what}{'' if count == 1 else 's'}"
+        count_of(count, what)
         for count, what in ((errors, "error"), (warned, "warning"))
         if count or (what == "error" and not warned)
     ]

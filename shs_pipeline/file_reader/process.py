@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.base.wording import form_for
 from shs_pipeline.file_reader.messages import Frame, FrameReader, pieces_after, pieces_of
 
 _log = logging.getLogger(__name__)
@@ -253,7 +254,7 @@ class ReadingProcess:
         if any(sign in said for sign in _OUT_OF_MEMORY):
             return self._too_much_memory(name)
         if code == -signal.SIGXCPU:
-            unit = "second" if self._limits.seconds == 1 else "seconds"
+            unit = form_for(self._limits.seconds, "second", "seconds")
             how_long = f"took longer than {self._limits.seconds:g} {unit} of processor time"
             return _too_long(name, how_long)
         how = _named(-code) if code < 0 else f"exit code {code}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
+from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.landing.listing import Drop, under_unlisted
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _said(
 ) -> tuple[str, str]:
     folders = sorted({f"{file.source}/{month_text(file.month)}" for file in lost})
     named = ", ".join(folders[:_NAMED]) + (f" and {len(folders) - _NAMED} more" if folders[_NAMED:] else "")
-    files = f"{len(lost)} loaded files are" if len(lost) > 1 else "1 loaded file is"
+    files = f"{count_of(len(lost), 'loaded file')} {form_for(len(lost), 'is', 'are')}"
     every = f", among them every file of {', '.join(wiped)}" if wiped else ""
     problem = (
         f"{files} no longer in the landing zone {where} ({named}){every}: {lines:,} of {total:,} loaded "

@@ -61,9 +61,9 @@ class Repeats:
         )
         return f"{form_for(self.lines, 'This sale', 'These sales')}: {'; '.join(sums)}"
 
-    def as_copy(self, drop: Drop) -> Problem:
+    def as_copy(self) -> Problem:
         """Return why the file is rejected."""
-        folder, _, name = drop.path.rpartition("/")
+        folder, _, name = self.path.rpartition("/")
         return Problem(
             f"{self._these} already loaded, most of them from {self.twin.path}, so it looks like a corrected "
             f"copy. {self._sums}.",

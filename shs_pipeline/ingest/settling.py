@@ -112,7 +112,7 @@ class Settling:
         if found is None:
             return report
         if found.makes_a_copy and not is_judged:
-            raise _RefusedLinesError([found.as_copy(read.drop)], found.twin)
+            raise _RefusedLinesError([found.as_copy()], found.twin)
         return books.book_warning(self.connection, report, found.as_warning())
 
     def _give_way(self, path: str, twin: int, before: list[InForce]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.finding import Finding
+from shs_pipeline.base.wording import count_of
 from shs_pipeline.metabase.client import MetabaseClient, wait_until_ready
 from shs_pipeline.metabase.desired import SETTINGS_OFF
 from shs_pipeline.metabase.diff import difference, settings_left_on
@@ -115,9 +116,9 @@ def _contents(situation: Situation) -> Iterator[Finding]:
     for note in plan.notes:
         yield Finding("warn", "Metabase contents", note)
     if plan.changes:
-        count = f"{len(plan.changes)} {'change' if len(plan.changes) == 1 else 'changes'} to be made."
         yield Finding(
-            "warn", "Metabase contents", count, "shs metabase plan lists them; shs metabase apply makes them."
-        )
+            "warn", "Metabase contents", f"{count_of(len(plan.changes), 'change')} to be made.",
+            "shs metabase plan lists them; shs metabase apply makes them.",
+        )  # fmt: skip
     elif not plan.foreign:
         yield Finding("ok", "Metabase contents", "as people and dashboards ask for")

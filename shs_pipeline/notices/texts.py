@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from shs_pipeline.base.months import month_after, month_text
-from shs_pipeline.base.wording import count_of
+from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.landing.places import errors_path
 from shs_pipeline.metabase.versions import VersionWarning
 from shs_pipeline.notices.statement_links import statement_key
@@ -201,13 +201,13 @@ def published_for_admins(
     number = f"Publication {last}" if first == last else f"Publications {first} to {last}"
     months = month_spans([month for month, _ in reps_by_month])
     listed = "\n".join(
-        f"{month_text(month)}: {count} {'rep' if count == 1 else 'reps'} with new or changed figures"
+        f"{month_text(month)}: {count_of(count, 'rep')} with new or changed figures"
         for month, count in reps_by_month
     )
     body = f"{number}: commission months {months}.\n\n{listed}\n\n"
     body += "Each of these reps is told about their own months."
     if uncredited:
-        lines = "1 line is" if uncredited == 1 else f"{uncredited} lines are"
+        lines = f"{count_of(uncredited, 'line')} {form_for(uncredited, 'is', 'are')}"
         body += f"\n{lines} credited to nobody. The Admin dashboard and shs status show their sum."
     body += f"\nshs diff {first - 1} {last} shows what changed and why." if first > 1 else ""
     body += f"\nDashboards: {address}" if address else ""
@@ -249,8 +249,7 @@ def closed_for_admins(close: Close) -> Notice:
             f"What to do: close it again when it is right. shs close {text} --check shows what it comes to."
         )
         return Notice("published", f"closed/{close.close_no}", f"{month} is open again", body)
-    payees = f"{close.payees} {'payee' if close.payees == 1 else 'payees'}"
-    what = f"{month} is closed: {payees}, {close.restated_payees} restated"
+    what = f"{month} is closed: {count_of(close.payees, 'payee')}, {close.restated_payees} restated"
     approved = f"Approved by {one_line(close.approved_by)}. " if close.approved_by else ""
     body = (
         f"{what}.\n\n{approved}The mart payroll holds what is to be paid; the files are under paid/ in the "
@@ -267,10 +266,7 @@ def restated(first: int, last: int, payees_by_month: Sequence[tuple[date, int]])
         payees_by_month: whose payouts moved by more than SHS_RESTATE_NOTICE.
     """
     months = month_spans([month for month, _ in payees_by_month])
-    listed = "\n".join(
-        f"{month_text(month)}: {count} {'payee' if count == 1 else 'payees'}"
-        for month, count in payees_by_month
-    )
+    listed = "\n".join(f"{month_text(month)}: {count_of(count, 'payee')}" for month, count in payees_by_month)
     body = (
         f"Payouts of closed months changed:\n\n{listed}\n\nThe statements of these months stay as they are; "
         "the difference is restated in the earliest open month.\n\n"
@@ -287,7 +283,7 @@ def findings(publication: int, count_by_table: Sequence[tuple[str, int]], addres
         count_by_table: how many there are in each workbook.
     """
     count = sum(number for _, number in count_by_table)
-    things = "1 thing looks" if count == 1 else f"{count} things look"
+    things = f"{count_of(count, 'thing')} {form_for(count, 'looks', 'look')}"
     listed = "\n".join(f"{table}: {number}" for table, number in count_by_table)
     body = f"Since publication {publication}, {things} odd in the reference workbooks, with money at stake."
     body += (

@@ -44,16 +44,16 @@ def fill(settings: Settings, landing: Landing, recipe: Recipe, progress: object)
 
     What was begun is noted first, so that a demo that was killed is completed by the next one.
     """
-    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.base.wording import count_of, form_for
 
     assert callable(progress)
     note = settings.home / "demo.json"
     begun = _noted(note, landing.url)
     there = {drop.path for drop in landing.drops()}
     if there and begun is None:
-        whose = "file that is" if len(there) == 1 else "files that are"
+        files = f"{count_of(len(there), 'file')} that {form_for(len(there), 'is', 'are')}"
         return (
-            f"The landing zone contains {len(there)} {whose} not the demo's, so no demo files were written; "
+            f"The landing zone contains {files} not the demo's, so no demo files were written; "
             "the files there are ingested. To see the demo, set SHS_HOME to another folder."
         )
     if there and begun is not None and begun[1]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from shs_pipeline.base.wording import count_of
+
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=7)
 """S3 refuses a link that was signed for longer than a week."""
 
@@ -30,4 +32,4 @@ def in_words(life: timedelta) -> str:
     """Return `12 hours`, `1 day`, `3 days`."""
     hours = int(life.total_seconds()) // 3600
     count, unit = (hours // 24, "day") if hours % 24 == 0 else (hours, "hour")
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return count_of(count, unit)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shs_pipeline.base.wording import count_of
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -30,6 +32,11 @@ class DagsterBooks:
     def shown(self) -> str:
         """The books in a few words."""
         return f"{self.runs:,} runs, {self.size / 2**20:,.0f} MiB"
+
+
+def kept_in_words(days: int) -> str:
+    """Return for how long all of a run is kept."""
+    return f"runs are kept for {count_of(days, 'day')}"
 
 
 def read_dagster_books(connection: psycopg.Connection, keep_days: int) -> DagsterBooks | None:

@@ -297,11 +297,11 @@ def _statement_links(settings: Settings) -> Finding:
 def _dagster_books(settings: Settings) -> Finding:
     from shs_pipeline.database.connection import connect
     from shs_pipeline.database.databases import prepare
-    from shs_pipeline.system.dagster_books import read_dagster_books
+    from shs_pipeline.system.dagster_books import kept_in_words, read_dagster_books
 
     with connect(prepare(settings).dagster_url) as connection:
         books = read_dagster_books(connection, settings.keep_runs)
-    kept = f"runs are kept for {count_of(settings.keep_runs, 'day')}"
+    kept = kept_in_words(settings.keep_runs)
     if books is None:
         return Finding("ok", "Dagster's books", f"still empty; {kept}")
     if books.overdue:

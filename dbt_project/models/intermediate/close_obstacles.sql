@@ -139,7 +139,11 @@ found as (
         files.path,
         files.path || ' prints ' || min(totals.total ->> 'column') || ' of ' || min(totals.total ->> 'printed')
         || ' where its lines add up to ' || min(totals.total ->> 'computed')
-        || case when count(*) > 1 then ', and ' || count(*) - 1 || case when count(*) > 2 then ' more totals that differ.' else ' more total that differs.' end else '.' end,
+        || case count(*)
+            when 1 then '.'
+            when 2 then ', and 1 more total that differs.'
+            else ', and ' || count(*) - 1 || ' more totals that differ.'
+        end,
         'Ask the supplier which is right, or type into Note why the month closes anyway.',
         true
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from shs_pipeline.base.errors import UnreadableFileError
+from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.files.reading import ROW, SHEET, Problem, SourceFile
 from shs_pipeline.files.workbook.archive import damaged
 from shs_pipeline.files.workbook.book import Book, SheetEntry
@@ -219,7 +220,7 @@ def _warnings_of_hidden(
 
 
 def _count(found: Sequence[Any], what: str) -> str:
-    return f"{len(found)} hidden {what}s were" if len(found) > 1 else f"1 hidden {what} was"
+    return f"{count_of(len(found), f'hidden {what}')} {form_for(len(found), 'was', 'were')}"
 
 
 def _listed(found: Sequence[Any]) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from shs_pipeline.base.months import month_after, month_text
-from shs_pipeline.base.wording import count_of, dollars
+from shs_pipeline.base.wording import count_of, dollars, form_for
 from shs_pipeline.ingest.overview import RejectedFile, placed
 from shs_pipeline.landing.names import OPTIONAL_NAMES, SOURCE_NAMES
 from shs_pipeline.landing.places import CURRENT, INCOMING, REFERENCE, current_path
@@ -158,7 +158,7 @@ def _rows_to_add(found: Sequence[Proposal]) -> Iterator[Task]:
         one, many, fill_in = _WHAT[table]
         count = len(by_table[table])
         yield Task(
-            f"Settle {f'1 {one}' if count == 1 else f'{count} {many}'} (${dollars(sales[table])} in sales)",
+            f"Settle {count} {form_for(count, one, many)} (${dollars(sales[table])} in sales)",
             f"Open {current_path(table)}: its sheet {PROPOSED} has the rows ready. {fill_in} "
             f"Then save the workbook as {REFERENCE}/{table}.xlsx.",
             ROWS,
