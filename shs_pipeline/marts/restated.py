@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from shs_pipeline.base.months import month_text
-from shs_pipeline.base.wording import count_of
+from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.marts.payout_states import ZERO, months_at, moved_payouts
 
 if TYPE_CHECKING:
@@ -63,16 +63,17 @@ def nobodys(connection: psycopg.Connection) -> Nobodys:
 
 def restated_in_words(months: Sequence[RestatedMonth]) -> list[str]:
     """Return a sentence for each month: `13 payouts of 2025-10 change, +2,302.10.`."""
-    said = [
-        f"{count_of(each.payouts, 'payout')} of {month_text(each.month)} "
-        f"{'changes' if each.payouts == 1 else 'change'}, {each.amount:+,.2f}."
-        for each in months[-_MONTHS_SHOWN:]
-    ]
+    said = [_change(each.payouts, month_text(each.month), each.amount) for each in months[-_MONTHS_SHOWN:]]
     earlier = months[:-_MONTHS_SHOWN]
     if earlier:
-        payouts, amount = sum(each.payouts for each in earlier), sum(each.amount for each in earlier)
-        said.insert(0, f"{count_of(payouts, 'payout')} of earlier months change, {amount:+,.2f}.")
+        amount = sum((each.amount for each in earlier), ZERO)
+        said.insert(0, _change(sum(each.payouts for each in earlier), "earlier months", amount))
     return said
+
+
+def _change(payouts: int, when: str, amount: Decimal) -> str:
+    verb = form_for(payouts, "changes", "change")
+    return f"{count_of(payouts, 'payout')} of {when} {verb}, {amount:+,.2f}."
 
 
 def nobodys_in_words(found: Nobodys | None) -> str:

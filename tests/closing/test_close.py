@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -274,6 +275,28 @@ def test_a_month_closes_in_its_turn_with_an_admin_and_what_holds_it_up_settled_o
     assert house.rows("select note from ledger.closes order by close_no") == [
         (None,), ("Agreed with Cygnus.",), (None,),
     ]  # fmt: skip
+
+
+def test_of_the_totals_that_differ_the_first_is_told_with_its_own_amounts(house: House) -> None:
+    path = "incoming/cygnus/2025-02/sales.xlsx"
+    totals = [
+        {"row": "12", "column": "Revenue", "printed": "6", "computed": "9"},
+        {"row": "9", "column": "Sales", "printed": "7", "computed": "8"},
+        {"row": "13", "column": "Sales", "printed": "5", "computed": "4"},
+    ]
+    for number, more, by in (
+        (2, "1 more total that differs", "Ann Gray"),
+        (3, "2 more totals that differ", "Bo Marsh"),
+    ):
+        house.warehouse.connection.execute(
+            "update ops.files set totals = %s where path = %s and status = 'loaded'",
+            [json.dumps(totals[:number]), path],
+        )
+
+        house.ask(closed(JANUARY), closed(FEBRUARY, by=by))
+
+        (told,) = [one for one in house.holding() if one.startswith(path)]
+        assert told.startswith(f"{path} prints Sales of 7 where its lines add up to 8, and {more}. Ask")
 
 
 def test_a_close_and_its_publication_are_one(house: House) -> None:

@@ -283,6 +283,10 @@ def test_a_publication_says_which_earlier_months_it_changed(
     assert restated_in_words([RestatedMonth(JANUARY, 1, Decimal("-2302.1"))]) == [
         "1 payout of 2025-01 changes, -2,302.10."
     ]
+    year = [RestatedMonth(date(2024 + past // 12, past % 12 + 1, 1), 1, Decimal(1)) for past in range(13)]
+    assert restated_in_words(year)[:2] == [
+        "1 payout of earlier months changes, +1.00.", "1 payout of 2024-02 changes, +1.00.",
+    ]  # fmt: skip
 
 
 # --- rates, thresholds and objectives --------------------------------------------------------

@@ -137,20 +137,24 @@ found as (
         files.commission_month,
         'printed total',
         files.path,
-        files.path || ' prints ' || min(totals.total ->> 'column') || ' of ' || min(totals.total ->> 'printed')
-        || ' where its lines add up to ' || min(totals.total ->> 'computed')
-        || case count(*)
+        files.path || ' prints ' || (differing.first ->> 'column') || ' of ' || (differing.first ->> 'printed')
+        || ' where its lines add up to ' || (differing.first ->> 'computed')
+        || case differing.number_of
             when 1 then '.'
             when 2 then ', and 1 more total that differs.'
-            else ', and ' || count(*) - 1 || ' more totals that differ.'
+            else ', and ' || differing.number_of - 1 || ' more totals that differ.'
         end,
         'Ask the supplier which is right, or type into Note why the month closes anyway.',
         true
 
     from files
-    cross join lateral jsonb_array_elements(files.totals) as totals (total)
-    where files.status = 'loaded'
-    group by files.commission_month, files.path
+    cross join lateral (
+        select
+            (array_agg(total order by (total ->> 'row')::bigint))[1] as first,
+            count(*) as number_of
+        from jsonb_array_elements(files.totals) as totals (total)
+    ) as differing
+    where files.status = 'loaded' and differing.number_of > 0
 
     union all
 
