@@ -72,9 +72,10 @@ def outputs(system: Written, stack: str) -> set[str]:
 def test_every_output_that_is_read_is_written(large: Written, medium: Written) -> None:
     shell = PAGES + "".join(path.read_text() for path in DEPLOY.glob("*.sh"))
     asked = re.findall(
-        r"--stack-name \"?(?:shs-prod|\$system)-(\w+)\"?[^`]*?OutputKey==`(\w+)`", shell, re.DOTALL
+        r"--stack-name \"?(?:shs-prod|\$system)-(\w+)\"?[^`]*?OutputKey=='(\w+)'", shell, re.DOTALL
     )
     assert {("network", "RunNetwork"), ("network", "LoginsNetwork")} <= set(asked)
+    assert len(asked) == shell.count("OutputKey==")
     for stack, output in asked:
         assert output in outputs(large, stack)
     assert "BalancerName" in outputs(large, "services")
