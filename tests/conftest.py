@@ -26,6 +26,8 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 import typer.main
+from hypothesis import HealthCheck
+from hypothesis import settings as properties
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
@@ -101,6 +103,12 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= LEAST_FREE:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 unused_memory.look_seldom()
+
+# How long an example takes says nothing about the code on a machine that is busy with other things.
+properties.register_profile(
+    "untimed", properties(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+properties.load_profile("untimed")
 
 FILES = FileReader()
 """One reading process for all runs of a test process, since a new one imports for a while."""

@@ -43,7 +43,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mass_changes_are_accept
 
 MANY = int(os.environ.get("SHS_TEST_HISTORIES", "12"))
 over_histories = settings(
-    deadline=None,
     database=None,
     phases=[Phase.generate],
     verbosity=Verbosity.quiet,

@@ -17,7 +17,7 @@ from shs_pipeline.closing.payroll_files import PayrollPayee, payroll_csv, payrol
 from shs_pipeline.closing.statement import Statement
 from tests.helpers.statements import EXAMPLES, made_statement, statements
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 USUAL = EXAMPLES["usual"]()
 DANA = {"P-0007": PayrollPayee(payroll_code="00042", paid_as="W-2", paid_earlier=Decimal("1000.50"))}
 

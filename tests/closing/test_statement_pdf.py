@@ -28,7 +28,7 @@ from shs_pipeline.closing.statement_words import rate_shown, with_sign
 from tests.helpers.statements import EXAMPLES, made_statement, statements
 
 # A file that draws each kind of statement takes a moment; what is drawn at random takes many.
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=12, suppress_health_check=list(HealthCheck))
 
 
 def texts(content: bytes) -> list[str]:

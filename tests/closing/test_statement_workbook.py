@@ -29,7 +29,7 @@ from shs_pipeline.closing.statement_workbook import statement_workbook
 from tests.helpers.libreoffice import SOFFICE, converted, pages_of
 from tests.helpers.statements import EXAMPLES, made_statement, statements
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 CENT = Decimal("0.01")
 
 

@@ -581,7 +581,7 @@ class TestSalesAgainstObjective:
 
 # --- Properties over made-up worlds -----------------------------------------------------------------------
 
-over_worlds = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+over_worlds = settings(max_examples=20, suppress_health_check=list(HealthCheck))
 
 
 def result_of(world: State) -> Results:

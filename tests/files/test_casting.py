@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shs_pipeline.files.casting.cells import (
@@ -182,7 +182,6 @@ def test_a_cell_that_shows_nothing_is_empty_for_every_kind(kind: Any, cell: str)
     assert CASTS[kind](cell) is None
 
 
-@settings(deadline=None)
 @given(MONEY)
 def test_any_amount_printed_in_any_style_is_read_back_exactly(amount: Decimal) -> None:
     digits, plain = f"{abs(amount):,.2f}", f"{abs(amount):.2f}"
@@ -488,7 +487,6 @@ def spellings(day: date) -> list[str]:
     return [*words, *numbers, *dated, *timed, *iso, *ctime, *marks, *basic]
 
 
-@settings(deadline=None)
 @given(DAYS)
 def test_every_spelling_of_a_day_is_that_day(day: date) -> None:
     serial = (day - date(1899, 12, 30)).days
@@ -498,7 +496,6 @@ def test_every_spelling_of_a_day_is_that_day(day: date) -> None:
     assert [(cell, cast_day(cell)) for cell in cells] == [(cell, day) for cell in cells]
 
 
-@settings(deadline=None)
 @given(DAYS, st.data())
 def test_a_spelling_that_lacks_a_part_or_has_another_is_no_day(day: date, data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(spellings(day)))
@@ -519,7 +516,6 @@ def spelled_digits(day: date) -> set[str]:
     return {"".join(filter(str.isdigit, text)) for text in spellings(day)}
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("0123456789/-. ,:TZMarchjunFi"), max_size=14))
 def test_what_is_read_as_a_day_is_a_spelling_of_it(text: str) -> None:
     try:

@@ -195,7 +195,7 @@ def report(kept: tuple[str, ...]) -> list[tuple[Any, ...]]:
     return [row for row, label in zip(rows, labels, strict=True) if "otal" not in label or row[3] in kept]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sets(st.sampled_from([3.0, 4.0, 7.0, 8.0, 48.0, 56.0, 63.0])))
 def test_a_report_that_prints_only_some_of_its_totals_raises_no_alarm(kept: set[float]) -> None:
     found = named(*report(tuple(kept)))  # type: ignore[arg-type]
@@ -204,7 +204,7 @@ def test_a_report_that_prints_only_some_of_its_totals_raises_no_alarm(kept: set[
     assert differing(found) == {}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sets(st.sampled_from([3.0, 4.0, 7.0, 8.0, 48.0, 56.0]), min_size=1),
     st.data(),

@@ -82,7 +82,7 @@ AROUND = [
 SECTION = st.tuples(st.sampled_from(AROUND), st.sampled_from(["0.00", "#,##0.00", "0", "?.0", "General"]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(SECTION, min_size=1, max_size=3), st.sampled_from([12.5, -12.5]))
 def test_a_number_counts_only_if_what_its_format_shows_is_that_number(
     sections: list[tuple[tuple[str, str, str, str], str]], number: float

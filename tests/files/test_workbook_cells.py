@@ -296,7 +296,7 @@ CELL = st.one_of(
 ROWS = st.lists(st.lists(CELL, max_size=6), max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS)
 def test_the_fast_reader_and_our_own_read_the_same(rows: list[list[Any]]) -> None:
     content = write_workbook({"Report": rows})
@@ -441,7 +441,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES[2:8] + PIECES), max_size=12), st.booleans())
 def test_plain_shared_texts_are_what_the_parser_reads(pieces: list[str], is_whole: bool) -> None:
     body = "".join(["<si><t>", *pieces, "</t></si>"] if is_whole else pieces)
@@ -454,7 +454,7 @@ def test_plain_shared_texts_are_what_the_parser_reads(pieces: list[str], is_whol
         assert found is not None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.randoms(use_true_random=False), st.sampled_from([0.0, 0.03, 0.3]))
 def test_what_the_fast_reader_takes_it_reads_like_the_careful_one(luck: Any, oddness: float) -> None:
     how = differ(luck, oddness)
@@ -462,7 +462,7 @@ def test_what_the_fast_reader_takes_it_reads_like_the_careful_one(luck: Any, odd
     assert how == "plain" or oddness > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_another_spelling_of_the_same_xml_is_read_the_same(rows: list[list[Any]], luck: Any) -> None:
     content = write_workbook({"Report": rows})

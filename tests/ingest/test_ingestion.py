@@ -1251,7 +1251,7 @@ def test_after_any_sequence_of_drops_the_lines_are_those_of_the_folders(zone: Zo
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=histories, stateful_step_count=12, deadline=None, derandomize=True,
+            max_examples=histories, stateful_step_count=12, derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

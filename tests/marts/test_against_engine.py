@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 # The same histories each time; SHS_TEST_HISTORIES=100 has the soak go on to others.
 MANY = int(os.environ.get("SHS_TEST_HISTORIES", "12"))
 over_histories = settings(
-    deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.generate],

@@ -10,7 +10,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -261,7 +261,7 @@ TERRITORY_KEYS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(TERRITORY_KEYS, ANY_TEXT, DAYS, st.none() | st.integers(1, 300)),
@@ -291,7 +291,7 @@ def test_any_accepted_territories_read_back_to_the_same_rows(rows: list[Any]) ->
 SHARES = st.decimals(0, 1, places=12) | st.decimals(0, 1, places=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(SHARES, st.none() | SHARES, DAYS), min_size=1, max_size=8))
 def test_any_rates_read_back_exactly(rows: list[tuple[Decimal, Decimal | None, date]]) -> None:
     tiers = [
@@ -308,7 +308,7 @@ def test_any_rates_read_back_exactly(rows: list[tuple[Decimal, Decimal | None, d
     assert read("commission_tiers", export("commission_tiers", tiers)) == tiers
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.decimals(0, 10**10 - 1, places=2), min_size=1, max_size=8))
 def test_any_amounts_read_back_exactly(amounts: list[Decimal]) -> None:
     rows = [
