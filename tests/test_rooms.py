@@ -112,10 +112,10 @@ def long_functions(text: str) -> list[tuple[str, int]]:
 
 
 def large_rooms(lines: dict[Path, int]) -> list[tuple[str, int]]:
-    """The rooms with more than their share of all lines; a room is a folder without those inside of it."""
+    """The rooms with more than their share of all lines, each with the folders inside of it."""
     rooms: Counter[str] = Counter()
     for path, count in lines.items():
-        rooms[str(path.parent)] += count
+        rooms["/".join(path.parts[:2])] += count
     return [(room, count) for room, count in rooms.items() if count > SHARE_OF_A_ROOM * rooms.total()]
 
 
@@ -145,7 +145,7 @@ def test_what_is_too_long_is_found() -> None:
 
     rooms = {Path(f"package/room{n}/module.py"): 10 for n in range(10)}
     assert large_rooms(rooms) == []
-    assert large_rooms({**rooms, Path("package/room1/other.py"): 1}) == [("package/room1", 11)]
+    assert large_rooms({**rooms, Path("package/room1/inner/other.py"): 1}) == [("package/room1", 11)]
 
 
 # --- tests --------------------------------------------------------------------------------

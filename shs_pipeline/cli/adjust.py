@@ -96,8 +96,8 @@ def adjust(
 
 
 def _amount_typed(text: str) -> Decimal:
-    from shs_pipeline.files.casting.amounts import amount_from_text
-    from shs_pipeline.files.casting.cells import CastError
+    from shs_pipeline.casting.amounts import amount_from_text
+    from shs_pipeline.casting.cells import CastError
 
     try:
         amount = amount_from_text(text)

@@ -183,7 +183,7 @@ def _statement_at(job: Ingestion, rep: str, month: date, moment: datetime) -> tu
 
 def _own(found: Sequence[Statement], rep: str, month: date, when: str = "") -> Statement:
     from shs_pipeline.base.months import month_text
-    from shs_pipeline.files.casting.cells import match_key
+    from shs_pipeline.casting.cells import match_key
 
     own = [one for one in found if match_key(rep) in (match_key(one.rep_name), match_key(one.payee_id))]
     if not own:
@@ -214,8 +214,8 @@ def _checklist(job: Ingestion, month: date) -> Checklist:
 def _check_close(job: Ingestion, found: Checklist, approved_by: str | None, note: str | None) -> None:
     """Refuse what the build would hold up, before anything is written."""
     from shs_pipeline.base.months import month_text
+    from shs_pipeline.casting.cells import match_key
     from shs_pipeline.closing.checklist import active_admins
-    from shs_pipeline.files.casting.cells import match_key
 
     if not approved_by:
         raise ShsError("Nobody approved the month.", 'Add --approved-by "NAME", an active admin.')

@@ -66,7 +66,7 @@ def cells_of(source: str, file: SourceFile, places: Collection[Place]) -> dict[P
 
 
 def _printed_lines(file: SourceFile, places: Collection[Place]) -> dict[Place, list[CellText]]:
-    from shs_pipeline.files.statement_pdf.coordinates import read_pages
+    from shs_pipeline.supplier_pdf.coordinates import read_pages
 
     printed = {
         (page.sheet, line.number): line.text
@@ -120,7 +120,7 @@ def _line_cells(
 
 
 def _has_date(source: Source, reading: Reading, position: int) -> bool:
-    from shs_pipeline.files.casting.cells import is_blank
+    from shs_pipeline.casting.cells import is_blank
 
     header = _header(source, source.revenue_date or "")
     return header in reading.lines and not is_blank(reading.lines[header].iat[position])
@@ -167,7 +167,7 @@ class _Grid:
 
 
 def _text(cell: Any) -> str:
-    from shs_pipeline.files.casting.cells import show
+    from shs_pipeline.casting.cells import show
 
     if cell is None or cell == "":
         return "empty"

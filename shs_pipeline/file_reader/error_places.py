@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from shs_pipeline.files.casting.cells import is_blank
+from shs_pipeline.casting.cells import is_blank
 from shs_pipeline.files.reading import Problem
 from shs_pipeline.files.workbook.header import HEADER_WITHIN, HeaderNames
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shs_pipeline.files.casting.cells import CastError, is_blank, match_key
-from shs_pipeline.files.casting.columns import blanks
-from shs_pipeline.files.casting.kinds import CASTS, NUMBER_KINDS, TEXT_KINDS, Kind
+from shs_pipeline.casting.cells import CastError, is_blank, match_key
+from shs_pipeline.casting.columns import blanks
+from shs_pipeline.casting.kinds import CASTS, NUMBER_KINDS, TEXT_KINDS, Kind
+from shs_pipeline.casting.sheet_values import MERGED_KINDS, merged_range
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET
-from shs_pipeline.files.sheet_values import MERGED_KINDS, merged_range
 from shs_pipeline.files.total_words import ends_with_total, is_general, mention_total
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ import pandera.pandas as pa
 from pandera import dtypes
 from pandera.engines import numpy_engine, pandas_engine
 
-from shs_pipeline.files.casting.cells import CastError, ExcelError, is_blank, show
-from shs_pipeline.files.casting.columns import cast_cells
-from shs_pipeline.files.casting.kinds import Kind
+from shs_pipeline.casting.cells import CastError, ExcelError, is_blank, show
+from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.files.reading import ROW, SHEET, CellsAt, Problem
 
 # Pandera knows this type by its name only, so that it looks through all others, and tries an import that

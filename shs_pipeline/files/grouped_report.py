@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from shs_pipeline.files.casting.cells import is_blank
-from shs_pipeline.files.casting.columns import blanks, cast_cells
+from shs_pipeline.casting.cells import is_blank
+from shs_pipeline.casting.columns import blanks, cast_cells
 from shs_pipeline.files.contract import columns_of, headers_of
 from shs_pipeline.files.lone_texts import lone_texts
 from shs_pipeline.files.printed_totals import printed_totals

@@ -11,12 +11,12 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from shs_pipeline.files.casting.cells import CODE, CastError, is_blank, is_nan, match_key, show, squeeze
-from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, TEXT_KINDS, Kind
+from shs_pipeline.casting.cells import CODE, CastError, is_blank, is_nan, match_key, show, squeeze
+from shs_pipeline.casting.kinds import CASTS, IDENTIFIER_KINDS, TEXT_KINDS, Kind
+from shs_pipeline.casting.sheet_values import merged_range
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET
 from shs_pipeline.files.remarks import SPREAD, says_remark
-from shs_pipeline.files.sheet_values import merged_range
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shs_pipeline.files.casting.cells import is_blank, show
-from shs_pipeline.files.casting.columns import cast_cells, names_of
-from shs_pipeline.files.casting.kinds import Kind
+from shs_pipeline.casting.cells import is_blank, show
+from shs_pipeline.casting.columns import cast_cells, names_of
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.files.reading import ROW, SHEET, PrintedTotal
 from shs_pipeline.files.total_words import names_in
 

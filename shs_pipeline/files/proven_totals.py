@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shs_pipeline.base.wording import dollars
+from shs_pipeline.casting.cells import CODE, CastError, is_blank, match_key, show
+from shs_pipeline.casting.columns import blanks, cast_cells
+from shs_pipeline.casting.kinds import CASTS, IDENTIFIER_KINDS, NUMBER_KINDS, Kind
 from shs_pipeline.files.bare_rows import MOST_TEXTS, BareRow, bare_rows
-from shs_pipeline.files.casting.cells import CODE, CastError, is_blank, match_key, show
-from shs_pipeline.files.casting.columns import blanks, cast_cells
-from shs_pipeline.files.casting.kinds import CASTS, IDENTIFIER_KINDS, NUMBER_KINDS, Kind
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET, Problem
 from shs_pipeline.files.statistic_rows import said_statistics

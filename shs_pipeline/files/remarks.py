@@ -24,8 +24,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from shs_pipeline.files.casting.cells import CastError, is_blank, match_key, show, squeeze
-from shs_pipeline.files.casting.days import day_of
+from shs_pipeline.casting.cells import CastError, is_blank, match_key, show, squeeze
+from shs_pipeline.casting.days import day_of
 from shs_pipeline.files.reading import ROW, SHEET, Problem
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shs_pipeline.files.reading import CopyLines
 
 from shs_pipeline.base.errors import UnreadableFileError
-from shs_pipeline.files.casting.amounts import MOST_WHOLE_DIGITS
+from shs_pipeline.casting.amounts import MOST_WHOLE_DIGITS
 from shs_pipeline.files.reading import ROW, SHEET, BadCells, PrintedTotal, Problem, Reading, SourceFile
 
 _log = logging.getLogger(__name__)
@@ -265,7 +265,7 @@ def _count_days_from_1900(declaration: Declaration, file: SourceFile, lines: pd.
     """Give the days that a workbook of an old Mac holds as plain numbers their usual number."""
     import pandas as pd
 
-    from shs_pipeline.files.casting.days import day_number
+    from shs_pipeline.casting.days import day_number
     from shs_pipeline.files.contract import columns_of
     from shs_pipeline.files.workbook.table import DAYS_TO_1904, counts_days_from_1904
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shs_pipeline.files.casting.amounts import DASHES
-from shs_pipeline.files.casting.cells import match_key, show
+from shs_pipeline.casting.amounts import DASHES
+from shs_pipeline.casting.cells import match_key, show
 
 _KIND = r"(?:(?:grand|sub|report|page|overall|running|final|company|statement|net|all)[ -]*)*totals?"
 _GENERAL = re.compile(

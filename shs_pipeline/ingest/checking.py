@@ -216,7 +216,7 @@ def running_warehouse(settings: Settings) -> SecretStr | None:
 
 def _from_landing(settings: Settings, reader: FileReader) -> Known | None:
     """Return the values of the workbook in the landing zone, if one is there that can be read."""
-    from shs_pipeline.files.casting.cells import match_key
+    from shs_pipeline.casting.cells import match_key
     from shs_pipeline.files.reading import CopyLines, SourceFile
     from shs_pipeline.landing.places import REFERENCE
     from shs_pipeline.landing.zone import Landing

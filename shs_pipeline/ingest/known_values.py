@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import sql
 
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.landing.names import ADJUSTMENTS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.reference.registry import table_named
 

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
 from shs_pipeline.base.wording import count_of
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.marts.settlements import gone_in_words, settled_payouts
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.months import month_text
 from shs_pipeline.base.wording import count_of
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.marts.build_failures import BuildError
 from shs_pipeline.marts.guard_causes import Causes, causes_of
 from shs_pipeline.marts.held_payouts import ShownPayout, as_json, from_json, parts_of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from shs_pipeline.base.months import month_after
 from shs_pipeline.base.wording import count_of
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.ingest.reference_rows import Row, rows_of
 from shs_pipeline.marts.reference_history import RowChange, key_columns, kind_of, row_changes, row_in_words
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.reference.aliases import PRODUCT_LINE, REP
 
 if TYPE_CHECKING:

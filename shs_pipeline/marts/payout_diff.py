@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.base.wording import count_of
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.marts.line_changes import LineChange, Reason, effects_on, pair_lines
 from shs_pipeline.marts.payout_states import (
     ZERO,

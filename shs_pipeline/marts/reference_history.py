@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from psycopg.rows import class_row
 
 from shs_pipeline.base.wording import count_of
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.ingest.reference_rows import AcceptedVersion, Row, rows_of, versions_of
 from shs_pipeline.marts.payout_states import ZERO, has_history, moved_payouts

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from shs_pipeline.base.months import month_text
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.marts.identities import read_payees
 from shs_pipeline.notices import happenings
 from shs_pipeline.notices.all_well import all_well

@@ -21,9 +21,9 @@ import psycopg
 from psycopg import errors, sql
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.database.connection import is_changed_at_once
 from shs_pipeline.database.verifier import verifier
-from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.people.logins import Login, Person, is_stored, lock_books, match_people, read_logins
 from shs_pipeline.people.passwords import new_secret_name
 from shs_pipeline.people.rights import alter, arrange, keep_from_services, leave_groups

@@ -17,11 +17,11 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.database.groups import (
     GROUPS,
     LOCK_SECONDS,
 )
-from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.people.rights import CONNECTIONS, ROLE_SETTINGS
 
 if TYPE_CHECKING:

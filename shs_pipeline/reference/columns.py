@@ -6,9 +6,9 @@ from datetime import date, datetime
 from typing import Any
 
 from shs_pipeline.base.months import parse_month
+from shs_pipeline.casting.cells import CastError, Cell
+from shs_pipeline.casting.days import day_of
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import CastError, Cell
-from shs_pipeline.files.casting.days import day_of
 
 COMMISSION_MONTH = "Commission Month"
 VALID_FROM, VALID_UNTIL = "Valid from", "Valid until"

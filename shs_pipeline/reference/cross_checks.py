@@ -7,8 +7,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from shs_pipeline.files.casting.cells import CastError, Cell
-from shs_pipeline.files.casting.days import LAST_DAY, day_of
+from shs_pipeline.casting.cells import CastError, Cell
+from shs_pipeline.casting.days import LAST_DAY, day_of
 from shs_pipeline.files.reading import ROW, SHEET, Problem
 from shs_pipeline.reference.columns import VALID_FROM, VALID_UNTIL
 

@@ -13,8 +13,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from shs_pipeline.files.casting.cells import exact, match_key
-from shs_pipeline.files.casting.kinds import Kind
+from shs_pipeline.casting.cells import exact, match_key
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.files.contract import Column, columns_of
 from shs_pipeline.reference.registry import all_tables
 from shs_pipeline.reference.seal import sealed

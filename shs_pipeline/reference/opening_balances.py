@@ -9,8 +9,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from shs_pipeline.base.months import month_text
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import match_key
 from shs_pipeline.files.reading import BadCells, Problem
 from shs_pipeline.files.source import ReferenceTable
 from shs_pipeline.reference import columns

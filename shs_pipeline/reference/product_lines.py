@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.files.reading import BadCells, Problem
 from shs_pipeline.reference.cross_checks import overlaps, problem_at, row_of, unless, with_beginning
 

@@ -7,10 +7,10 @@ from typing import Literal
 
 import pandas as pd
 
-from shs_pipeline.files.casting.amounts import percent_from_text
-from shs_pipeline.files.casting.cells import CastError, Cell, is_blank, show
+from shs_pipeline.casting.amounts import percent_from_text
+from shs_pipeline.casting.cells import CastError, Cell, is_blank, show
+from shs_pipeline.casting.sheet_values import SheetNumber
 from shs_pipeline.files.reading import ROW, SHEET, Problem
-from shs_pipeline.files.sheet_values import SheetNumber
 
 Writing = Literal["percentage", "factor", "unclear", ""]
 """How a rate is written: empty where it is the same either way, or is no rate, which the contract tells."""
@@ -46,7 +46,7 @@ def as_percentage(cell: Cell) -> Cell:
 
 def exact_percentage(number: float) -> str:
     """Return a factor times 100 without binary noise, such as `32.5` for 0.325."""
-    from shs_pipeline.files.casting.cells import exact
+    from shs_pipeline.casting.cells import exact
 
     return format((exact(number) * 100).normalize(), "f")
 

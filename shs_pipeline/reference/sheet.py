@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import pandera.pandas as pa
 
-from shs_pipeline.files.casting.cells import Cell, is_blank, match_key
+from shs_pipeline.casting.cells import Cell, is_blank, match_key
 from shs_pipeline.files.contract import columns_of, headers_of
 from shs_pipeline.files.lone_texts import lone_texts
 from shs_pipeline.files.reading import Reading, SourceFile

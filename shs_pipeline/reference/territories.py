@@ -16,9 +16,9 @@ from functools import cache
 import pandas as pd
 import pandera.pandas as pa
 
+from shs_pipeline.casting.cells import CastError, Cell, ExcelError, is_blank, match_key, show, squeeze
+from shs_pipeline.casting.kinds import CASTS, cast_zip
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import CastError, Cell, ExcelError, is_blank, match_key, show, squeeze
-from shs_pipeline.files.casting.kinds import CASTS, cast_zip
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile
 from shs_pipeline.files.source import ReferenceTable, Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from shs_pipeline.files.casting.kinds import Kind
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.files.contract import Column, columns_of
 from shs_pipeline.files.source import Declaration, MonthlyFiles, ReferenceTable, Source
 

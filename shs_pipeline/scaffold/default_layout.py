@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.file_reader.layout.model import GuessedColumn, GuessedRole, Layout, Role
-from shs_pipeline.files.casting.kinds import Kind
 
 _COLUMNS: list[tuple[str, Kind, bool]] = [
     ("Customer Number", "identifier", False),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from string import Template
 
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.file_reader.layout.model import GuessedColumn, Role
 from shs_pipeline.file_reader.layout.words import words_of
-from shs_pipeline.files.casting.kinds import Kind
 from shs_pipeline.scaffold.draft import Draft, call, literal
 
 _KINDS: dict[Kind, str] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from string import Template
 
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.file_reader.layout.model import Role
-from shs_pipeline.files.casting.kinds import Kind
 from shs_pipeline.scaffold.draft import Draft, call, literal
 
 _TEST = Template('''\

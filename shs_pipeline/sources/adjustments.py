@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import pandera.pandas as pa
 
 from shs_pipeline.base.months import month_after, month_text
+from shs_pipeline.casting.cells import Cell, is_blank, match_key, show
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import Cell, is_blank, match_key, show
 from shs_pipeline.files.contract import headers_of
 from shs_pipeline.files.grouped_report import is_total_row, reading_of
 from shs_pipeline.files.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
+from shs_pipeline.casting.cells import is_blank
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import is_blank
 from shs_pipeline.files.contract import headers_of
 from shs_pipeline.files.grouped_report import is_total_row, reading_of
 from shs_pipeline.files.reading import Reading, SourceFile

@@ -14,10 +14,10 @@ from decimal import Decimal
 import pandas as pd
 import pandera.pandas as pa
 
+from shs_pipeline.casting.amounts import within_digits
+from shs_pipeline.casting.cells import CastError, ExcelError, is_blank, match_key, show
+from shs_pipeline.casting.kinds import cast_quantity
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.amounts import within_digits
-from shs_pipeline.files.casting.cells import CastError, ExcelError, is_blank, match_key, show
-from shs_pipeline.files.casting.kinds import cast_quantity
 from shs_pipeline.files.contract import headers_of
 from shs_pipeline.files.grouped_report import is_total_row, reading_of
 from shs_pipeline.files.reading import ROW, SHEET, BadCells, Problem, Reading, SourceFile

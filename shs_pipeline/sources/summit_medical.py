@@ -14,8 +14,8 @@ from __future__ import annotations
 import pandas as pd
 import pandera.pandas as pa
 
+from shs_pipeline.casting.cells import is_blank, match_key
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import is_blank, match_key
 from shs_pipeline.files.contract import headers_of
 from shs_pipeline.files.grouped_report import has_amount, is_empty_in, reading_of
 from shs_pipeline.files.reading import Reading, SourceFile
@@ -87,7 +87,7 @@ def read_pdf(file: SourceFile) -> Reading:
     Raises:
         UnreadableFileError: no PDF that can be read, or no commission statement.
     """
-    from shs_pipeline.files.statement_pdf.statement import read_statement
+    from shs_pipeline.supplier_pdf.statement import read_statement
 
     return read_statement(file)
 

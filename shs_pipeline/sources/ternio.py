@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
+from shs_pipeline.casting.cells import match_key, show
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import match_key, show
 from shs_pipeline.files.grouped_report import (
     agreed,
     filled_lines,

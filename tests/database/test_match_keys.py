@@ -8,7 +8,7 @@ import sys
 import psycopg
 import pytest
 
-from shs_pipeline.files.casting.cells import match_key
+from shs_pipeline.casting.cells import match_key
 from shs_pipeline.ingest.warehouse import ensure_tables
 
 

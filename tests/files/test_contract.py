@@ -10,8 +10,8 @@ import pandas as pd
 import pandera.pandas as pa
 import pytest
 
+from shs_pipeline.casting.cells import ExcelError
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import ExcelError
 from shs_pipeline.files.reading import ROW, SHEET, CellsAt, Problem
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shs_pipeline.casting.cells import ExcelError
 from shs_pipeline.files import contract
-from shs_pipeline.files.casting.cells import ExcelError
 from shs_pipeline.files.grouped_report import filled_lines, is_total_of_group, is_total_row, reading_of
 from shs_pipeline.files.printed_totals import printed_totals
 from shs_pipeline.files.reading import ROW, SHEET

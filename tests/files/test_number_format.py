@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 
-from shs_pipeline.files.casting.cells import CastError
-from shs_pipeline.files.casting.columns import cast_cells
-from shs_pipeline.files.casting.kinds import cast_amount
+from shs_pipeline.casting.cells import CastError
+from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.kinds import cast_amount
 from shs_pipeline.files.reading import SourceFile
 from shs_pipeline.files.workbook.number_format import is_date, may_mislead, misleading
 from shs_pipeline.files.workbook.table import read_table

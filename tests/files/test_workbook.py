@@ -19,11 +19,11 @@ import pytest
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from shs_pipeline.base.errors import UnreadableFileError
-from shs_pipeline.files.casting.cells import ExcelError
-from shs_pipeline.files.casting.columns import cast_cells
-from shs_pipeline.files.casting.kinds import cast_amount
+from shs_pipeline.casting.cells import ExcelError
+from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.kinds import cast_amount
+from shs_pipeline.casting.sheet_values import MergedText, SheetNumber
 from shs_pipeline.files.reading import ROW, SHEET, SourceFile
-from shs_pipeline.files.sheet_values import MergedText, SheetNumber
 from shs_pipeline.files.source import FileOutcome, read_file
 from shs_pipeline.files.workbook.archive import Archive, check_is_workbook
 from shs_pipeline.files.workbook.table import Table, counts_days_from_1904, read_table

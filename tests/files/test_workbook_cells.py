@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shs_pipeline.base.errors import UnreadableFileError
-from shs_pipeline.files.casting.cells import ExcelError, UncomputedError
+from shs_pipeline.casting.cells import ExcelError, UncomputedError
 from shs_pipeline.files.reading import SourceFile
 from shs_pipeline.files.workbook import plain, plain_rows
 from shs_pipeline.files.workbook.book import Book, plain_texts, texts_of

@@ -14,9 +14,9 @@ import openpyxl
 import pytest
 
 from shs_pipeline.base.errors import UnreadableFileError
-from shs_pipeline.files.casting.cells import CastError
-from shs_pipeline.files.casting.columns import cast_cells
-from shs_pipeline.files.casting.kinds import cast_amount
+from shs_pipeline.casting.cells import CastError
+from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.kinds import cast_amount
 from shs_pipeline.files.contract import columns_of
 from shs_pipeline.files.reading import ROW, SourceFile
 from shs_pipeline.files.source import FileOutcome, read_file

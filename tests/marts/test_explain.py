@@ -15,12 +15,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from shs_pipeline.base.errors import ShsError
+from shs_pipeline.casting.cells import match_key
+from shs_pipeline.casting.columns import cast_cells
 from shs_pipeline.cli.main import build_app, problem_of
 from shs_pipeline.file_reader.cell_text import CellText
 from shs_pipeline.file_reader.paid_cells import FileText, loaded_files, read_cell_texts
 from shs_pipeline.file_reader.reader import FileReader
-from shs_pipeline.files.casting.cells import match_key
-from shs_pipeline.files.casting.columns import cast_cells
 from shs_pipeline.landing.names import SOURCE_NAMES
 from shs_pipeline.marts.explain import (
     Payout,

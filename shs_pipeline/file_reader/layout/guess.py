@@ -11,6 +11,9 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from shs_pipeline.base.errors import UnreadableFileError
+from shs_pipeline.casting.cells import is_blank, show
+from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.file_reader.layout.heading import find_header
 from shs_pipeline.file_reader.layout.kinds import kind_of
 from shs_pipeline.file_reader.layout.model import GuessedColumn, GuessedRole, Layout
@@ -22,9 +25,6 @@ from shs_pipeline.file_reader.layout.rows import (
     sort_rows,
     with_proven_totals,
 )
-from shs_pipeline.files.casting.cells import is_blank, show
-from shs_pipeline.files.casting.columns import cast_cells
-from shs_pipeline.files.casting.kinds import Kind
 from shs_pipeline.files.contract import LONGEST_NAME
 from shs_pipeline.files.reading import SourceFile
 from shs_pipeline.files.workbook.archive import check_is_workbook

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shs_pipeline.base.errors import UnreadableFileError
-from shs_pipeline.files.casting.cells import CastError, is_blank, squeeze
-from shs_pipeline.files.casting.days import day_of
-from shs_pipeline.files.casting.kinds import CASTS
+from shs_pipeline.casting.cells import CastError, is_blank, squeeze
+from shs_pipeline.casting.days import day_of
+from shs_pipeline.casting.kinds import CASTS
 from shs_pipeline.files.reading import SourceFile
 from shs_pipeline.files.workbook.book import Book
 from shs_pipeline.files.workbook.header import HEADER_WITHIN, header_key

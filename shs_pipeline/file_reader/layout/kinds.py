@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
+from shs_pipeline.casting.cells import CastError, show
+from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.days import day_of
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.file_reader.layout.words import kinds_said
-from shs_pipeline.files.casting.cells import CastError, show
-from shs_pipeline.files.casting.columns import cast_cells
-from shs_pipeline.files.casting.days import day_of
-from shs_pipeline.files.casting.kinds import Kind
 
 LEAST_FITTING = 0.9
 """Share of the cells that must be readable as a kind: the rest are mistakes, and are shown as such."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from shs_pipeline.files.casting.kinds import Kind
+from shs_pipeline.casting.kinds import Kind
 
 Role = Literal[
     "customer", "customer_name", "invoice", "item", "quantity", "date", "sales", "earned", "rate", "rep"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from shs_pipeline.casting.cells import is_blank
+from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.file_reader.layout.model import GuessedRole, Role
 from shs_pipeline.file_reader.layout.words import score
-from shs_pipeline.files.casting.cells import is_blank
-from shs_pipeline.files.casting.columns import cast_cells
-from shs_pipeline.files.casting.kinds import Kind
 
 _TEXTS: tuple[Kind, ...] = ("text", "identifier")
 _HALF_CENT_EACH = Decimal("0.011")

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from shs_pipeline.files.casting.cells import is_blank, match_key, show
-from shs_pipeline.files.casting.columns import cast_cells
-from shs_pipeline.files.casting.kinds import Kind
+from shs_pipeline.casting.cells import is_blank, match_key, show
+from shs_pipeline.casting.columns import cast_cells
+from shs_pipeline.casting.kinds import Kind
 from shs_pipeline.files.reading import ROW, SHEET
 from shs_pipeline.files.total_words import ends_with_total, mentions_total
 

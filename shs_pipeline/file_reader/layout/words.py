@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from shs_pipeline.files.casting.kinds import Kind
+from shs_pipeline.casting.kinds import Kind
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[%$#]")
 

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 import numpy as np
 
-from shs_pipeline.files.casting.cells import is_blank
+from shs_pipeline.casting.cells import is_blank
 from shs_pipeline.files.reading import SourceFile
 from shs_pipeline.files.workbook.archive import damaged, local
 from shs_pipeline.files.workbook.book import Book, parser_of

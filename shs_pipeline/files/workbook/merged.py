@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shs_pipeline.casting.sheet_values import MergedText, SheetNumber
 from shs_pipeline.files.reading import ROW
-from shs_pipeline.files.sheet_values import MergedText, SheetNumber
 from shs_pipeline.files.workbook.places import Range, address
 
 

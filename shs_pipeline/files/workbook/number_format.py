@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from shs_pipeline.files.casting.amounts import DASHES, currency_in
+from shs_pipeline.casting.amounts import DASHES, currency_in
 
 BUILT_IN = {1: "0", 9: "0%", 10: "0.00%", 14: "m/d/yyyy", 18: "h:mm", 22: "m/d/yyyy h:mm", 46: "[h]:mm:ss"}
 BUILT_IN |= dict.fromkeys((15, 16, 17), BUILT_IN[14])

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shs_pipeline.files.casting.cells import is_blank
-from shs_pipeline.files.casting.columns import blanks
+from shs_pipeline.casting.cells import is_blank
+from shs_pipeline.casting.columns import blanks
 from shs_pipeline.files.workbook.book import Book, SheetEntry
 from shs_pipeline.files.workbook.cells import read_cells
 from shs_pipeline.files.workbook.number_format import other_currency, shows_digits

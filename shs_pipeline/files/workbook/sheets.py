@@ -13,7 +13,7 @@ from datetime import date, time, timedelta
 from typing import Any
 
 from shs_pipeline.base.errors import UnreadableFileError
-from shs_pipeline.files.casting.cells import is_blank
+from shs_pipeline.casting.cells import is_blank
 from shs_pipeline.files.reading import Problem, SourceFile
 from shs_pipeline.files.workbook.book import SheetEntry
 from shs_pipeline.files.workbook.cells import SheetCells

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from shs_pipeline.files.casting.cells import ExcelError, UncomputedError
-from shs_pipeline.files.sheet_values import SheetNumber
+from shs_pipeline.casting.cells import ExcelError, UncomputedError
+from shs_pipeline.casting.sheet_values import SheetNumber
 from shs_pipeline.files.workbook.archive import damaged
 from shs_pipeline.files.workbook.book import Book, unescaped
 from shs_pipeline.files.workbook.number_format import (

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shs_pipeline.files.casting.cells import (
+from shs_pipeline.casting.cells import (
     NOISE_DIGITS,
     CastError,
     ExcelError,
@@ -21,8 +21,8 @@ from shs_pipeline.files.casting.cells import (
     match_key,
     show,
 )
-from shs_pipeline.files.casting.kinds import CASTS, Kind
-from shs_pipeline.files.sheet_values import merged_range
+from shs_pipeline.casting.kinds import CASTS, Kind
+from shs_pipeline.casting.sheet_values import merged_range
 
 _CLEAN_TEXT = re.compile(r"^[!-~]+(?: [!-~]+)*$", re.MULTILINE)
 _CLEAN_IDENTIFIER = re.compile(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shs_pipeline.base.errors import UnreadableFileError
-from shs_pipeline.files.statement_pdf.page_lines import Glyph, lines_of
-from shs_pipeline.files.statement_pdf.printed import PrintedPage
+from shs_pipeline.supplier_pdf.page_lines import Glyph, lines_of
+from shs_pipeline.supplier_pdf.printed import PrintedPage
 
 if TYPE_CHECKING:
     import pypdfium2

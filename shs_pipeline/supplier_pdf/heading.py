@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import combinations, islice, pairwise, product
 
-from shs_pipeline.files.statement_pdf.printed import (
+from shs_pipeline.supplier_pdf.printed import (
     CLIENT,
     COMMISSION,
     INVOICE,

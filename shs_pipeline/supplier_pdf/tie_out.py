@@ -8,8 +8,8 @@ from decimal import Decimal
 from itertools import accumulate
 
 from shs_pipeline.files.reading import PrintedTotal, Problem
-from shs_pipeline.files.statement_pdf.coordinates import SEND_PIVOT
-from shs_pipeline.files.statement_pdf.printed import (
+from shs_pipeline.supplier_pdf.coordinates import SEND_PIVOT
+from shs_pipeline.supplier_pdf.printed import (
     COMMISSION,
     NET_SALES,
     Sale,

@@ -22,7 +22,7 @@ from typing import ClassVar
 
 from dateutil.parser import parserinfo  # type: ignore[import-untyped]
 
-from shs_pipeline.files.casting.cells import CastError, Cell, squeeze, squeeze_value
+from shs_pipeline.casting.cells import CastError, Cell, squeeze, squeeze_value
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 

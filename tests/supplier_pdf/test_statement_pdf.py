@@ -18,8 +18,16 @@ from reportlab.pdfgen.canvas import Canvas
 
 from shs_pipeline.base.errors import UnreadableFileError
 from shs_pipeline.files.reading import ROW, SHEET, Reading, SourceFile
-from shs_pipeline.files.statement_pdf import camelot_reader, columns, coordinates
-from shs_pipeline.files.statement_pdf.printed import (
+from shs_pipeline.samples.statement_pdf import (
+    PrintedRow,
+    StatementLine,
+    StatementPage,
+    paginate,
+    write_statement,
+)
+from shs_pipeline.samples.statement_style import StatementStyle
+from shs_pipeline.supplier_pdf import camelot_reader, columns, coordinates
+from shs_pipeline.supplier_pdf.printed import (
     CLIENT,
     DELIVERED_COLUMNS,
     INVOICE,
@@ -29,15 +37,7 @@ from shs_pipeline.files.statement_pdf.printed import (
     amount_of,
     is_rate,
 )
-from shs_pipeline.files.statement_pdf.statement import read_statement
-from shs_pipeline.samples.statement_pdf import (
-    PrintedRow,
-    StatementLine,
-    StatementPage,
-    paginate,
-    write_statement,
-)
-from shs_pipeline.samples.statement_style import StatementStyle
+from shs_pipeline.supplier_pdf.statement import read_statement
 
 DAY = date(2025, 3, 31)
 LONG = "Saint Bartholomew University Medical Center of Greater Plano"
@@ -706,7 +706,7 @@ def test_two_statements_are_read_at_once_in_two_threads() -> None:
 
 def test_importing_the_reader_leaves_the_heavy_libraries_alone() -> None:
     code = (
-        "import sys, shs_pipeline.files.statement_pdf;"
+        "import sys, shs_pipeline.supplier_pdf;"
         "print([m for m in ('camelot', 'pandas', 'pypdfium2', 'cv2') if m in sys.modules])"
     )
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from shs_pipeline.files.statement_pdf.heading import HeadColumn
-from shs_pipeline.files.statement_pdf.printed import (
+from shs_pipeline.supplier_pdf.heading import HeadColumn
+from shs_pipeline.supplier_pdf.printed import (
     CLIENT,
     COMMISSION,
     INVOICE,
@@ -29,7 +29,7 @@ from shs_pipeline.files.statement_pdf.printed import (
     spelt,
     tidy,
 )
-from shs_pipeline.files.statement_pdf.wording import is_total
+from shs_pipeline.supplier_pdf.wording import is_total
 
 # Costs of dividing a line; distances are in line heights.
 _CUT_IN_ONE_GO = 6.0  # to part words that one text object drew, a space apart

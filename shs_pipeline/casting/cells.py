@@ -9,7 +9,7 @@ from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
-from shs_pipeline.files.sheet_values import SheetNumber
+from shs_pipeline.casting.sheet_values import SheetNumber
 
 Cell = Any
 

@@ -9,7 +9,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from shs_pipeline.files.casting.amounts import (
+from shs_pipeline.casting.amounts import (
     AMOUNT,
     COUNT,
     EXAMPLES,
@@ -21,7 +21,7 @@ from shs_pipeline.files.casting.amounts import (
     percent_from_text,
     within_digits,
 )
-from shs_pipeline.files.casting.cells import (
+from shs_pipeline.casting.cells import (
     CastError,
     Cell,
     ExcelError,
@@ -31,7 +31,7 @@ from shs_pipeline.files.casting.cells import (
     squeeze,
     squeeze_value,
 )
-from shs_pipeline.files.casting.days import FIRST_DAY, LAST_DAY, day_number, day_of, unreadable
+from shs_pipeline.casting.days import FIRST_DAY, LAST_DAY, day_number, day_of, unreadable
 
 Kind = Literal["text", "identifier", "zip", "amount", "quantity", "rate", "share", "whole", "day", "flag"]
 

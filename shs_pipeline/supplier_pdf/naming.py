@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from shs_pipeline.files.reading import Problem
-from shs_pipeline.files.statement_pdf.coordinates import SEND_PIVOT
-from shs_pipeline.files.statement_pdf.printed import CLIENT, CellLine, Sale, Statement, sheet_of, tidy
-from shs_pipeline.files.statement_pdf.wording import is_address, is_facility, is_note, may_be_note
+from shs_pipeline.supplier_pdf.coordinates import SEND_PIVOT
+from shs_pipeline.supplier_pdf.printed import CLIENT, CellLine, Sale, Statement, sheet_of, tidy
+from shs_pipeline.supplier_pdf.wording import is_address, is_facility, is_note, may_be_note
 
 TEXT = "text without amounts"
 DOUBT = "It is unclear whether"

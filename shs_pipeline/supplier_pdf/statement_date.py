@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from shs_pipeline.files.reading import Problem
-from shs_pipeline.files.statement_pdf.coordinates import SEND_PIVOT
-from shs_pipeline.files.statement_pdf.printed import STATEMENT_DATE, PrintedLine, PrintedPage
+from shs_pipeline.supplier_pdf.coordinates import SEND_PIVOT
+from shs_pipeline.supplier_pdf.printed import STATEMENT_DATE, PrintedLine, PrintedPage
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _NAME = r"(?P<name>jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"

@@ -15,13 +15,13 @@ from decimal import Decimal
 
 from shs_pipeline.base.wording import count_of, form_for
 from shs_pipeline.files.reading import PrintedTotal, Problem
-from shs_pipeline.files.statement_pdf import camelot_reader
-from shs_pipeline.files.statement_pdf.assembly import assemble
-from shs_pipeline.files.statement_pdf.camelot_reader import CamelotError, PageTable
-from shs_pipeline.files.statement_pdf.coordinates import SEND_PIVOT
-from shs_pipeline.files.statement_pdf.heading import Heading
-from shs_pipeline.files.statement_pdf.naming import DOUBT
-from shs_pipeline.files.statement_pdf.printed import (
+from shs_pipeline.supplier_pdf import camelot_reader
+from shs_pipeline.supplier_pdf.assembly import assemble
+from shs_pipeline.supplier_pdf.camelot_reader import CamelotError, PageTable
+from shs_pipeline.supplier_pdf.coordinates import SEND_PIVOT
+from shs_pipeline.supplier_pdf.heading import Heading
+from shs_pipeline.supplier_pdf.naming import DOUBT
+from shs_pipeline.supplier_pdf.printed import (
     CLIENT,
     COMMISSION,
     INVOICE,
@@ -36,8 +36,8 @@ from shs_pipeline.files.statement_pdf.printed import (
     rate_of,
     sheet_of,
 )
-from shs_pipeline.files.statement_pdf.tables import readings_of, tables_of
-from shs_pipeline.files.statement_pdf.tie_out import TieOut
+from shs_pipeline.supplier_pdf.tables import readings_of, tables_of
+from shs_pipeline.supplier_pdf.tie_out import TieOut
 
 COORDINATES, CAMELOT = "coordinate reader", "camelot"
 _SHOWN = 20  # totals listed one by one before the rest is counted

@@ -20,7 +20,6 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Table, TableStyle
 
 from shs_pipeline.base.errors import UnreadableFileError
 from shs_pipeline.files.reading import ROW, SHEET, Reading, SourceFile
-from shs_pipeline.files.statement_pdf.statement import read_statement
 from shs_pipeline.samples.statement_pdf import (
     PrintedRow,
     StatementLine,
@@ -30,6 +29,7 @@ from shs_pipeline.samples.statement_pdf import (
     write_statement,
 )
 from shs_pipeline.samples.statement_style import StatementStyle, random_style
+from shs_pipeline.supplier_pdf.statement import read_statement
 
 CASES = Path(__file__).parents[1] / "cases" / "statements"
 DAY = date(2025, 3, 31)

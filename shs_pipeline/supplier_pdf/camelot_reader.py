@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shs_pipeline.base.wording import count_of
-from shs_pipeline.files.statement_pdf.columns import Columns
-from shs_pipeline.files.statement_pdf.printed import CellLine, PrintedPage, tidy
+from shs_pipeline.supplier_pdf.columns import Columns
+from shs_pipeline.supplier_pdf.printed import CellLine, PrintedPage, tidy
 
 if TYPE_CHECKING:
     from camelot.core import Table

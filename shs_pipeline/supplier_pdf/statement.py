@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from shs_pipeline.base.errors import UnreadableFileError
 from shs_pipeline.files.reading import ROW, SHEET, Problem, Reading, SourceFile
-from shs_pipeline.files.statement_pdf import coordinates
-from shs_pipeline.files.statement_pdf.coordinates import SEND_PIVOT
-from shs_pipeline.files.statement_pdf.heading import Heading
-from shs_pipeline.files.statement_pdf.printed import (
+from shs_pipeline.supplier_pdf import coordinates
+from shs_pipeline.supplier_pdf.coordinates import SEND_PIVOT
+from shs_pipeline.supplier_pdf.heading import Heading
+from shs_pipeline.supplier_pdf.printed import (
     DELIVERED_COLUMNS,
     INVOICE,
     ITEM,
@@ -22,9 +22,9 @@ from shs_pipeline.files.statement_pdf.printed import (
     rate_of,
     sheet_of,
 )
-from shs_pipeline.files.statement_pdf.proof import prove
-from shs_pipeline.files.statement_pdf.statement_date import statement_month
-from shs_pipeline.files.statement_pdf.tables import find_headings
+from shs_pipeline.supplier_pdf.proof import prove
+from shs_pipeline.supplier_pdf.statement_date import statement_month
+from shs_pipeline.supplier_pdf.tables import find_headings
 
 if TYPE_CHECKING:
     import pandas as pd

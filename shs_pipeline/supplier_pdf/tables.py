@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import dropwhile
 
-from shs_pipeline.files.statement_pdf.camelot_reader import PageTable
-from shs_pipeline.files.statement_pdf.columns import Columns
-from shs_pipeline.files.statement_pdf.heading import HeadColumn, Heading, find_heading
-from shs_pipeline.files.statement_pdf.printed import CellLine, PrintedLine, PrintedPage
-from shs_pipeline.files.statement_pdf.wording import without_numbers
+from shs_pipeline.supplier_pdf.camelot_reader import PageTable
+from shs_pipeline.supplier_pdf.columns import Columns
+from shs_pipeline.supplier_pdf.heading import HeadColumn, Heading, find_heading
+from shs_pipeline.supplier_pdf.printed import CellLine, PrintedLine, PrintedPage
+from shs_pipeline.supplier_pdf.wording import without_numbers
 
 _SAME_HEIGHT = 0.5  # line heights
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from shs_pipeline.files.statement_pdf.printed import PrintedLine, Run, Word
+from shs_pipeline.supplier_pdf.printed import PrintedLine, Run, Word
 
 # All in units of the line height of the font.
 _SAME_BASELINE = 0.25

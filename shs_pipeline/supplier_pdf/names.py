@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from shs_pipeline.files.statement_pdf.naming import (
+from shs_pipeline.supplier_pdf.naming import (
     DOUBT,
     TEXT,
     Part,
@@ -20,7 +20,7 @@ from shs_pipeline.files.statement_pdf.naming import (
     may_begin,
     problem_at,
 )
-from shs_pipeline.files.statement_pdf.printed import (
+from shs_pipeline.supplier_pdf.printed import (
     CLIENT,
     INVOICE,
     ITEM,
@@ -30,7 +30,7 @@ from shs_pipeline.files.statement_pdf.printed import (
     Statement,
     tidy,
 )
-from shs_pipeline.files.statement_pdf.wording import is_address, is_facility, is_note, may_be_note, place_of
+from shs_pipeline.supplier_pdf.wording import is_address, is_facility, is_note, may_be_note, place_of
 
 _NEXT_LINE = 1.9  # line heights: the rest of a name stands no further below
 _USUAL_PITCH = 1.35  # of the usual distance between lines, where that is more

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shs_pipeline.files.casting.cells import (
+from shs_pipeline.casting.cells import (
     CastError,
     Cell,
     ExcelError,
@@ -24,9 +24,9 @@ from shs_pipeline.files.casting.cells import (
     show,
     squeeze,
 )
-from shs_pipeline.files.casting.columns import blanks, cast_cells, names_of
-from shs_pipeline.files.casting.days import day_number
-from shs_pipeline.files.casting.kinds import (
+from shs_pipeline.casting.columns import blanks, cast_cells, names_of
+from shs_pipeline.casting.days import day_number
+from shs_pipeline.casting.kinds import (
     CASTS,
     Kind,
     cast_amount,
@@ -40,7 +40,7 @@ from shs_pipeline.files.casting.kinds import (
     cast_whole,
     cast_zip,
 )
-from shs_pipeline.files.sheet_values import SheetNumber
+from shs_pipeline.casting.sheet_values import SheetNumber
 
 NBSP = "\u00a0"
 MONEY = st.decimals(

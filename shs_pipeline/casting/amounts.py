@@ -15,7 +15,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from shs_pipeline.files.casting.cells import NOISE_DIGITS, CastError, squeeze_value
+from shs_pipeline.casting.cells import NOISE_DIGITS, CastError, squeeze_value
 
 MOST_WHOLE_DIGITS = 10
 """Digits that an amount or a count may have before the point."""

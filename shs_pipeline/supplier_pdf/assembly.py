@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from shs_pipeline.files.reading import Problem
-from shs_pipeline.files.statement_pdf.coordinates import SEND_PIVOT
-from shs_pipeline.files.statement_pdf.names import Names
-from shs_pipeline.files.statement_pdf.naming import TEXT
-from shs_pipeline.files.statement_pdf.printed import (
+from shs_pipeline.supplier_pdf.coordinates import SEND_PIVOT
+from shs_pipeline.supplier_pdf.names import Names
+from shs_pipeline.supplier_pdf.naming import TEXT
+from shs_pipeline.supplier_pdf.printed import (
     CLIENT,
     COMMISSION,
     INVOICE,
@@ -32,7 +32,7 @@ from shs_pipeline.files.statement_pdf.printed import (
     sheet_of,
     tidy,
 )
-from shs_pipeline.files.statement_pdf.wording import (
+from shs_pipeline.supplier_pdf.wording import (
     is_furniture,
     is_total,
     place_of,
