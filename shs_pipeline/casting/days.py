@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import ClassVar
 
-from dateutil.parser import parserinfo  # type: ignore[import-untyped]
+from dateutil.parser import parserinfo
 
 from shs_pipeline.casting.cells import CastError, Cell, squeeze, squeeze_value
 

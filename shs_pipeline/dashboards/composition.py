@@ -60,7 +60,7 @@ def compose(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shared() -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     text = (resources.files("shs_pipeline.dashboards") / COMMON).read_text(encoding="utf-8")
     shared: dict[str, Any] = yaml.safe_load(text)

@@ -55,7 +55,7 @@ def read_dashboards(texts: Mapping[str, str]) -> tuple[Dashboard, ...]:
 
 
 def _read(name: str, text: str) -> Dashboard:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     from shs_pipeline.dashboards.composition import compose
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from shs_pipeline.base.errors import ShsError
 from shs_pipeline.dashboards.model import Audience, Card, Dashboard, render_sql

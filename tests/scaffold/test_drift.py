@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 import shs_pipeline
 from shs_pipeline.landing.names import INCOMING_NAMES, REFERENCE_NAMES, SOURCE_NAMES
