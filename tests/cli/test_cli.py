@@ -562,7 +562,7 @@ def test_a_good_file_is_known_by_its_columns_and_nothing_is_started(bare: System
 
     assert result.exit_code == 0
     assert "is checked as cygnus (it has 16 of its 16 columns)" in result.output
-    assert "13 lines read, 1 left out (remark or footer)" in result.output
+    assert "12 lines found; left out: 1 (remark or footer)." in result.output
     assert "Sums: Invoice Total " in result.output
     assert "printed totals match the lines" in result.output
     assert "It would be loaded" in result.output
