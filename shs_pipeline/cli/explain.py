@@ -98,12 +98,11 @@ def open_published(settings: Settings, command: str) -> Ingestion:
     Raises:
         ShsError: nothing was ever published here.
     """
-    from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.database.databases import are_made
     from shs_pipeline.ingest.job import open_job
     from shs_pipeline.marts.explain import nothing_published
 
-    server = EmbeddedPostgres(settings.home, settings.pg_bin)
-    if settings.database_url is None and server.status().state == "not made yet":
+    if not are_made(settings):
         raise nothing_published()
     return open_job(settings, command, _PATIENCE_SECONDS)
 

@@ -68,8 +68,33 @@ def _undo(console: Console, root: Path, name: str, *, is_alone: bool) -> None:
 
     if not is_alone:
         raise ShsError("--undo takes no other options.", f"Run shs new-source {name} --undo.")
-    for place in undo(root, name):
+    for place in undo(root, name, lambda: _check_nothing_is_loaded(name)):
         say(console, f"{'Removed' if not (root / place).exists() else 'As before'}:  {place}")
+
+
+def _check_nothing_is_loaded(name: str) -> None:
+    """Refuse to undo a source with loaded lines: without it, nothing could be published.
+
+    Raises:
+        ShsError: some of its files are loaded.
+    """
+    from shs_pipeline.database.connection import connect
+    from shs_pipeline.database.databases import are_made, prepare
+    from shs_pipeline.ingest.loaded_sources import loaded_sources
+    from shs_pipeline.settings.settings import load_settings
+
+    settings = load_settings()
+    if not are_made(settings):
+        return
+    url = prepare(settings).warehouse_url.get_secret_value()
+    with connect(url, settings.database_wait_seconds) as connection:
+        loaded = [source for source in loaded_sources(connection) if source.name == name]
+    if loaded:
+        raise ShsError(
+            f"{loaded[0].words}. Nothing was undone.",
+            f"Delete what lies in incoming/{name}, withdraw its lines with `shs run --accept`, and try "
+            "again.",
+        )
 
 
 def _from_file(console: Console, root: Path, name: str, title: str | None, path: Path) -> None:

@@ -54,6 +54,14 @@ class Databases:
     was_started: bool = False
 
 
+def are_made(settings: Settings) -> bool:
+    """Whether there is anything to look into: the first command that writes makes the embedded server."""
+    from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
+
+    server = EmbeddedPostgres(settings.home, settings.pg_bin)
+    return settings.database_url is not None or server.status().state != "not made yet"
+
+
 def prepare(settings: Settings) -> Databases:
     """Make both databases ready for use: start, create what is missing, leave the rest alone.
 

@@ -22,6 +22,7 @@ from shs_pipeline.database.connection import connect, is_connection_lost
 from shs_pipeline.database.faults import explained
 from shs_pipeline.database.groups import ensure_roles
 from shs_pipeline.database.locks import BUILD, WAIT_SECONDS, lock_patiently, session_name
+from shs_pipeline.ingest.loaded_sources import check_sources_are_known
 from shs_pipeline.ingest.warehouse import ensure_tables, has_tables
 from shs_pipeline.marts.blockers import readers_give_way
 from shs_pipeline.marts.build_failures import failure_of, first_line
@@ -96,7 +97,8 @@ def build_marts(
     Raises:
         HeldBuildError: it would change much of what was paid, or take much away, and nobody accepted that.
         BuildError: a model or test failed; what people read stays as it was.
-        ShsError: the database cannot be used, was lost, or its disk is full; or another run holds the books.
+        ShsError: the database cannot be used, was lost, or its disk is full; another run holds the books; or
+            this version lacks a source with loaded files.
     """
     started = time.monotonic()
     name = session_name("build", run_id)
@@ -112,6 +114,7 @@ def build_marts(
             assert plan.last is not None
             note_changes(connection)
             return BuildReport(plan.last, was_current=True, nobodys=nobodys(connection))
+        check_sources_are_known(connection)
         try:
             give_ids(connection)
         except psycopg.Error as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -170,8 +170,11 @@ def roll_back_interrupted(root: Path) -> None:
             record.take_back()
 
 
-def undo(root: Path, name: str) -> list[str]:
+def undo(root: Path, name: str, check: Callable[[], None] = lambda: None) -> list[str]:
     """Take back a source as it was written; return what was removed or is as before.
+
+    Args:
+        check: raises what else speaks against it.
 
     Raises:
         ShsError: nothing is known of it, or somebody has edited it.
@@ -190,6 +193,7 @@ def undo(root: Path, name: str) -> list[str]:
                 f"{', '.join(edited)}: edited since shs new-source wrote it. Nothing was undone.",
                 "Keep a copy of what you need, delete or restore these files, and try again.",
             )
+        check()
         return record.take_back()
 
 

@@ -95,14 +95,13 @@ def look(settings: Settings) -> State:
     Raises:
         ShsError: a database that cannot be reached.
     """
-    from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
+    from shs_pipeline.database.databases import are_made
     from shs_pipeline.ingest.overview import nothing_yet
     from shs_pipeline.system.running import running_system
 
     running = running_system(settings)
     ui = running.url if running else None
-    server = EmbeddedPostgres(settings.home, settings.pg_bin)
-    if settings.database_url is None and server.status().state == "not made yet":
+    if not are_made(settings):
         waiting, trouble = _folders_lying(settings)
         return State(ui, settings.landing, "not made yet", False, nothing_yet(today()), waiting, trouble)
     return _look_into(settings, ui)

@@ -311,3 +311,33 @@ def test_the_command_says_what_it_wrote_and_what_is_next(
     assert "make docs" in result.output
     assert 'title="Acme Inc."' in (checkout / "shs_pipeline" / "sources" / "acme.py").read_text()
     ast.parse((checkout / "shs_pipeline" / "sources" / "acme.py").read_text())
+
+
+def test_a_source_with_loaded_lines_is_not_undone(
+    checkout: Path, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shs_pipeline.cli.main import build_app
+    from shs_pipeline.database.connection import connect
+
+    monkeypatch.setattr("shs_pipeline.settings.settings.project_root", lambda: checkout)
+    monkeypatch.setenv("SHS_DATABASE_URL", zone.database_url)
+    before = snapshot(checkout)
+    scaffold(checkout, "acme")
+    path = zone.drop_sample("novo", "2025-03")
+    zone.run()
+    undo = ["new-source", "acme", "--undo"]
+    with connect(zone.database_url) as connection:
+        connection.execute("update ops.files set source = 'acme'")
+        connection.commit()
+
+        refused = CliRunner().invoke(build_app(), undo)
+
+        assert isinstance(refused.exception, ShsError)
+        assert refused.exception.problem == f"1 file of acme is loaded ({path}). Nothing was undone."
+        assert "`shs run --accept`" in refused.exception.remedy
+        assert (checkout / "shs_pipeline" / "sources" / "acme.py").is_file()
+
+        connection.execute("update ops.files set status = 'withdrawn'")
+
+    assert CliRunner().invoke(build_app(), undo).exit_code == 0
+    assert snapshot(checkout) == before
