@@ -51,7 +51,7 @@ def check(
     """Check a file without loading it: every problem, the sums and the printed totals.
 
     For a reference workbook, it also shows what would look odd across all of them,
-    with the money that hangs on it.
+    with the money at stake.
 
     Exit code 3 if the file would be rejected. Whether it duplicates a loaded file
     is checked only during ingestion.

@@ -1,4 +1,4 @@
-"""What is refused before it stands in pay_periods, where a later run would carry it out unasked."""
+"""What is refused before it gets into pay_periods, where a later run would carry it out without asking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What payroll gets of a closed month, read from the ledger."""
+"""What payroll gets for a closed month, read from the ledger."""
 
 from __future__ import annotations
 

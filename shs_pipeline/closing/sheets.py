@@ -1,4 +1,4 @@
-"""Sections as sheets: values as what they are, sums as formulas with what they come to."""
+"""Sections as sheets: values with their types, and sums as formulas that carry their result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that are filled from the top, and drawn once it is known how many there are."""
+"""Pages that are filled from the top, and drawn once their number is known."""
 
 from __future__ import annotations
 

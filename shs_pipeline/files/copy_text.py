@@ -1,4 +1,4 @@
-"""The lines of a file as PostgreSQL's COPY takes them, and what is said of them without looking inside.
+"""The lines of a file as PostgreSQL's COPY takes them, and what can be said about them without parsing.
 
 They are made where the file is read, so that only texts go from there to the run that loads them.
 """

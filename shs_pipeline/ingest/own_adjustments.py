@@ -1,4 +1,4 @@
-"""Nobody brings a file of adjustments that pays themselves, or takes something back from themselves."""
+"""Nobody may bring an adjustment that pays them, or takes something back from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What looks odd in the reference workbooks, with the money that hangs on it (`marts.reference_findings`)."""
+"""What looks odd in the reference workbooks, with the money at stake (`marts.reference_findings`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold a build that would change much of what was paid, or take much away, until somebody accepts it.
+"""Hold a build that would change a lot of what was paid, or remove a lot, until somebody accepts it.
 
 The models say which payouts of closed months a build moves and which lines it takes away, from just what it
 would publish. Here it is judged. A held build publishes nothing; the next one asks again, so it needs nobody

@@ -1,4 +1,4 @@
-"""Rows that the reference workbooks lack, as far as the sale lines tell (`marts.rows_to_add`)."""
+"""Rows that the reference workbooks lack, as far as the sale lines show (`marts.rows_to_add`)."""
 
 from __future__ import annotations
 

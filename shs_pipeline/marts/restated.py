@@ -1,4 +1,4 @@
-"""What a publication changed in months that were published before, and money that is nobody's."""
+"""What a publication changed in months that were published before, and what is credited to nobody."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _change(payouts: int, when: str, amount: Decimal) -> str:
 
 
 def nobodys_in_words(found: Nobodys | None) -> str:
-    """Return the money that is nobody's; empty where there is none."""
+    """Return the sales credited to nobody; empty where there is none."""
     if found is None or not found.lines:
         return ""
     return f"{count_of(found.lines, 'line')} credited to nobody, {found.sales:,.2f} in sales"

@@ -1,4 +1,4 @@
-"""Why closed months come to something else than was settled, in the words of `shs diff`, for statements.
+"""Why closed months now come to a different amount, in the words of `shs diff`, for statements.
 
 The close enters the words into the ledger, so they are noted before the publication: what the build makes of
 the closed months is compared with what the last close settled. The model of the items then reads them.

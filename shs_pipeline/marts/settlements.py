@@ -1,4 +1,4 @@
-"""What statements say of a payout: what was paid of it when its month closed, and what was restated since."""
+"""What statements say about a payout: what it paid when its month closed, and what was restated since."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`SHS_NOTICE_OK`: a day on which everything that came was loaded and published, told to the admins once.
+"""`SHS_NOTICE_OK`: tell the admins once when everything that came on a day was loaded and published.
 
 A day is one of UTC, as everywhere. It is told when a run from the command line ends, else when it is over:
 until then, more may come, and may fail.

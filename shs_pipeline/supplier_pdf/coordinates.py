@@ -1,4 +1,4 @@
-"""The characters of each page as a person sees them: where each stands, in which order it was drawn.
+"""The characters of each page as a person sees them: where each is, and in which order they were drawn.
 
 They are taken from the text objects of the page as pdfium holds them. What a person does not see as
 part of the table is set aside: slanted, invisible, white on white, or outside of the page.

@@ -1,4 +1,4 @@
-"""The statement date: it stands above the column heading, in one of many spellings."""
+"""The statement date: it is printed above the column heading, in one of many spellings."""
 
 from __future__ import annotations
 

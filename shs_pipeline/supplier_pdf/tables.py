@@ -1,4 +1,4 @@
-"""The table of each page: which lines are its, and where its columns stand."""
+"""The table of each page: which lines belong to it, and where its columns are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a workbook says of itself: its sheets, its number formats, its texts, and how it counts days."""
+"""What a workbook says about itself: its sheets, its number formats, its texts, and how it counts days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `START HERE.xlsx` tells, read from the books and the marts."""
+"""What `START HERE.xlsx` is made from, read from the books and the marts."""
 
 from __future__ import annotations
 
