@@ -188,14 +188,15 @@ def _show_layout(console: Console, name: str, layout: Layout) -> None:
 
 def _show_proof(console: Console, outcome: FileOutcome) -> None:
     """Print how the new source reads the file."""
-    from shs_pipeline.base.wording import count_of
+    from shs_pipeline.base.wording import count_of, form_for
     from shs_pipeline.cli.check import show_errors
     from shs_pipeline.cli.terminal import say
 
     show_errors(console, outcome.problems)
     read = count_of(outcome.rows_read - sum(outcome.left_out.values()), "line")
     agree = sum(total.agrees for total in outcome.totals)
-    totals = f"; {agree} of {count_of(len(outcome.totals), 'printed total')} match" if outcome.totals else ""
+    of = count_of(len(outcome.totals), "printed total")
+    totals = f"; {agree} of {of} {form_for(agree, 'matches', 'match')}" if outcome.totals else ""
     if outcome.errors:
         say(
             console,

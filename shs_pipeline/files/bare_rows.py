@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shs_pipeline.casting.cells import CastError, is_blank, match_key
+from shs_pipeline.casting.cells import CastError, is_blank, match_key, show
 from shs_pipeline.casting.columns import blanks
 from shs_pipeline.casting.kinds import CASTS, NUMBER_KINDS, TEXT_KINDS, Kind
 from shs_pipeline.casting.sheet_values import MERGED_KINDS, merged_range
@@ -90,15 +90,9 @@ def bare_rows(
     usual = [
         header for header in own if others.any() and not _blank_at(rows, header, others.nonzero()[0]).any()
     ]
-    is_short = np.zeros(len(at), dtype=bool)
-    for header in {*needed, *usual}:
-        is_short |= _blank_at(rows, header, at)
-        if kinds[header] not in TEXT_KINDS:
-            is_short |= np.array([isinstance(cell, str) for cell in rows[header].to_numpy()[at]], dtype=bool)
-    # A date may stand in the only cell that its total would lack.
-    for header in words:
-        is_short |= mention_total(rows[header].to_numpy(dtype=object)[at].tolist())
-    at = at[is_short]
+    required = [header for header in written_once if header in columns and columns[header].is_required]
+    of_other_group = _of_other_group(rows, written_once, required, others, at)
+    at = at[_are_short(rows, at, {*needed, *usual}, words, kinds) | np.isin(at, list(of_other_group))]
     headers = [header for header in rows.columns if header not in (SHEET, ROW)]
     found = []
     for position, cells in zip(
@@ -109,10 +103,69 @@ def bare_rows(
         if has_amount and len(set(labels.values())) <= MOST_TEXTS:
             values = {*numbers, *days, *(header for header in labels if kinds[header] in TEXT_KINDS)}
             lacks = [header for header in needed if header not in values]
+            lacks += of_other_group.get(position, ())
             row = BareRow(position, labels, numbers, lacks, bool(is_counted.iat[position]), days)
-            if row.says_total or not values.issuperset((*needed, *usual)):
+            if row.says_total or lacks or not values.issuperset(usual):
                 found.append(row)
     return found
+
+
+def _are_short(
+    rows: pd.DataFrame,
+    at: np.ndarray,
+    usual: Collection[str],
+    words: Sequence[str],
+    kinds: Mapping[str, Kind],
+) -> np.ndarray:
+    """Return which of some rows lack a value that each line has, or say total."""
+    is_short = np.zeros(len(at), dtype=bool)
+    for header in usual:
+        is_short |= _blank_at(rows, header, at)
+        if kinds[header] not in TEXT_KINDS:
+            is_short |= np.array([isinstance(cell, str) for cell in rows[header].to_numpy()[at]], dtype=bool)
+    # A date may stand in the only cell that its total would lack.
+    for header in words:
+        is_short |= mention_total(rows[header].to_numpy(dtype=object)[at].tolist())
+    return is_short
+
+
+def _of_other_group(
+    rows: pd.DataFrame,
+    written_once: Sequence[str],
+    required: Sequence[str],
+    lines: np.ndarray,
+    at: np.ndarray,
+) -> dict[int, list[str]]:
+    """Return, of the rows that begin a group, the required cells that only the group above them has.
+
+    An invoice is that of one customer: below another customer's name, the number above is not this row's.
+    A cell counts only if every line has it that prints the name.
+
+    Args:
+        written_once: columns that are printed on the first row of a group, the outermost first.
+        required: those of them of which each line needs a value.
+        lines: (n,) which rows are lines without doubt.
+        at: positions of the rows that are asked about.
+    """
+    found: dict[int, list[str]] = {}
+    for place, outer in enumerate(written_once):
+        cells = rows[outer].to_numpy(dtype=object)
+        is_printed = ~blanks(cells)
+        printed = (is_printed & lines).nonzero()[0]
+        inner = [
+            header
+            for header in written_once[place + 1 :]
+            if header in required and len(printed) and not _blank_at(rows, header, printed).any()
+        ]
+        if not inner:
+            continue
+        last = np.maximum.accumulate(np.where(is_printed, np.arange(len(cells)), -1))
+        for position in at[is_printed[at]].tolist():
+            above = int(last[position - 1]) if position else -1
+            if above >= 0 and match_key(show(cells[above])) != match_key(show(cells[position])):
+                lacks = [header for header in inner if is_blank(rows[header].iat[position])]
+                found.setdefault(position, []).extend(lacks)
+    return {position: list(dict.fromkeys(lacks)) for position, lacks in found.items() if lacks}
 
 
 def _with_few_texts(rows: pd.DataFrame, at: np.ndarray, words: Sequence[str]) -> np.ndarray:

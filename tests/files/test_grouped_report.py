@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +16,7 @@ from shs_pipeline.casting.cells import ExcelError
 from shs_pipeline.files import contract
 from shs_pipeline.files.grouped_report import filled_lines, is_total_of_group, is_total_row, reading_of
 from shs_pipeline.files.printed_totals import printed_totals
-from shs_pipeline.files.reading import ROW, SHEET
+from shs_pipeline.files.reading import ROW, SHEET, Reading
 from shs_pipeline.files.total_words import names_in, says_total
 from shs_pipeline.files.workbook.table import Table
 
@@ -273,3 +274,94 @@ def test_an_unnamed_subtotal_may_cover_one_group_though_the_one_before_has_none(
     (total,) = printed_totals(rows, ~is_total, is_total, ("Amount",), written_once=["Label"])
 
     assert total.agrees
+
+
+# --- a group without its first cells -----------------------------------------------------
+
+
+class GroupedRows(pa.DataFrameModel):
+    """A report in which only the amount stands in each row."""
+
+    customer: contract.Text = contract.text("Customer", "Customer.")
+    invoice: contract.Text = contract.identifier("Invoice", "Invoice.")
+    day: contract.Day = contract.day("Day", "Day.")
+    units: contract.Number = contract.quantity("Units", "Pieces.", blank=True)
+    amount: contract.Amount = contract.amount("Amount", "USD.")
+    commission: contract.Amount = contract.amount("Commission", "USD.")
+
+
+MARCH = date(2025, 3, 3)
+GROUPS: list[tuple[Any, ...]] = [
+    ("Elm Clinic", "701", MARCH, 1, 100.25, 7.0),
+    (None, None, None, 1, 50.25, 3.5),
+    (None, "702", MARCH, 2, 80.0, 5.6),
+    ("Oak Hospital", "703", MARCH, 1, 40.0, 2.8),
+    (None, None, None, 3, 60.0, 4.2),
+]
+
+
+def grouped(*cells: tuple[Any, ...]) -> Reading:
+    rows = rows_of(*cells, names=("Customer", "Invoice", "Day", "Units", "Amount", "Commission"))
+    amounts = ["Amount", "Commission"]
+    is_total = is_total_of_group(rows, ["Customer"], ["Invoice", "Day"], amounts)
+    once = ["Customer", "Invoice", "Day"]
+    return reading_of(
+        Table("Report", 4, rows),
+        GroupedRows,
+        ~is_total,
+        is_total=is_total,
+        amounts=amounts,
+        written_once=once,
+    )
+
+
+@pytest.mark.parametrize("units", [None, 8])
+@pytest.mark.parametrize("label", ["Gesamtsumme", "Overall", "Elm Clinic and Oak Hospital"])
+def test_a_total_is_no_line_although_it_could_inherit_all_that_it_lacks(
+    label: str, units: int | None
+) -> None:
+    reading = grouped(*GROUPS, (label, None, None, units, 330.5, 23.1))
+
+    assert reading.problems == []
+    assert len(reading.lines) == len(GROUPS)
+    assert [(total.printed, total.computed) for total in reading.totals] == [
+        (Decimal("330.5"), Decimal("330.5")),
+        (Decimal("23.1"), Decimal("23.1")),
+    ]
+
+
+def test_a_subtotal_of_each_group_is_no_line_either() -> None:
+    elm, oak = ("Summe Elm", None, None, None, 230.5, 16.1), ("Summe Oak", None, None, None, 100.0, 7.0)
+    every = ("Summe", None, None, None, 330.5, 23.1)
+
+    reading = grouped(*GROUPS[:3], elm, *GROUPS[3:], oak, every)
+
+    assert reading.problems == []
+    assert len(reading.lines) == len(GROUPS)
+    assert len(reading.totals) == 6
+    assert all(total.agrees for total in reading.totals)
+
+
+def test_a_customer_without_an_invoice_does_not_take_that_of_another() -> None:
+    (problem,) = grouped(*GROUPS, ("Ash Center", None, None, 1, 70.0, 4.9)).problems
+
+    assert (problem.row, problem.column) == (10, "Day")
+    assert problem.problem.startswith("Day is empty, so this is no sale line; and it is no total")
+    assert "330.50 and not to 70.00" in problem.problem
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("Oak Hospital", None, None, 1, 70.0, 4.9),
+        ("oak  hospital", None, None, 1, 70.0, 4.9),
+        ("Ash Center", "704", MARCH, 1, 70.0, 4.9),
+        (None, "704", MARCH, 1, 70.0, 4.9),
+    ],
+)
+def test_a_line_inherits_within_its_group(row: tuple[Any, ...]) -> None:
+    reading = grouped(*GROUPS, row)
+
+    assert reading.problems == []
+    assert len(reading.lines) == len(GROUPS) + 1
+    assert reading.lines["Invoice"].tolist()[-1] == (row[1] or "703")

@@ -37,6 +37,8 @@ _ALWAYS = ("customer", "invoice", "date", "sales", "earned")
 _OPTIONAL = ("number", "item", "rate", "quantity", "zip", "city", "words", "price")
 _RATES = (Decimal("0.05"), Decimal("0.07"), Decimal("0.125"))
 _CENT = Decimal("0.01")
+_TOTALS = ("Grand Total", "Grand Total", "Gesamtsumme", "Overall", "Sum")
+_SUBTOTALS = ("{} Total", "{} Total", "Summe {}", "{}")
 
 
 @dataclass
@@ -92,6 +94,7 @@ class Writer:
         self.row = made.header_row
         self.has_totals, self.has_subtotals = rng.random() < 0.7, rng.random() < 0.5
         self.has_remarks = rng.random() < 0.5
+        self.grand_total, self.subtotal = rng.choice(_TOTALS), rng.choice(_SUBTOTALS)
 
     def put(self, cells: dict[str, Any]) -> None:
         for place, name in enumerate(self.columns, start=1 + self.shift):
@@ -111,9 +114,9 @@ class Writer:
                 self.invoice(of_customer, str(number), month)
             self.remark(place == 2)
             if self.has_subtotals:
-                self.total(f"{customer} Total", self.made.lines[first:])
+                self.total(self.subtotal.format(customer), self.made.lines[first:])
         if self.has_totals:
-            self.total("Grand Total", self.made.lines)
+            self.total(self.grand_total, self.made.lines)
         self.row += 1
         self.remark(self.has_remarks)
 

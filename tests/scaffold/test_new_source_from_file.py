@@ -96,6 +96,8 @@ def test_a_file_of_any_shape_is_read_as_a_person_reads_it(seed: int) -> None:
     assert outcome.errors == []
     assert outcome.lines is not None
     assert draft.layout.header_row == file.header_row
+    assert draft.layout.lines == len(file.lines)
+    assert file.is_grouped or not draft.layout.grouped
     for holds, heading in file.headings.items():
         found = outcome.lines[draft.columns[heading]].tolist()
         assert found == [line[holds] for line in file.lines], heading
@@ -167,6 +169,22 @@ def test_amounts_without_a_word_are_totals_only_where_they_add_up() -> None:
 
     assert (more_lines.lines, more_lines.plain_totals) == (4, 0)
     assert (totals.lines, totals.plain_totals) == (3, 2)
+
+
+@pytest.mark.parametrize("label", ["Summe", "Overall", "2 lines"])
+@pytest.mark.parametrize("amount", [150, 151])
+def test_a_row_with_one_text_is_a_total_only_where_it_adds_up(label: str, amount: int) -> None:
+    layout = guessed(
+        book(
+            ["Customer", "Invoice", "Date", "Amount", "Commission"],
+            ["North Clinic", "701", "03/02/2025", 100, 7],
+            ["Elm Hospital", "702", "03/03/2025", 50, 3.5],
+            [label, None, None, amount, 10.5],
+        )
+    )
+
+    is_total = amount == 150 and label.isalpha()
+    assert (layout.lines, layout.totals) == ((2, 1) if is_total else (3, 0))
 
 
 def test_a_file_without_a_date_is_dated_by_its_drop() -> None:

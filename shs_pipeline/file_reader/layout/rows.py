@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,8 +21,10 @@ _USUAL = 0.75  # quantile of the filled cells of a row that a usual line has
 _FULL = 0.4  # share of them that a row has of which kinds are guessed
 _PROVEN = 0.9  # share of the totals without a word that must add up
 _LEAST_BLANK = 0.1  # share of the lines in which a column of groups is blank
+_FEWEST_LINES = 2  # that a total covers if neither its words nor the rest of its row say that it is one
 
-RowKind = Literal["line", "total", "plain total", "heading", "other"]
+RowKind = Literal["line", "total", "plain total", "labelled total", "heading", "other"]
+"""A labelled total has amounts and one text that need not mean total, such as `Summe`."""
 
 
 def full_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -89,9 +92,17 @@ def _row_kind(row: _Row, kinds: Mapping[str, Kind], keys: Collection[str]) -> Ro
         return "total"
     if has_amount and row.filled.keys() <= numbers - rates - row.worded:
         return "plain total"
+    if has_amount and _has_one_label(row.filled.keys() - numbers, row, keys):
+        return "labelled total"
     if has_amount or numbers & row.headers or (has_key and len(row.filled) > len(keys)):
         return "line"
     return "heading" if len(row.texts) > 1 else "other"
+
+
+def _has_one_label(texts: Collection[str], row: _Row, keys: Collection[str]) -> bool:
+    """Whether words are all that a row has beside its numbers, and it lacks some key of a line."""
+    labels = [row.filled[header] for header in texts]
+    return len(labels) == 1 and not set(keys) <= set(texts) and re.search(r"\d", show(labels[0])) is None
 
 
 def grouped_columns(
@@ -146,22 +157,48 @@ def grouped_columns(
 
 
 def with_proven_totals(sorted_rows: Sequence[RowKind], amounts: Sequence[Decimal | None]) -> list[RowKind]:
-    """Return what each row is; rows of amounts alone are totals only as far as they add lines up.
+    """Return what each row is; rows that no word makes a total are totals only as far as they add lines up.
 
-    Below the first line of a group they may as well be further lines, and none of these may get lost.
+    Rows of amounts alone are judged together: below the first line of a group they may as well be further
+    lines, and none of these may get lost.
 
     Args:
         amounts: (n,) dollars sold.
     """
-    since_last, so_far = Decimal(0), Decimal(0)
+    found, proven = _added_up(sorted_rows, amounts)
+    if proven and sum(proven) >= _PROVEN * len(proven):
+        return found
+    return _added_up(["line" if kind == "plain total" else kind for kind in sorted_rows], amounts)[0]
+
+
+def _added_up(
+    sorted_rows: Sequence[RowKind], amounts: Sequence[Decimal | None]
+) -> tuple[list[RowKind], list[bool]]:
+    """Return what each row is, with labelled totals told from lines, and whether each plain total adds up."""
+    since_last, so_far = _Sum(), _Sum()
+    found: list[RowKind] = []
     proven = []
     for kind, amount in zip(sorted_rows, amounts, strict=True):
-        if kind == "line":
-            since_last, so_far = since_last + (amount or 0), so_far + (amount or 0)
+        if kind == "labelled total":
+            covered = [one.amount for one in (since_last, so_far) if one.lines >= _FEWEST_LINES]
+            found.append("total" if amount in covered else "line")
+        else:
+            found.append(kind)
+        if found[-1] == "line":
+            since_last, so_far = since_last.with_line(amount), so_far.with_line(amount)
         elif kind == "plain total":
-            proven.append(amount in (since_last, so_far))
-        if kind in ("total", "plain total"):
-            since_last = Decimal(0)
-    if proven and sum(proven) >= _PROVEN * len(proven):
-        return list(sorted_rows)
-    return ["line" if kind == "plain total" else kind for kind in sorted_rows]
+            proven.append(amount in (since_last.amount, so_far.amount))
+        if found[-1] in ("total", "plain total"):
+            since_last = _Sum()
+    return found, proven
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """The lines that a total may cover."""
+
+    amount: Decimal = Decimal(0)
+    lines: int = 0
+
+    def with_line(self, amount: Decimal | None) -> _Sum:
+        return _Sum(self.amount + (amount or 0), self.lines + 1)
