@@ -96,9 +96,9 @@ def _show_outcome(console: Console, subject: Subject | None, outcome: FileOutcom
 
     show_errors(console, outcome.problems)
     if outcome.rows_read:
-        lines = outcome.rows_read - sum(outcome.left_out.values())
         left_out = ", ".join(f"{count:,} ({why})" for why, count in outcome.left_out.items())
-        say(console, f"{count_of(lines, 'line')} found{'; left out: ' + left_out if left_out else ''}.")
+        lines = count_of(outcome.lines_found, "line")
+        say(console, f"{lines} found{'; left out: ' + left_out if left_out else ''}.")
     if subject is not None:
         _show_sums(console, subject.declaration, outcome)
     _show_totals(console, outcome)

@@ -11,6 +11,7 @@ from shs_pipeline.base.errors import ShsError
 
 if TYPE_CHECKING:
     from shs_pipeline.ingest.overview import FileError, RejectedFile
+    from shs_pipeline.settings.settings import Settings
 
 PANEL = "Data"
 _PATIENCE_SECONDS = 5
@@ -42,15 +43,18 @@ def errors(
     from shs_pipeline.cli.check import show_errors
     from shs_pipeline.cli.csv_output import print_csv
     from shs_pipeline.cli.terminal import results, say
+    from shs_pipeline.database.databases import are_made
+    from shs_pipeline.settings.settings import load_settings
 
-    found = _find(file)
+    settings = load_settings()
+    found = _find(settings, file)
     if as_csv:
         print_csv(_HEADER, _csv_rows(found))
         return
     console = results()
     if not found:
         say(console, "No file is rejected.", "green")
-        if not _has_server():
+        if not are_made(settings):
             say(
                 console, "Nothing has been ingested here yet. Run shs drop FILE and shs run, or try shs demo."
             )
@@ -63,13 +67,12 @@ def errors(
         say(console, "")
 
 
-def _find(file: str | None) -> Found:
+def _find(settings: Settings, file: str | None) -> Found:
+    from shs_pipeline.database.databases import are_made
     from shs_pipeline.ingest.job import open_job
     from shs_pipeline.ingest.overview import errors_of, is_loaded, rejected_now
-    from shs_pipeline.settings.settings import load_settings
 
-    settings = load_settings()
-    if not _has_server():
+    if not are_made(settings):
         if file is not None:
             raise _not_rejected(file, [])
         return []
@@ -83,16 +86,6 @@ def _find(file: str | None) -> Found:
         if not rejected:
             raise _not_rejected(file, everything)
     return job.query(lambda connection: [(one, errors_of(connection, one.file_id)) for one in rejected])
-
-
-def _has_server() -> bool:
-    """Whether there is a database to look into; one that was never made is not made by looking."""
-    from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
-    from shs_pipeline.settings.settings import load_settings
-
-    settings = load_settings()
-    server = EmbeddedPostgres(settings.home, settings.pg_bin)
-    return settings.database_url is not None or server.status().state != "not made yet"
 
 
 def _path_end(file: str, landing: str) -> str:

@@ -193,7 +193,7 @@ def _show_proof(console: Console, outcome: FileOutcome) -> None:
     from shs_pipeline.cli.terminal import say
 
     show_errors(console, outcome.problems)
-    read = count_of(outcome.rows_read - sum(outcome.left_out.values()), "line")
+    read = count_of(outcome.lines_found, "line")
     agree = sum(total.agrees for total in outcome.totals)
     of = count_of(len(outcome.totals), "printed total")
     totals = f"; {agree} of {of} {form_for(agree, 'matches', 'match')}" if outcome.totals else ""

@@ -55,7 +55,7 @@ class Databases:
 
 
 def are_made(settings: Settings) -> bool:
-    """Whether there is anything to look into: the first command that writes makes the embedded server."""
+    """Whether there is a database to look into; one that was never made is not made by looking."""
     from shs_pipeline.database.embedded_postgres import EmbeddedPostgres
 
     server = EmbeddedPostgres(settings.home, settings.pg_bin)

@@ -116,6 +116,11 @@ class FileOutcome:
     problems: Sequence[Problem]
 
     @property
+    def lines_found(self) -> int:
+        """The lines of the file, good and bad, without what is left out."""
+        return self.rows_read - sum(self.left_out.values())
+
+    @property
     def errors(self) -> list[Problem]:
         """The problems for which the file is rejected."""
         return [problem for problem in self.problems if problem.severity == "error"]

@@ -706,7 +706,7 @@ def test_two_statements_are_read_at_once_in_two_threads() -> None:
 
 def test_importing_the_reader_leaves_the_heavy_libraries_alone() -> None:
     code = (
-        "import sys, shs_pipeline.supplier_pdf;"
+        "import sys, shs_pipeline.supplier_pdf.statement;"
         "print([m for m in ('camelot', 'pandas', 'pypdfium2', 'cv2') if m in sys.modules])"
     )
 
